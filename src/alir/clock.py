@@ -1,0 +1,69 @@
+"""Time is handed in, so that tests and the simulation move it by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Clock(Protocol):
+    """What alir asks of time."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC, cut to milliseconds (as the store keeps it)."""
+        ...
+
+    def elapsed(self) -> float:
+        """Seconds since some fixed moment; never jumps, and runs on while the machine sleeps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once `seconds` have passed."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        return from_milliseconds(time.time_ns() // 1_000_000)
+
+    def elapsed(self) -> float:
+        # CLOCK_MONOTONIC stands still during a suspend; a lease does not.
+        return time.clock_gettime(_BOOT)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970, as the store keeps a moment.
+
+    >>> to_milliseconds(datetime(2026, 1, 1, tzinfo=UTC))
+    1767225600000
+    """
+    return (moment - EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """The aware moment in UTC that the store keeps as `milliseconds`.
+
+    >>> from_milliseconds(1767225600123).isoformat()
+    '2026-01-01T00:00:00.123000+00:00'
+    """
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment` as the API writes it: UTC, milliseconds, `Z`.
+
+    >>> rfc3339(from_milliseconds(1767225600120))
+    '2026-01-01T00:00:00.120Z'
+    """
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

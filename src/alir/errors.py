@@ -1,0 +1,177 @@
+"""Every error that alir raises on purpose.
+
+AlirError
+├── SettingsInvalid          alir.toml or the environment holds something that cannot be used
+├── DatabaseInUse            another gateway runs on this SQLite file
+├── StoreUnavailable         the store could not take or give something; later it may
+├── RequestInvalid           a request breaks one or more rules; lists every one of them
+├── SenderForbidden          the API token may not use the sender that the request names
+├── IdempotencyConflict      an Idempotency-Key came again with another body
+├── NotFound                 no such thing, or not one that this API token may see
+├── TooLate                  the message is past the point where this can be done
+└── SendFailure              a provider did not confirm a message
+    ├── ProviderBusy         not taken; safe to try again later
+    ├── ProviderRefused      not taken; trying again cannot help
+    └── OutcomeUnknown       perhaps taken; trying again might send it twice
+
+Each class answers "try again?" as data, in `retryable`. HTTP statuses stand in `api/problems.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+
+class AlirError(Exception):
+    """Base class: catch it to catch everything that alir raises on purpose.
+
+    `code` is public (problems, logs, events) and is never renamed or reused.
+    `retryable` says whether the same thing, done again later, can succeed without harm.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+
+class SettingsInvalid(AlirError):
+    """alir.toml or the environment holds something that cannot be used.
+
+    Attributes:
+        problems: one line each: where (file or variable, key) and what was expected.
+    """
+
+    code = "settings_invalid"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DatabaseInUse(AlirError):
+    """Another gateway runs on this SQLite file."""
+
+    code = "database_in_use"
+    retryable = True
+
+
+class StoreUnavailable(AlirError):
+    """The store could not take or give something.
+
+    Attributes:
+        in_doubt: true where a commit was under way and nobody knows whether it took effect;
+            false where certainly nothing was stored.
+    """
+
+    code = "store_unavailable"
+    retryable = True
+
+    def __init__(self, message: str, *, in_doubt: bool = False) -> None:
+        super().__init__(message)
+        self.in_doubt = in_doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One broken rule of a request.
+
+    Attributes:
+        pointer: where, as a JSON pointer in fragment form (`#/flow/param/body`).
+        code: which rule, for programs; listed on the problem page `invalid_request`.
+        detail: what is wrong and what to do, for people. Never repeats numbers or texts of people.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class RequestInvalid(AlirError):
+    """A request breaks one or more rules; `faults` lists every one of them, in document order."""
+
+    code = "invalid_request"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(f"{len(faults)} rule(s) broken: {', '.join(f.code for f in faults)}")
+        self.faults = tuple(faults)
+
+
+class SenderForbidden(AlirError):
+    """The API token may not use the sender that the request names."""
+
+    code = "sender_not_allowed"
+
+
+class IdempotencyConflict(AlirError):
+    """An Idempotency-Key came again with another body."""
+
+    code = "idempotency_conflict"
+
+
+class NotFound(AlirError):
+    """No such thing, or not one that this API token may see."""
+
+    code = "not_found"
+
+
+class TooLate(AlirError):
+    """The message is past the point where this can be done.
+
+    Attributes:
+        message_id, status: of the message, as it stands.
+    """
+
+    code = "too_late"
+
+    def __init__(self, detail: str, *, message_id: str, status: str) -> None:
+        super().__init__(detail)
+        self.message_id = message_id
+        self.status = status
+
+
+class SendFailure(AlirError):
+    """A provider did not confirm a message. The subclass says whether to try again.
+
+    Attributes:
+        provider_code: the provider's own error code, where it gave one.
+        title: a short, fixed text for people.
+        details: the provider's own words, translated to alir's fields where that is possible.
+        retry_after: how long the provider asked to wait, where it did.
+    """
+
+    code = "send_failure"
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        provider_code: str | None = None,
+        details: str | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(title)
+        self.title = title
+        self.provider_code = provider_code
+        self.details = details
+        self.retry_after = retry_after
+
+
+class ProviderBusy(SendFailure):
+    """Not taken; safe to try again later."""
+
+    code = "provider_busy"
+    retryable = True
+
+
+class ProviderRefused(SendFailure):
+    """Not taken; trying again cannot help."""
+
+    code = "provider_refused"
+
+
+class OutcomeUnknown(SendFailure):
+    """Perhaps taken; trying again might send it twice."""
+
+    code = "outcome_unknown"

@@ -1,0 +1,1 @@
+"""What a Flow message is: its shape, its rules, its life."""

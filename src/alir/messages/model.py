@@ -1,0 +1,240 @@
+"""A message, its attempts and its receipts: frozen records, no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from alir.clock import rfc3339
+from alir.ids import ApiTokenId, MessageId, ProviderId, SenderName
+
+
+class Status(StrEnum):
+    """Where a message stands, as far as alir can know."""
+
+    QUEUED = "queued"  #: Stored; waits for its turn, its `send_at` or a busy provider.
+    SENDING = "sending"  #: An attempt is begun; its answer is not known yet.
+    ACCEPTED = "accepted"  #: The provider took it.
+    SENT = "sent"  #: WhatsApp sent it on.
+    DELIVERED = "delivered"  #: It reached a device of the recipient.
+    READ = "read"  #: The recipient saw it.
+    UNKNOWN = "unknown"  #: An attempt left, and nothing readable came back.
+    FAILED = "failed"  #: Refused, given up, or undeliverable.
+    CANCELLED = "cancelled"  #: Taken back before an attempt.
+    EXPIRED = "expired"  #: `expires_at` passed before an attempt could be made.
+
+
+class Outcome(StrEnum):
+    """What an attempt came to."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+
+
+class ReceiptStatus(StrEnum):
+    """A provider's later word on an attempt."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+class OnUnknown(StrEnum):
+    """What to do with an attempt whose outcome stays unknown."""
+
+    HOLD = "hold"
+    RETRY = "retry"
+
+
+class Priority(StrEnum):
+    """A message's class in the queue."""
+
+    SINGLE = "single"
+    BULK = "bulk"
+
+
+class Flag:
+    """What a caller should know about a message besides its status."""
+
+    AFTER_FAILED = "after_failed"  #: delivered or read came after failed
+    DUPLICATED = "duplicated"  #: two attempts arrived
+    RESENT = "resent"  #: sent again while an earlier attempt was unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a caller should know about a request that was taken.
+
+    Attributes:
+        pointer: where, as a JSON pointer in fragment form.
+    """
+
+    code: str
+    pointer: str
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"code": self.code, "pointer": self.pointer, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A checked request for a message: every rule of the API holds, nothing is stored yet.
+
+    Attributes:
+        to: E.164 with its plus sign, the digits as the caller gave them.
+        flow: the `flow` object with defaults filled in and nulls left out: `id`, `token`, `text`,
+            `action` (`navigate` or `data_exchange`), `screen`, `mode`, `param` (`body`; optional
+            `footer`, and `header` as `{"type": "text", "text"}` or `{"type": "media", "media"}`),
+            optional `data`.
+        sender: the name given in `from`, if any.
+    """
+
+    to: str
+    flow: Mapping[str, Any]
+    type: str = "flow"
+    sender: SenderName | None = None
+    reply_message_id: str | None = None
+    callback_data: str | None = None
+    on_unknown: OnUnknown | None = None
+    priority: Priority = Priority.SINGLE
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    warnings: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One hand-over of a message to a provider.
+
+    Attributes:
+        number: from 1.
+        outcome: none while the call is under way.
+        error: for people and programs: `{"code", "provider_code", "title", "detail"}`.
+    """
+
+    number: int
+    begun_at: datetime
+    settled_at: datetime | None = None
+    outcome: Outcome | None = None
+    provider_id: ProviderId | None = None
+    error: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "provider_id": self.provider_id,
+            "begun_at": rfc3339(self.begun_at),
+            "settled_at": _moment(self.settled_at),
+            "outcome": self.outcome,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A provider's later word on an attempt.
+
+    Attributes:
+        attempt: the attempt's number.
+        at: when it happened, by the provider's clock.
+    """
+
+    attempt: int
+    status: ReceiptStatus
+    at: datetime
+    error: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "attempt": self.attempt,
+            "status": self.status,
+            "at": rfc3339(self.at),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One Flow message to one recipient. Never changed in place; see `life`.
+
+    Attributes:
+        token_id: the API token that it was accepted from.
+        to: E.164 with its plus sign.
+        wa_id: the recipient as WhatsApp names it, once an answer has said so.
+        reply_to: the WhatsApp id that the bubble quotes, if any.
+        due_at: when it may be begun next; meaningful while queued.
+        first_due_at: when it was first allowed to be begun; giving up counts from here.
+        tries: how often it was queued again after a busy answer, in a row.
+        error: why it failed, as in `Attempt`.
+    """
+
+    id: MessageId
+    token_id: ApiTokenId
+    sender: SenderName
+    to: str
+    flow: Mapping[str, Any]
+    on_unknown: OnUnknown
+    created_at: datetime
+    due_at: datetime
+    first_due_at: datetime
+    type: str = "flow"
+    status: Status = Status.QUEUED
+    wa_id: str | None = None
+    reply_to: ProviderId | None = None
+    reply_message_id: str | None = None
+    callback_data: str | None = None
+    priority: Priority = Priority.SINGLE
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    tries: int = 0
+    error: Mapping[str, Any] | None = None
+    flags: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
+    attempts: tuple[Attempt, ...] = field(default=())
+    receipts: tuple[Receipt, ...] = field(default=())
+
+    @property
+    def request_id(self) -> str:
+        """The seed's `request_id`: the provider's where it gives one to callers, else `id`."""
+        return self.id
+
+    def attempt(self, number: int) -> Attempt | None:
+        """The attempt of that number, if there is one."""
+        return self.attempts[number - 1] if 0 < number <= len(self.attempts) else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The message as the API, events and webhooks show it."""
+        return {
+            "id": self.id,
+            "request_id": self.request_id,
+            "type": self.type,
+            "status": self.status,
+            "to": self.to,
+            "wa_id": self.wa_id,
+            "from": self.sender,
+            "reply_message_id": self.reply_message_id,
+            "flow": self.flow,
+            "template": None,
+            "callback_data": self.callback_data,
+            "priority": self.priority,
+            "created_at": rfc3339(self.created_at),
+            "send_at": _moment(self.send_at),
+            "expires_at": _moment(self.expires_at),
+            "attempts": [attempt.as_json() for attempt in self.attempts],
+            "receipts": [receipt.as_json() for receipt in self.receipts],
+            "error": self.error,
+            "responses": [],
+            "flags": list(self.flags),
+            "warnings": [warning.as_json() for warning in self.warnings],
+        }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
