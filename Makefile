@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup run test check format bench lock clean
+.PHONY: help setup run test check format docs bench lock clean
 
-help:            ## list the commands
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' Makefile | sed 's/:.*##/\t/'
+help:                ## list the commands
+	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "alir needs Python 3.11 or newer; say which with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
@@ -38,6 +38,9 @@ check: $(VENV)/.dev  ## lint, types, import rules, docs
 format: $(VENV)/.dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev   ## make the generated pages anew, and check all of them
+	$(BIN)/python -m docs.check --write
 
 bench: $(VENV)/.dev  ## print the speed tables
 	$(BIN)/python -m bench $(ARGS)

@@ -4,9 +4,11 @@ AlirError
 ├── SettingsInvalid          alir.toml or the environment holds something that cannot be used
 ├── DatabaseInUse            another gateway runs on this SQLite file
 ├── StoreUnavailable         the store could not take or give something; later it may
+├── JsonInvalid              a body is not JSON; says where and what is likely wrong
 ├── RequestInvalid           a request breaks one or more rules; lists every one of them
 ├── SenderForbidden          the API token may not use the sender that the request names
 ├── IdempotencyConflict      an Idempotency-Key came again with another body
+├── NameTaken                something else has this name or value already
 ├── NotFound                 no such thing, or not one that this API token may see
 ├── TooLate                  the message is past the point where this can be done
 └── SendFailure              a provider did not confirm a message
@@ -73,6 +75,26 @@ class StoreUnavailable(AlirError):
         self.in_doubt = in_doubt
 
 
+class JsonInvalid(AlirError):
+    """A body is not JSON, or holds what JSON leaves open: a key twice, `NaN`, half an emoji.
+
+    Attributes:
+        line, column: where, both from 1; columns count characters.
+        excerpt: the text around the place, 20 characters either way. It is the caller's own text:
+            it goes into the answer and never into a log.
+        likely: what is likely wrong and what to do, for people.
+    """
+
+    code = "invalid_json"
+
+    def __init__(self, likely: str, *, line: int, column: int, excerpt: str) -> None:
+        super().__init__(f"not JSON: line {line}, column {column}")
+        self.likely = likely
+        self.line = line
+        self.column = column
+        self.excerpt = excerpt
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One broken rule of a request.
@@ -108,6 +130,12 @@ class IdempotencyConflict(AlirError):
     """An Idempotency-Key came again with another body."""
 
     code = "idempotency_conflict"
+
+
+class NameTaken(AlirError):
+    """Something else has this name or value already."""
+
+    code = "name_taken"
 
 
 class NotFound(AlirError):

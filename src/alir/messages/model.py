@@ -173,6 +173,7 @@ class Message:
         first_due_at: when it was first allowed to be begun; giving up counts from here.
         tries: how often it was queued again after a busy answer, in a row.
         error: why it failed, as in `Attempt`.
+        version: counts the changes; a write says which one it was decided upon.
     """
 
     id: MessageId
@@ -194,6 +195,7 @@ class Message:
     send_at: datetime | None = None
     expires_at: datetime | None = None
     tries: int = 0
+    version: int = 1
     error: Mapping[str, Any] | None = None
     flags: tuple[str, ...] = ()
     warnings: tuple[Notice, ...] = ()

@@ -1,0 +1,172 @@
+"""The command line of the bench: what to measure, for how long, and where to put it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from bench import machine
+from bench.bodies import bodies
+from bench.contenders import Alir, Contender, Plain, prototype
+from bench.measure import CONNECTIONS, Bench, Round
+from bench.processes import BenchFailed
+from bench.report import Results, Row, as_text
+
+MEASURES = ("accept", "carry", "latency", "memory")
+DELAYS_MS = (0, 100)
+LATENCY_RATE = 200.0
+_RESULTS = Path(__file__).resolve().parent / "results"
+
+_DESCRIPTION = """\
+Measures alir on this machine, beside a plain design and, where ALIR_BENCH_PROTOTYPE names its
+folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 6 minutes.
+"""
+_EXAMPLES = """\
+examples:
+  python -m bench                                   everything, medians of 5 rounds
+  python -m bench --only accept --rounds 9          one measure, more carefully
+  python -m bench --quick                           does the bench itself work?
+  ALIR_BENCH_PROTOTYPE=../speed python -m bench     the prototypes too
+
+The exit code is 1 where a figure could not be taken or does not count, for instance because an
+answer was an error or a message was lost or doubled. A target that was missed is not an error.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench; the exit code."""
+    options = _options(arguments)
+    # SIGTERM unwinds as Ctrl-C does, so that every process and folder is gone afterwards.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        results = _run(options)
+    except BenchFailed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: stopped", file=sys.stderr)
+        return 130
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    print(as_text(results))
+    print(f"\nall of it as JSON: {options.json}")
+    return 1 if results.failures() else 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--only", type=_measures, default=MEASURES, help="some of " + ",".join(MEASURES))
+    add("--rounds", type=int, help="rounds for each figure (5)")
+    add("--seconds", type=float, help="seconds of load a round (3)")
+    add("--latency-seconds", type=float, help="seconds of the latency measure (20)")
+    add("--memory-messages", type=int, help="messages before memory is read (100000)")
+    add("--recipients", type=int, default=1, help="different recipients to accept and carry (1)")
+    add("--quick", action="store_true", help="a smoke run: 1 round of 1 s, little of the rest")
+    add("--json", type=Path, default=_RESULTS / "latest.json", help="where the JSON goes")
+    add("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the stores live")
+    # Beside the interpreter without following its link: that is the environment's own folder.
+    command = Path(sys.executable).with_name("alir")
+    add("--alir", type=Path, default=command, help="the alir command to measure")
+    options = parser.parse_args(arguments)
+    defaults = (1, 1.0, 2.0, 2000) if options.quick else (5, 3.0, 20.0, 100_000)
+    names = ("rounds", "seconds", "latency_seconds", "memory_messages")
+    for name, default in zip(names, defaults, strict=True):
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+    return options
+
+
+def _measures(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if unknown := set(chosen) - set(MEASURES):
+        raise argparse.ArgumentTypeError(f"no such measure: {', '.join(sorted(unknown))}")
+    return chosen
+
+
+def _run(options: argparse.Namespace) -> Results:
+    if not Path("/proc/self/stat").exists():
+        raise BenchFailed("this reads what a process used from /proc, which only Linux has")
+    alir = Alir(options.alir.absolute())
+    bare = prototype()
+    contenders: list[Contender] = [alir, Plain(), *([bare] if bare else [])]
+    cores = machine.Cores.of_this_machine()
+    results = Results(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        settings=_settings(options),
+        machine=machine.facts(options.folder),
+        cores=str(cores),
+    )
+    with Bench.opened(cores=cores, folder=options.folder, recipients=options.recipients) as bench:
+        if "accept" in options.only:
+            results.rows += _rounds(
+                "accept",
+                contenders,
+                options.rounds,
+                partial(bench.accept, seconds=options.seconds),
+            )
+        for delay in DELAYS_MS if "carry" in options.only else ():
+            results.rows += _rounds(
+                f"carry-{delay}",
+                contenders,
+                options.rounds,
+                partial(bench.carry, seconds=options.seconds, delay_ms=delay),
+            )
+        if "latency" in options.only:
+            _progress("latency")
+            results.latency = bench.latency(
+                alir, rate=LATENCY_RATE, seconds=options.latency_seconds
+            )
+        if "memory" in options.only:
+            _progress("memory")
+            results.memory = bench.memory(alir, messages=options.memory_messages)
+    return results
+
+
+def _rounds(
+    measure: str,
+    contenders: Sequence[Contender],
+    rounds: int,
+    take: Callable[[Contender], Round],
+) -> list[Row]:
+    """The contenders in turns, so that a neighbour's load falls on all alike."""
+    taken: dict[str, list[Round]] = {contender.name: [] for contender in contenders}
+    for number in range(1, rounds + 1):
+        for contender in contenders:
+            one = take(contender)
+            taken[contender.name].append(one)
+            figures = f"{one.per_second:,.0f}/s, {one.per_cpu_second:,.0f} per CPU-s"
+            _progress(f"{measure} {number}/{rounds} {contender.name}: {figures}")
+    return [Row.of(measure, of_one) for of_one in taken.values()]
+
+
+def _settings(options: argparse.Namespace) -> dict[str, object]:
+    return {
+        "quick": options.quick,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "connections": CONNECTIONS,
+        "recipients": options.recipients,
+        "body_bytes": len(bodies()[0].encode()),
+    }
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

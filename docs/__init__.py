@@ -1,0 +1,1 @@
+"""The pages for users, and what holds them to the program."""

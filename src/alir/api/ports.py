@@ -1,0 +1,64 @@
+"""What the door is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from alir.clock import Clock
+from alir.ids import SenderName
+from alir.intake.accept import Intake
+from alir.intake.ports import Messages
+from alir.intake.tokens import TokenBook
+from alir.intake.waiting import Waiting
+from alir.messages.model import Message
+from alir.receipts.inbox import Inbox
+
+
+class Measure(Protocol):
+    """Told of every request of a hot route."""
+
+    def answered(self, route: str, seconds: float) -> None: ...
+
+    def stored(self, message: Message) -> None: ...
+
+
+class Handshake(Protocol):
+    """Answers a provider that checks the callback URL."""
+
+    def challenge_answer(self, query: Mapping[str, str]) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, waits in seconds."""
+
+    message_bytes: int
+    callback_bytes: int
+    default_wait: float
+    longest_wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Everything behind the door.
+
+    Attributes:
+        expected_wait: how long a message of this sender that came now would wait for its turn.
+        is_ready: what keeps it from doing its work; none: nothing does.
+    """
+
+    intake: Intake
+    messages: Messages
+    tokens: TokenBook
+    waiting: Waiting
+    inbox: Inbox
+    handshake: Handshake
+    clock: Clock
+    limits: Limits
+    measure: Measure
+    expected_wait: Callable[[SenderName], timedelta]
+    is_ready: Callable[[], Awaitable[str | None]]
+    metrics: Callable[[], bytes]

@@ -1,0 +1,46 @@
+"""The `Prefer` header of RFC 7240: how long a caller wants to wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """How long to wait for the answer.
+
+    Attributes:
+        applied: the `Preference-Applied` header of the answer; none: no preference was given.
+    """
+
+    seconds: float
+    applied: str | None = None
+
+
+def preference(header: str | None, *, default: float, longest: float) -> Preference:
+    """What `Prefer` asks for, as far as it is understood; what is not is ignored (RFC 7240, 2).
+
+    >>> preference("wait=5", default=10, longest=60)
+    Preference(seconds=5, applied='wait=5')
+    >>> preference("respond-async", default=10, longest=60)
+    Preference(seconds=0, applied='respond-async')
+    >>> preference("return=minimal, wait=600", default=10, longest=60)
+    Preference(seconds=60, applied='wait=60')
+    >>> preference(None, default=10, longest=60)
+    Preference(seconds=10, applied=None)
+    """
+    if header is None:
+        return Preference(default)
+    asked: dict[str, str] = {}
+    for part in header.split(","):
+        name, _, value = part.split(";")[0].partition("=")
+        # Of a repeated preference the first one counts (RFC 7240, section 2).
+        asked.setdefault(name.strip().lower(), value.strip().strip('"'))
+    wait = asked.get("wait", "")
+    seconds = min(int(wait[:9]), int(longest)) if wait.isascii() and wait.isdigit() else None
+    applied = ["respond-async"] if "respond-async" in asked else []
+    if seconds is not None:
+        applied.append(f"wait={seconds}")
+    if not applied:
+        return Preference(default)
+    return Preference(0 if seconds is None else seconds, ", ".join(applied))

@@ -1,0 +1,326 @@
+"""Problems: what a request is answered with that could not be done (RFC 9457).
+
+One table says for each code which status it has and what a reader should know; the pages under
+`/problems` and the answers themselves are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_json
+
+from alir.errors import (
+    AlirError,
+    Fault,
+    IdempotencyConflict,
+    JsonInvalid,
+    NotFound,
+    RequestInvalid,
+    SenderForbidden,
+    StoreUnavailable,
+    TooLate,
+)
+
+MEDIA_TYPE = "application/problem+json"
+#: When a caller should ask again while the store cannot take anything.
+STORE_RETRY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of problem.
+
+    Attributes:
+        meaning: what it says, for a developer who meets it for the first time.
+        remedy: what to do.
+        example: the rest of such a problem, besides `type`, `title` and `status`.
+    """
+
+    code: str
+    status: int
+    title: str
+    meaning: str
+    remedy: str
+    example: Mapping[str, Any]
+
+
+_MESSAGE_ID = "msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"
+
+TYPES: Mapping[str, ProblemType] = {
+    kind.code: kind
+    for kind in (
+        ProblemType(
+            "unauthorized",
+            401,
+            "A valid API token is needed",
+            "The request carries no API token, or none that is valid: mistyped, revoked, or a "
+            "placeholder that was not filled in.",
+            "Send `Authorization: Bearer alir_…`. `alir token create` makes an API token; each is "
+            "shown once.",
+            {"detail": "The Authorization header is missing."},
+        ),
+        ProblemType(
+            "bad_signature",
+            401,
+            "Nobody's secret signed this callback",
+            "A provider's callback is signed with the app secret of the sender that it is about. "
+            "This one is not signed, or not with any configured secret, or its bytes were changed "
+            "on the way.",
+            "Compare `app_secret` in alir.toml with the provider's. A proxy in between must not "
+            "rewrite bodies.",
+            {"detail": "X-Hub-Signature-256 is not that of any sender's app secret."},
+        ),
+        ProblemType(
+            "request_timeout",
+            408,
+            "The request did not arrive in time",
+            "The request's body stopped coming.",
+            "Send it again over a better connection; nothing was stored.",
+            {"detail": "The body stopped coming for 30 seconds."},
+        ),
+        ProblemType(
+            "payload_too_large",
+            413,
+            "The request is too large",
+            "The request's body is larger than this route takes.",
+            "A message is at most 64 KiB. Send pictures by URL.",
+            {"detail": "The body is larger than 65536 bytes."},
+        ),
+        ProblemType(
+            "unsupported_media_type",
+            415,
+            "The request is not JSON",
+            "The request does not say that it is JSON.",
+            "Send `Content-Type: application/json`.",
+            {"detail": "Content-Type is application/x-www-form-urlencoded."},
+        ),
+        ProblemType(
+            "invalid_json",
+            400,
+            "The request's body is not valid JSON",
+            "The body breaks JSON's own rules, or has a key twice, or a number that JSON does not "
+            "know. The problem names line and column, shows the text around the fault, and says "
+            "what is likely wrong.",
+            "Mend that place and send it again; there may be another fault behind it.",
+            {
+                "detail": "Line 9, column 38: JSON has no comments; remove the text from # to the "
+                "end of the line.",
+                "line": 9,
+                "column": 38,
+                "excerpt": '"media": "URL_IMAGE" # if media',
+            },
+        ),
+        ProblemType(
+            "scope_missing",
+            403,
+            "The API token lacks the right",
+            "The API token is valid, but was not given the scope that this route needs.",
+            "Use another, or make one: `alir token create NAME --scope send --scope read`.",
+            {"detail": "This API token lacks the scope send."},
+        ),
+        ProblemType(
+            "sender_not_allowed",
+            403,
+            "The API token may not use this sender",
+            "The API token is bound to other senders than the one in `from`.",
+            "Leave `from` out, name one of its own senders, or use another API token.",
+            {"detail": "This API token may not use that sender."},
+        ),
+        ProblemType(
+            "not_found",
+            404,
+            "There is no such thing",
+            "Nothing has this path or id, or it belongs to a sender that the API token may not "
+            "use.",
+            "Check the id: every id that alir ever gave out finds its message.",
+            {"detail": "No message has this id."},
+        ),
+        ProblemType(
+            "method_not_allowed",
+            405,
+            "This path does not take that method",
+            "The path exists, but not with this method.",
+            "See /docs for the methods of each path.",
+            {"detail": "This path takes: GET, POST."},
+        ),
+        ProblemType(
+            "too_late",
+            409,
+            "The message is past that point",
+            "A message can be cancelled while it is queued or unknown, and sent again when it "
+            "failed or is unknown. This one stands elsewhere by now.",
+            "Ask `GET /messages/{id}` where it stands.",
+            {
+                "detail": "The message is delivered: it can no longer be cancelled.",
+                "id": _MESSAGE_ID,
+            },
+        ),
+        ProblemType(
+            "message_ended",
+            409,
+            "The message ended without being sent",
+            "The message was stored, but it was cancelled, it expired, or it was given up before "
+            "the provider took it.",
+            "Send a new message, with a new Idempotency-Key if you use them.",
+            {"detail": "Not sent before `expires_at`.", "id": _MESSAGE_ID, "reason": "expired"},
+        ),
+        ProblemType(
+            "invalid_request",
+            422,
+            "The request breaks a rule",
+            "The body is valid JSON, but one or more of its values break a rule. `errors` lists "
+            "every one of them: where, which rule, and what to do.",
+            "Mend all of them and send it again; nothing was stored.",
+            {
+                "detail": "2 rules are broken; see errors.",
+                "errors": [
+                    {
+                        "pointer": "#/to",
+                        "code": "country_code_missing",
+                        "detail": "The number begins with 0: write it with its country code.",
+                    },
+                    {"pointer": "#/flow/param/body", "code": "missing", "detail": "Required."},
+                ],
+            },
+        ),
+        ProblemType(
+            "refused",
+            422,
+            "The provider refused the message",
+            "The message was stored and handed over, and the provider refused it for good. "
+            "`provider` holds its code and its words.",
+            "Mend what it names and send a new message, with a new Idempotency-Key if you use "
+            "them.",
+            {
+                "detail": "A parameter's value is not valid.",
+                "id": _MESSAGE_ID,
+                "provider": {
+                    "code": "131009",
+                    "title": "A parameter's value is not valid",
+                    "detail": "flow.screen does not exist in this Flow",
+                },
+            },
+        ),
+        ProblemType(
+            "idempotency_conflict",
+            422,
+            "The Idempotency-Key stands for another request",
+            "The same Idempotency-Key came before, from the same API token, with another body. "
+            "One key stands for one message for as long as that is kept.",
+            "Use a new key for a new message.",
+            {"detail": "This Idempotency-Key was used with another body."},
+        ),
+        ProblemType(
+            "invalid_idempotency_key",
+            422,
+            "The Idempotency-Key cannot be used",
+            "An Idempotency-Key is 1 to 255 visible ASCII characters.",
+            "A UUID does well.",
+            {"detail": "The Idempotency-Key has 300 characters; at most 255 are allowed."},
+        ),
+        ProblemType(
+            "internal_error",
+            500,
+            "Something broke in alir",
+            "A fault in alir itself. The log has more.",
+            "Repeat the request with its Idempotency-Key, and please report the fault.",
+            {"detail": "The log has more."},
+        ),
+        ProblemType(
+            "store_unavailable",
+            503,
+            "The store cannot take it now",
+            "The database could not be written or read. Unless the problem has an `id`, nothing "
+            "was accepted. With an `id` it is in doubt whether the message was stored.",
+            "Repeat after `Retry-After`. With an `id`, ask `GET /messages/{id}` first, or repeat "
+            "with the same Idempotency-Key.",
+            {"detail": "Nothing was accepted; please repeat it."},
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One answer.
+
+    Attributes:
+        more: further members of the body, such as `errors` or `id`.
+        headers: further headers of the answer.
+    """
+
+    code: str
+    detail: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        return TYPES[self.code].status
+
+    def as_json(self, instance: str | None = None) -> dict[str, Any]:
+        kind = TYPES[self.code]
+        body = {
+            "type": f"/problems/{kind.code}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail,
+        }
+        if instance is not None:
+            body["instance"] = instance
+        return body | dict(self.more)
+
+    def as_bytes(self, instance: str | None = None) -> bytes:
+        return to_json(self.as_json(instance))
+
+
+class Refusal(Exception):
+    """Ends a request with a problem, from wherever it is noticed."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+def problem_of(error: AlirError) -> Problem:
+    """The problem that an error of alir is answered with."""
+    match error:
+        case RequestInvalid():
+            problem = invalid_request(error.faults)
+        case JsonInvalid():
+            where = {"line": error.line, "column": error.column, "excerpt": error.excerpt}
+            detail = f"Line {error.line}, column {error.column}: {error.likely}"
+            problem = Problem("invalid_json", detail, where)
+        case SenderForbidden():
+            problem = Problem("sender_not_allowed", str(error))
+        case IdempotencyConflict():
+            detail = "This Idempotency-Key was used with another body."
+            problem = Problem("idempotency_conflict", detail)
+        case NotFound():
+            problem = Problem("not_found", "No message has this id.")
+        case TooLate():
+            problem = Problem("too_late", str(error), {"id": error.message_id})
+        case StoreUnavailable():
+            problem = store_unavailable(error)
+        case _:
+            problem = Problem("internal_error", "The log has more.")
+    return problem
+
+
+def invalid_request(faults: Sequence[Fault]) -> Problem:
+    """The problem that lists every broken rule."""
+    count = "1 rule is" if len(faults) == 1 else f"{len(faults)} rules are"
+    errors = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in faults]
+    return Problem("invalid_request", f"{count} broken; see errors.", {"errors": errors})
+
+
+def store_unavailable(error: StoreUnavailable, message_id: str | None = None) -> Problem:
+    """The problem of a store that cannot take it; with the id of a message that is in doubt."""
+    headers = {"retry-after": str(STORE_RETRY_SECONDS)}
+    if error.in_doubt and message_id is not None:
+        detail = "It is in doubt whether the message was stored: ask for it by its id."
+        return Problem("store_unavailable", detail, {"id": message_id}, headers)
+    return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, headers)

@@ -1,0 +1,127 @@
+"""`POST /messages`: the hot route, bytes in and bytes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from alir import strictjson
+from alir.api.answers import answer_of
+from alir.api.door import (
+    Disconnected,
+    Request,
+    authenticated,
+    require_json,
+    require_scope,
+    respond,
+    respond_problem,
+)
+from alir.api.ports import Gateway
+from alir.api.prefer import Preference, preference
+from alir.api.problems import Problem, Refusal, problem_of
+from alir.errors import AlirError, StoreUnavailable
+from alir.intake.tokens import Scope as TokenScope
+from alir.messages.model import Message
+
+LONGEST_KEY = 255
+_FIRST_VISIBLE, _LAST_VISIBLE = "!", "~"
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A request that was stored, and how its caller wants to be answered."""
+
+    message: Message
+    replayed: bool
+    wanted: Preference
+
+
+class SendMessage:
+    """The endpoint, as an ASGI application."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = self._gateway.clock.elapsed()
+        request = Request(scope, receive)
+        try:
+            await self._answer(send, await self._take(request))
+        except Disconnected:
+            return  # nobody is there to be answered, and nothing was stored
+        except Refusal as refusal:
+            await respond_problem(send, refusal.problem, request.path)
+        except AlirError as error:
+            await respond_problem(send, problem_of(error), request.path)
+        finally:
+            self._gateway.measure.answered("send", self._gateway.clock.elapsed() - begun)
+
+    async def _take(self, request: Request) -> _Taken:
+        gateway, headers = self._gateway, request.headers
+        token = await authenticated(headers, gateway.tokens)
+        body = await request.body(limit=gateway.limits.message_bytes)
+        require_json(headers)
+        content = strictjson.parse(body)
+        require_scope(token, TokenScope.SEND)
+        checked = await gateway.intake.check(content, token)
+        key = _idempotency_key(headers.get("idempotency-key"))
+        wanted = preference(
+            headers.get("prefer"),
+            default=gateway.limits.default_wait,
+            longest=gateway.limits.longest_wait,
+        )
+        stored = await gateway.intake.accept(checked, content, token, key)
+        if not stored.replayed:
+            gateway.measure.stored(stored.message)
+        return _Taken(stored.message, stored.replayed, wanted)
+
+    async def _answer(self, send: Send, taken: _Taken) -> None:
+        message = taken.message
+        settled = await self._gateway.waiting.settled(message, self._wait(taken))
+        if settled is None:
+            try:
+                settled = await self._gateway.messages.get(message.id)
+            except StoreUnavailable:
+                settled = message  # as it stood when it was stored, which is certain
+        answer = answer_of(settled)
+        headers = []
+        if taken.wanted.applied is not None:
+            headers.append(("preference-applied", taken.wanted.applied))
+        if taken.replayed:
+            headers.append(("idempotency-replayed", "true"))
+        if isinstance(answer, Problem):
+            problem = Problem(answer.code, answer.detail, answer.more, dict(headers))
+            await respond_problem(send, problem, f"/api/whatsapp/v1/messages/{message.id}")
+        else:
+            status, body = answer
+            await respond(send, status, to_json(body), headers=headers)
+
+    def _wait(self, taken: _Taken) -> float:
+        """How long to wait: not at all where it is known not to be settled in time."""
+        message, seconds = taken.message, taken.wanted.seconds
+        if message.due_at > self._gateway.clock.now():
+            return 0
+        if self._gateway.expected_wait(message.sender).total_seconds() > seconds:
+            return 0
+        return seconds
+
+
+def _idempotency_key(given: str | None) -> str | None:
+    """The key; None where there is none.
+
+    Raises:
+        Refusal: it is empty, too long, or holds other than visible ASCII.
+    """
+    if given is None:
+        return None
+    if len(given) > LONGEST_KEY:
+        detail = (
+            f"The Idempotency-Key has {len(given)} characters; at most {LONGEST_KEY} are allowed."
+        )
+    elif not given or not all(_FIRST_VISIBLE <= c <= _LAST_VISIBLE for c in given):
+        detail = "The Idempotency-Key must be visible ASCII characters, at least one."
+    else:
+        return given
+    raise Refusal(Problem("invalid_idempotency_key", detail))

@@ -1,0 +1,61 @@
+"""The first API token: made at the first start, or given in the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from alir.errors import SettingsInvalid
+from alir.intake.tokens import SHORTEST_GIVEN, Scope, generate, has_typo
+from alir.store.tokens import FIRST, TokenStore
+
+VARIABLE = "ALIR_API_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """What there is to say about the first API token.
+
+    Attributes:
+        secret: where it was made or given now; none: it was made at an earlier start.
+        is_given: whether it came from the environment, and so must not be printed.
+    """
+
+    secret: str | None
+    is_given: bool = False
+
+
+async def first_token(tokens: TokenStore, environ: Mapping[str, str]) -> FirstToken:
+    """See to it that there is a first API token, with every scope and every sender.
+
+    Raises:
+        SettingsInvalid: the one in the environment cannot be used.
+    """
+    given = environ.get(VARIABLE)
+    if given is not None and given != "":
+        _check(given)
+        await tokens.put_first(given)
+        return FirstToken(given, is_given=True)
+    if await tokens.all():
+        return FirstToken(None)
+    secret = generate()
+    await tokens.create(FIRST, secret, scopes=list(Scope))
+    return FirstToken(secret)
+
+
+def _check(given: str) -> None:
+    if len(given) < SHORTEST_GIVEN:
+        raise SettingsInvalid(
+            [
+                f"{VARIABLE}: expected at least {SHORTEST_GIVEN} characters that nobody can "
+                f"guess, not {len(given)}; leave it unset to have one made"
+            ]
+        )
+    if not all("!" <= character <= "~" for character in given):
+        raise SettingsInvalid(
+            [f"{VARIABLE}: expected visible ASCII characters only, without spaces"]
+        )
+    if has_typo(given):
+        raise SettingsInvalid(
+            [f"{VARIABLE}: begins like an API token of alir's, but its length or checksum is wrong"]
+        )

@@ -1,0 +1,52 @@
+"""`alir`: what it can do, and nothing imported before it is asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from alir import __version__
+from alir.cli import serve, simulator, token
+
+app = typer.Typer(
+    name="alir",
+    help="A self-hosted gateway for WhatsApp Flow messages.",
+    epilog=(
+        "Examples:\n\n"
+        "  alir serve                                  run the gateway, with its own WhatsApp\n\n"
+        "  alir serve --port 9000 --config prod.toml   elsewhere, with other settings\n\n"
+        "  alir token create shop --scope send         make an API token\n\n"
+        "  alir simulator --callback-url http://127.0.0.1:9000/callbacks/cloud"
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("simulator")(simulator.simulator)
+app.add_typer(token.app, name="token")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,60 @@
+"""`alir serve`: everything in one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from alir.settings import Settings
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0: any that is free.  [default: 8080]")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="Where messages are kept.  [default: sqlite:///alir.db]"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file.  [default: alir.toml, if it is there]")
+    ] = None,
+) -> None:
+    """Run the gateway: API, dispatch, receipts and, without a sender, the simulator.
+
+    With no settings at all it has one sender, sandbox, on its own WhatsApp. The first start makes
+    an API token and prints it once, with a command that sends a message. ALIR_API_TOKEN in the
+    environment is that API token instead.
+    """
+    from alir.cli.failures import explained
+
+    with explained():
+        settings = _settings(host, port, database, config)
+        from alir.cli.server import run_gateway
+
+        run_gateway(settings)
+
+
+def _settings(
+    host: str | None, port: int | None, database: str | None, config: Path | None
+) -> Settings:
+    import os
+
+    from alir.clock import SystemClock
+    from alir.observe import configure_logging
+    from alir.settings import load
+
+    settings = load(
+        config,
+        os.environ,
+        {"host": host, "port": port, "database": database},
+        elapsed=SystemClock().elapsed,
+    )
+    configure_logging(level=settings.log.level, form=settings.log.format)
+    return settings

@@ -1,0 +1,190 @@
+"""Serving: the socket, the signals, and what is said at the start."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
+
+import typer
+import uvicorn
+import uvloop
+
+from alir import __version__
+from alir.cli.first_token import FirstToken, first_token
+from alir.compose import RunningGateway
+from alir.errors import SettingsInvalid
+from alir.observe import get_logger
+from alir.settings import Settings
+
+#: Longer than clients keep an idle connection (ours: 15 s; most: 60 s), so that it is they who
+#: close it, and no request meets a connection that is just being closed.
+KEEP_ALIVE_SECONDS = 75
+#: What of the 15 s after SIGTERM is left for everything but calls under way.
+CLOSING_SECONDS = 2
+BACKLOG = 2048
+#: Collections of young objects before the next generation is looked at. With everything that
+#: lives for ever frozen, this halves the p99 of a request (design, section 8).
+GC_THRESHOLDS = (20_000, 50, 100)
+
+_log = get_logger("gateway")
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsInvalid: the address cannot be listened on, or ALIR_API_TOKEN cannot be used.
+        DatabaseInUse, StoreUnavailable: the database cannot be used.
+    """
+    listening = _listen(settings.host, settings.port)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, listening, os.environ))
+    finally:
+        listening.close()
+
+
+async def _serve(settings: Settings, listening: socket.socket, environ: Mapping[str, str]) -> None:
+    port = listening.getsockname()[1]
+    base_url = f"http://{_reachable(settings.host)}:{port}"
+    gateway = RunningGateway(settings, base_url=base_url)
+    server = _Server(gateway, timedelta(seconds=settings.dispatch.stop_grace_seconds))
+    try:
+        token = await first_token(gateway.tokens, environ)
+        await gateway.start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        server.greeting = greeting(base_url, token, gateway)
+        await server.serve([listening])
+    finally:
+        await gateway.stop(server.grace_left())
+    _log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, told when the end begins, and ending with success."""
+
+    def __init__(self, gateway: RunningGateway, grace: timedelta) -> None:
+        if gateway.has_simulator:
+            from alir.simulator.hang_up import HangUpProtocol
+
+            http: str | type[HangUpProtocol] = HangUpProtocol
+        else:
+            http = "httptools"
+        super().__init__(
+            uvicorn.Config(
+                gateway.app,
+                loop="uvloop",
+                http=http,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=int(grace.total_seconds()),
+            )
+        )
+        self.greeting = ""
+        self._gateway = gateway
+        self._grace = grace
+        self._stopping_since: float | None = None
+
+    def grace_left(self) -> timedelta:
+        """What is left of the time that calls under way get."""
+        if self._stopping_since is None:
+            return timedelta()
+        left = self._grace.total_seconds() - (monotonic() - self._stopping_since)
+        return timedelta(seconds=max(0.0, left))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        typer.echo(self.greeting)
+        _log.info("started", version=__version__, senders=list(self._gateway.sender_names))
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn raises the signal again when all is done; a clean stop shall exit with 0.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _stop(self, number: int) -> None:
+        if self._stopping_since is None:
+            self._stopping_since = monotonic()
+            self._gateway.begin_to_stop()
+        self.handle_exit(number, None)
+
+
+def greeting(base_url: str, token: FirstToken, gateway: RunningGateway) -> str:
+    """What a start says on stdout."""
+    lines = [f"alir {__version__} is ready at {base_url}"]
+    secret = "$ALIR_API_TOKEN" if token.is_given else token.secret
+    if token.secret is not None and not token.is_given:
+        lines += ["", f"Your API token, shown this once: {token.secret}"]
+    if secret is None:
+        lines += ["Another API token: alir token create NAME"]
+    else:
+        lines += ["", "Send a first message:", "", first_message(base_url, secret, gateway)]
+    if gateway.has_simulator:
+        lines += ["", f"See it arrive: {base_url}/simulator"]
+    lines += [f"Read on:       {base_url}/docs"]
+    return "\n".join(lines)
+
+
+def first_message(base_url: str, secret: str, gateway: RunningGateway) -> str:
+    """A command that sends a message when it is pasted."""
+    message: dict[str, object] = {
+        "to": "+1 212 555 0123",
+        "type": "flow",
+        "flow": {
+            "id": "1234567890",
+            "token": "visit-1",
+            "text": "Book a visit",
+            "screen": "WELCOME",
+            "param": {"body": "When would you like to come?"},
+        },
+    }
+    if len(gateway.sender_names) > 1:
+        message["from"] = gateway.sender_names[0]
+    return (
+        f"curl -sS {base_url}/api/whatsapp/v1/messages \\\n"
+        f'  -H "Authorization: Bearer {secret}" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        f"  -d '{json.dumps(message)}'"
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsInvalid(
+            [
+                f"cannot listen on {host} port {port}: {error.strerror or error}; "
+                "choose another with --port"
+            ]
+        ) from error
+
+
+def _reachable(host: str) -> str:
+    """How this machine itself reaches a server that listens on `host`."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
+    return f"[{host}]" if ":" in host else host

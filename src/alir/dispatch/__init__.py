@@ -1,0 +1,1 @@
+"""Handing a message to a provider: once."""

@@ -1,0 +1,34 @@
+"""How many messages wait for their turn, counted as they come and go."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+
+from alir.ids import SenderName
+from alir.messages.model import Message, Status
+
+#: What a message leaves the queue for.
+_LEAVES = frozenset({Status.SENDING, Status.CANCELLED, Status.EXPIRED})
+
+
+class Backlog:
+    """Due messages by sender. An estimate: `correct` sets it right from time to time."""
+
+    def __init__(self) -> None:
+        self._due: dict[SenderName, int] = defaultdict(int)
+
+    def changed(self, message: Message, now: datetime) -> None:
+        """Count a message that came into the queue or left it."""
+        if message.status is Status.QUEUED and message.due_at <= now:
+            self._due[message.sender] += 1
+        elif message.status in _LEAVES and self._due[message.sender]:
+            self._due[message.sender] -= 1
+
+    def correct(self, sender: SenderName, due: int) -> None:
+        """Take over what the store says."""
+        self._due[sender] = due
+
+    def due(self, sender: SenderName) -> int:
+        """How many messages of this sender wait for their turn."""
+        return self._due[sender]

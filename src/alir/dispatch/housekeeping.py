@@ -1,0 +1,92 @@
+"""What time does to messages: expiry, and unknown outcomes that stay unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from alir.clock import Clock
+from alir.dispatch.ports import Outbox
+from alir.errors import StoreUnavailable, TooLate
+from alir.ids import MessageId
+from alir.messages import life
+from alir.messages.life import Change, Settlement
+from alir.messages.model import Message, Outcome
+from alir.observe import get_logger
+
+#: How often time is looked at.
+PERIOD_SECONDS = 1.0
+_LARGEST_ROUND = 500
+
+_log = get_logger("dispatch")
+
+
+class Housekeeper:
+    """Looks at the messages that time changes.
+
+    Attributes:
+        started_at: evidence is waited for only while callbacks can arrive, so that no wait counts
+            from before this.
+    """
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, unknown_after: timedelta) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._unknown_after = unknown_after
+        self.started_at = clock.now()
+
+    async def take_over(self) -> int:
+        """Call unknown whatever a process that is gone had begun; how many that were."""
+        left = await self._outbox.left_begun()
+        for message_id, number in left:
+            await self._outbox.change(message_id, self._orphaned(number))
+        if left:
+            _log.warning("attempts_left_begun", count=len(left))
+        return len(left)
+
+    async def run(self) -> None:
+        """Look every `PERIOD_SECONDS`, for ever."""
+        while True:
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                _log.warning("housekeeping_failed", reason=str(error))
+            await self._clock.sleep(PERIOD_SECONDS)
+
+    async def look(self) -> None:
+        """Expire what has expired, and send once more what may be and stayed unknown."""
+        for message_id in await self._outbox.expired(limit=_LARGEST_ROUND):
+            await self._try(message_id, lambda m: life.expire(m, now=self._clock.now()))
+        for message in await self._outbox.unknown_to_retry():
+            if self._waited_long_enough(message):
+                await self._try(message, self._once_more)
+
+    async def _try(
+        self, message: Message | MessageId, decide: Callable[[Message], Change | None]
+    ) -> None:
+        try:
+            await self._outbox.change(message, decide)
+        except TooLate as error:
+            # Something else moved it between the look and the write, which is as well.
+            _log.info("moved_meanwhile", message=error.message_id, status=error.status)
+
+    def _once_more(self, message: Message) -> Change | None:
+        if not (life.may_retry_by_itself(message) and self._waited_long_enough(message)):
+            return None
+        _log.info("resending_unknown", message=message.id)
+        return life.retry(message, now=self._clock.now())
+
+    def _waited_long_enough(self, message: Message) -> bool:
+        return self._clock.now() >= _unknown_since(message, self.started_at) + self._unknown_after
+
+    def _orphaned(self, number: int) -> Callable[[Message], Change | None]:
+        settlement = Settlement(
+            outcome=Outcome.UNKNOWN,
+            error=life.error("process_ended", "The process ended before the provider's answer"),
+        )
+        return lambda message: life.settle(message, number, settlement, now=self._clock.now())
+
+
+def _unknown_since(message: Message, started_at: datetime) -> datetime:
+    settled = [attempt.settled_at for attempt in message.attempts if attempt.settled_at]
+    return max([started_at, *settled])

@@ -1,0 +1,89 @@
+"""What dispatch asks of a provider and of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from alir.ids import MessageId, ProviderId, SenderName
+from alir.messages import life
+from alir.messages.model import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A provider took a message.
+
+    Attributes:
+        wa_id: the recipient as WhatsApp names it, where the answer says so.
+    """
+
+    provider_id: ProviderId
+    wa_id: str | None = None
+
+
+class Provider(Protocol):
+    """Who carries messages of one sender to WhatsApp."""
+
+    async def send(self, message: Message, attempt: int) -> Sent:
+        """Hand over attempt `attempt` of `message`, once.
+
+        Raises:
+            ProviderBusy: certainly not taken; later it may be.
+            ProviderRefused: certainly not taken; it never will be.
+            OutcomeUnknown: perhaps taken.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was begun, each with a new latest attempt.
+
+    Attributes:
+        next_due: when the next queued message of the sender is due; none: there is none, or
+            there is more that is due now.
+        more: whether more may be due now.
+    """
+
+    messages: tuple[Message, ...]
+    next_due: datetime | None
+    more: bool
+
+
+class Outbox(Protocol):
+    """The messages, as dispatch needs them. Each call is on disk when it returns."""
+
+    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
+        """Begin an attempt of up to `limit` due messages, longest due first."""
+        ...
+
+    async def settle(
+        self, message: Message, settlement: life.Settlement, *, number: int
+    ) -> Message:
+        """Record what attempt `number` came to, and apply the receipts that waited for its id."""
+        ...
+
+    async def change(
+        self, message: Message | MessageId, decide: Callable[[Message], life.Change | None]
+    ) -> Message:
+        """Decide upon a message as it stands, and write what became of it."""
+        ...
+
+    async def left_begun(self) -> list[tuple[MessageId, int]]:
+        """Message and number of every attempt that is begun and not settled."""
+        ...
+
+    async def unknown_to_retry(self) -> list[Message]:
+        """Unknown messages whose `on_unknown` is retry, oldest first."""
+        ...
+
+    async def expired(self, *, limit: int) -> list[MessageId]:
+        """Messages whose `expires_at` passed while they wait."""
+        ...
+
+    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
+        """How many messages are due (counted up to `at_most`), and since when the longest is."""
+        ...

@@ -1,0 +1,1 @@
+"""What happened, as users are told it."""

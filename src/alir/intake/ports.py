@@ -1,0 +1,88 @@
+"""What intake asks of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from alir.ids import ApiTokenId, MessageId
+from alir.messages import life
+from alir.messages.model import Message
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The caller's key and the SHA-256 of the canonical request that it stands for."""
+
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message that is on disk; `replayed` where an earlier request had put it there."""
+
+    message: Message
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which messages a list shows. `senders`: only of these; none: of all."""
+
+    senders: Sequence[str] | None = None
+    status: str | None = None
+    to: str | None = None
+    flow_id: str | None = None
+    flow_token: str | None = None
+    sender: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Messages(Protocol):
+    """The messages, as those who accept and show them need them."""
+
+    async def accept(self, message: Message, key: IdempotencyKey | None) -> Stored:
+        """Store a new message, or find the one that `key` stands for already.
+
+        Raises:
+            IdempotencyConflict: the key stands for another request.
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+        """
+        ...
+
+    async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
+        """The message that `key` stands for already, if any.
+
+        Raises:
+            IdempotencyConflict: the key stands for another request.
+        """
+        ...
+
+    async def get(self, message_id: MessageId) -> Message:
+        """The message as it stands, or `NotFound`."""
+        ...
+
+    async def find(self, any_id: str) -> Message:
+        """The message that any id ever given out names, or `NotFound`."""
+        ...
+
+    async def page(
+        self, filters: Filters, *, limit: int, before: int | None
+    ) -> tuple[list[Message], int | None]:
+        """Up to `limit` messages, newest first, from before a place; and the next such place."""
+        ...
+
+    async def change(
+        self, message: Message | MessageId, decide: Callable[[Message], life.Change | None]
+    ) -> Message:
+        """Decide upon a message as it stands, and write what became of it.
+
+        Raises:
+            NotFound: there is no such message.
+            AlirError: whatever `decide` raised; nothing was written.
+        """
+        ...

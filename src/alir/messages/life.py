@@ -1,0 +1,368 @@
+"""A message's life: pure decisions about what may happen to it and what that makes of it.
+
+```
+queued ─► sending ─► accepted ─► sent ─► delivered ─► read
+   │         ├─► unknown ─ evidence ─► where the evidence says;  retry ─► queued;  cancel ─► failed
+   │         ├─► queued again (busy), later
+   │         └─► failed (refused)            accepted … ─► failed (failed receipt)
+   └─► cancelled | expired
+```
+
+Every function takes the message as it stands and answers with a `Change`, or with None where
+nothing changes. Nothing here reads a clock, draws a random number or does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from alir.errors import TooLate
+from alir.ids import ProviderId
+from alir.messages.model import (
+    Attempt,
+    Flag,
+    Message,
+    OnUnknown,
+    Outcome,
+    Receipt,
+    ReceiptStatus,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something users are told of: `message.{name}`, with the message as it stood then."""
+
+    name: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a message, and what users are told, in order."""
+
+    message: Message
+    events: tuple[Happened, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What an attempt came to, as its provider's answer says (or the lack of one).
+
+    Attributes:
+        error: for all but accepted: `{"code", "provider_code", "title", "detail"}`.
+        due_at: for busy: when to try again; none: no more, the message is given up.
+    """
+
+    outcome: Outcome
+    provider_id: ProviderId | None = None
+    wa_id: str | None = None
+    error: Mapping[str, Any] | None = None
+    due_at: datetime | None = None
+
+
+GAVE_UP = "gave_up"  #: the provider stayed busy for too long
+GIVEN_UP = "given_up"  #: somebody cancelled a message whose outcome is unknown
+EXPIRED = "expired"
+
+#: How far an attempt can come; a message stands where its furthest attempt stands.
+_RANK = {
+    Status.FAILED: 0,
+    Status.UNKNOWN: 1,
+    Status.ACCEPTED: 2,
+    Status.SENT: 3,
+    Status.DELIVERED: 4,
+    Status.READ: 5,
+}
+#: An attempt that stands here was taken by WhatsApp.
+ARRIVED = frozenset({Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ})
+
+#: Where a message stands whose latest attempt the provider says it did not take.
+_MAY_WAIT_AGAIN = frozenset({Status.SENDING, Status.QUEUED, Status.UNKNOWN})
+
+_BY_OUTCOME = {
+    Outcome.ACCEPTED: Status.ACCEPTED,
+    Outcome.UNKNOWN: Status.UNKNOWN,
+    Outcome.REFUSED: Status.FAILED,
+}
+#: Which receipt decides where an attempt stands: the first of these that it has.
+_BY_RECEIPT = (
+    (ReceiptStatus.READ, Status.READ),
+    (ReceiptStatus.DELIVERED, Status.DELIVERED),
+    (ReceiptStatus.FAILED, Status.FAILED),
+    (ReceiptStatus.SENT, Status.SENT),
+)
+
+
+def error(
+    code: str, title: str, *, provider_code: str | None = None, detail: str | None = None
+) -> dict[str, Any]:
+    """The one shape of an error in messages, attempts and receipts.
+
+    Attributes of the answer: `code` is alir's and never renamed; `provider_code` the provider's.
+    """
+    return {"code": code, "provider_code": provider_code, "title": title, "detail": detail}
+
+
+def begin(message: Message, *, now: datetime) -> Change:
+    """The message with a new attempt, which may be handed to the provider once this is on disk.
+
+    Raises:
+        TooLate: it is not queued.
+    """
+    if message.status is not Status.QUEUED:
+        raise _too_late(message, "begun")
+    attempt = Attempt(number=len(message.attempts) + 1, begun_at=now)
+    return Change(
+        replace(message, status=Status.SENDING, attempts=(*message.attempts, attempt)),
+    )
+
+
+def settle(
+    message: Message, number: int, settlement: Settlement, *, now: datetime
+) -> Change | None:
+    """The message once attempt `number` came to `settlement`.
+
+    An attempt is settled once; unknown counts as not settled. After a receipt has settled it,
+    the provider's answer only adds what the receipt did not say. Only the latest attempt's
+    answer queues the message again or ends it.
+    """
+    attempt = message.attempt(number)
+    if attempt is None:
+        return None
+    if attempt.outcome is not None and attempt.outcome is not Outcome.UNKNOWN:
+        return _completed(message, attempt, settlement)
+    if attempt.outcome is settlement.outcome:
+        return None
+    after = _with_attempt(
+        replace(message, wa_id=message.wa_id or settlement.wa_id),
+        replace(
+            attempt,
+            settled_at=now,
+            outcome=settlement.outcome,
+            provider_id=settlement.provider_id or attempt.provider_id,
+            error=settlement.error,
+        ),
+    )
+    latest = number == len(message.attempts)
+    if latest and settlement.outcome is Outcome.BUSY and message.status in _MAY_WAIT_AGAIN:
+        return _busy(after, settlement)
+    return _moved(message, after, reason=settlement.error)
+
+
+def receive(
+    message: Message,
+    receipt: Receipt,
+    *,
+    now: datetime,
+    provider_id: ProviderId | None,
+    wa_id: str | None = None,
+) -> Change | None:
+    """The message once `receipt` is known.
+
+    Receipts come late, twice, out of order and before the provider's own answer: a receipt for
+    an attempt that is not settled is its answer. One that is known already changes nothing; one
+    that does not move the message is kept, and nobody is told.
+    """
+    attempt = message.attempt(receipt.attempt)
+    if attempt is None:
+        return None
+    told: tuple[Happened, ...] = ()
+    current = message
+    if attempt.outcome is None or attempt.outcome is Outcome.UNKNOWN:
+        settlement = Settlement(outcome=Outcome.ACCEPTED, provider_id=provider_id, wa_id=wa_id)
+        settled = settle(message, receipt.attempt, settlement, now=now)
+        assert settled is not None  # noqa: S101 - an unsettled attempt can always be settled
+        current, told = settled.message, settled.events
+    elif any(r.attempt == receipt.attempt and r.status is receipt.status for r in message.receipts):
+        return None
+    before = current
+    change = _moved(
+        before,
+        replace(
+            before,
+            wa_id=before.wa_id or wa_id,
+            receipts=(*before.receipts, receipt),
+        ),
+        reason=receipt.error,
+    )
+    return Change(change.message, told + change.events)
+
+
+def cancel(message: Message) -> Change | None:
+    """The message taken back; None where it already is.
+
+    An attempt whose outcome is unknown may have arrived, so such a message ends as failed
+    (`given_up`), never as cancelled.
+
+    Raises:
+        TooLate: it is being sent, or has ended.
+    """
+    if message.status is Status.CANCELLED:
+        return None
+    if message.status is Status.UNKNOWN or (
+        message.status is Status.QUEUED and _has_unknown(message)
+    ):
+        reason = error(GIVEN_UP, "Given up while it was unknown whether it had arrived")
+        return _told(replace(message, status=Status.FAILED, error=reason), Status.FAILED)
+    if message.status is Status.QUEUED:
+        return _told(replace(message, status=Status.CANCELLED), Status.CANCELLED)
+    raise _too_late(message, "cancelled")
+
+
+def retry(message: Message, *, now: datetime) -> Change:
+    """A failed or unknown message, queued once more; flagged `resent` where it may have arrived.
+
+    Raises:
+        TooLate: it is neither failed nor unknown.
+    """
+    if message.status not in (Status.FAILED, Status.UNKNOWN):
+        raise _too_late(message, "sent again")
+    flags = _flagged(message, Flag.RESENT) if _has_unknown(message) else message.flags
+    return _told(
+        replace(
+            message,
+            status=Status.QUEUED,
+            due_at=now,
+            first_due_at=now,
+            tries=0,
+            error=None,
+            flags=flags,
+        ),
+        Status.QUEUED,
+    )
+
+
+def may_retry_by_itself(message: Message) -> bool:
+    """Whether alir may send an unknown message once more without being asked.
+
+    Once only: a second unknown is held.
+    """
+    return (
+        message.status is Status.UNKNOWN
+        and message.on_unknown is OnUnknown.RETRY
+        and Flag.RESENT not in message.flags
+    )
+
+
+def expire(message: Message, *, now: datetime) -> Change | None:
+    """The message once `expires_at` has passed while it was queued; None where it has not."""
+    if message.status is not Status.QUEUED:
+        return None
+    if message.expires_at is None or message.expires_at > now:
+        return None
+    return _ended(message, Status.EXPIRED, error(EXPIRED, "Not sent before `expires_at`"))
+
+
+def _busy(after: Message, settlement: Settlement) -> Change:
+    """Queued again for later, or given up."""
+    if settlement.due_at is None:
+        busy = settlement.error or {}
+        reason = error(
+            GAVE_UP,
+            "The provider stayed busy for too long",
+            provider_code=busy.get("provider_code"),
+            detail=busy.get("detail"),
+        )
+        return _ended(after, Status.FAILED, reason)
+    # Nobody is told: to its user the message was queued all along.
+    return Change(
+        replace(after, status=Status.QUEUED, due_at=settlement.due_at, tries=after.tries + 1)
+    )
+
+
+def _ended(message: Message, status: Status, reason: Mapping[str, Any]) -> Change:
+    """Ended without arriving, but for the doubt that an unknown attempt leaves."""
+    if _has_unknown(message):
+        return _told(replace(message, status=Status.UNKNOWN), Status.UNKNOWN)
+    return _told(replace(message, status=status, error=reason), status)
+
+
+def _completed(message: Message, attempt: Attempt, settlement: Settlement) -> Change | None:
+    """A settled attempt, with the ids that only this answer knew."""
+    provider_id = attempt.provider_id or settlement.provider_id
+    wa_id = message.wa_id or settlement.wa_id
+    if provider_id == attempt.provider_id and wa_id == message.wa_id:
+        return None
+    return Change(
+        _with_attempt(replace(message, wa_id=wa_id), replace(attempt, provider_id=provider_id))
+    )
+
+
+def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None) -> Change:
+    """`after`, standing where its furthest attempt stands, with what users are told of it."""
+    status = _status(before, after)
+    if status is not before.status:
+        failed = status is Status.FAILED
+        after = replace(after, status=status, error=reason if failed else None)
+        if before.status is Status.FAILED:
+            after = replace(after, flags=_flagged(after, Flag.AFTER_FAILED))
+    duplicated = Flag.DUPLICATED not in after.flags and _arrivals(after) > 1
+    if duplicated:
+        after = replace(after, flags=_flagged(after, Flag.DUPLICATED))
+    events: tuple[Happened, ...] = ()
+    if status is not before.status:
+        events += (Happened(status.value, after),)
+    if duplicated:
+        events += (Happened(Flag.DUPLICATED, after),)
+    return Change(after, events)
+
+
+def _status(before: Message, after: Message) -> Status:
+    """Where `after` stands. Only ever forward, but for a failed receipt after accepted or sent."""
+    furthest = max(
+        (s for a in after.attempts if (s := standing(after, a)) is not None),
+        key=_RANK.__getitem__,
+        default=before.status,
+    )
+    if furthest in ARRIVED:
+        return furthest
+    waits_for_more = before.status is Status.QUEUED or (
+        before.status is Status.SENDING and after.attempts[-1].outcome is None
+    )
+    if waits_for_more or before.status in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
+        return before.status
+    return furthest
+
+
+def standing(message: Message, attempt: Attempt) -> Status | None:
+    """How far an attempt came; None while it is under way, or where the provider was busy."""
+    told = {r.status for r in message.receipts if r.attempt == attempt.number}
+    for receipt_status, status in _BY_RECEIPT:
+        if receipt_status in told:
+            return status
+    return None if attempt.outcome is None else _BY_OUTCOME.get(attempt.outcome)
+
+
+def _arrivals(message: Message) -> int:
+    return sum(standing(message, attempt) in ARRIVED for attempt in message.attempts)
+
+
+def _has_unknown(message: Message) -> bool:
+    return any(standing(message, attempt) is Status.UNKNOWN for attempt in message.attempts)
+
+
+def _with_attempt(message: Message, attempt: Attempt) -> Message:
+    attempts = list(message.attempts)
+    attempts[attempt.number - 1] = attempt
+    return replace(message, attempts=tuple(attempts))
+
+
+def _flagged(message: Message, flag: str) -> tuple[str, ...]:
+    return message.flags if flag in message.flags else (*message.flags, flag)
+
+
+def _told(message: Message, status: Status) -> Change:
+    return Change(message, (Happened(status.value, message),))
+
+
+def _too_late(message: Message, deed: str) -> TooLate:
+    return TooLate(
+        f"The message is {message.status.value}: it can no longer be {deed}.",
+        message_id=message.id,
+        status=message.status.value,
+    )

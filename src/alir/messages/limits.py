@@ -1,0 +1,34 @@
+"""How long and how large the parts of a message may be. Lengths count code points.
+
+Sources, where a limit is not alir's own:
+[O] Meta's OpenAPI file (github facebook/openapi, business-messaging-api_v23.0.yaml, November 2025),
+    schema of `interactive` messages.
+[D] Meta's page "Sending a flow" (developers.facebook.com/docs/whatsapp/flows/guides/sendingaflow,
+    copy of 2026-09-11).
+[E] ITU-T E.164 (2010), section 6.2.1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+BODY: Final = 1024  #: [O] `body.text`
+HEADER_TEXT: Final = 60  #: [O] `header.text`
+FOOTER: Final = 60  #: [O] `footer.text`
+BUTTON_TEXT: Final = 30  #: [O] `flow_cta`
+BUTTON_TEXT_ADVISED: Final = 20  #: older clients and some providers refuse more, and emoji; [D]
+
+FLOW_ID: Final = 64  #: alir's own; WhatsApp's are digits, 15 to 17 of them
+FLOW_TOKEN: Final = 1024  #: alir's own; WhatsApp documents none
+SCREEN: Final = 256  #: alir's own; WhatsApp documents none
+MEDIA_URL: Final = 2048  #: alir's own; what browsers and servers commonly take
+CALLBACK_DATA: Final = 256  #: alir's own
+SENDER_NAME: Final = 64  #: alir's own
+REPLY_MESSAGE_ID: Final = 512  #: alir's own; WhatsApp's ids have no documented length
+
+DIGITS_MIN: Final = 7  #: alir's own; the shortest numbers with a country code
+DIGITS_MAX: Final = 15  #: [E]
+NUMBER_TEXT: Final = 64  #: characters of a number with its spaces and brackets; alir's own
+NUMBERS_REMEMBERED: Final = 16_384  #: answers of libphonenumber kept; under 3 MB
+
+UNKNOWN_FIELDS_NAMED: Final = 20  #: for each object; further ones are only counted

@@ -1,0 +1,301 @@
+"""The body of `POST /messages`, field by field.
+
+One description for two readers: `check` validates with these models, and `/openapi.json` shows
+their JSON schema. Rules between fields stand in `check`; where a schema can say them too, it does.
+`null` means left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from alir.messages import limits
+from alir.messages.model import OnUnknown, Priority
+from alir.messages.phone import NUMBER_PATTERN
+
+# These patterns are read by Python, by Rust (pydantic) and by every reader of /openapi.json,
+# so they use only what all of them read alike.
+ONE_LINE: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+LINES: Final = r"^[^\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+_BLANK: Final = r"\u0000-\u0020\u007f-\u00a0\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+URL: Final = (
+    r"^[Hh][Tt][Tt][Pp][Ss]?://"
+    rf"(\[[0-9A-Fa-f:.]+\]|[^{_BLANK}/?#@:\\\[\]]+)(:[0-9]{{1,5}})?"
+    rf"([/?#][^{_BLANK}\\]*)?$"
+)
+_MOMENT: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+_NO_NUL: Final[JsonDict] = {"pattern": r"^[^\u0000]*$"}
+
+HeaderType = Literal["text", "media"]
+Action = Literal["navigate", "data_exchange", "nagivate"]
+Mode = Literal["published", "draft"]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FlowHeader(_Shape):
+    """What stands above the text: a line of text, or an image. Not both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {
+                    "required": ["text"],
+                    "properties": {
+                        "type": {"enum": ["text", None]},
+                        "media": {"type": "null"},
+                        "text": {"type": "string"},
+                    },
+                },
+                {
+                    "required": ["media"],
+                    "properties": {
+                        "type": {"enum": ["media", None]},
+                        "media": {"type": "string"},
+                        "text": {"type": "null"},
+                    },
+                },
+            ],
+            "examples": [
+                {"type": "text", "text": "Your visit"},
+                {"type": "media", "media": "https://example.com/garden.jpg"},
+            ],
+        }
+    )
+
+    type: HeaderType | None = Field(
+        None, description="Left out, it is taken from whichever of `media` and `text` is there."
+    )
+    media: str | None = Field(
+        None,
+        max_length=limits.MEDIA_URL,
+        pattern=URL,
+        description="With `media`: the http or https URL of an image, without credentials in it.",
+        examples=["https://example.com/garden.jpg"],
+    )
+    text: str | None = Field(
+        None,
+        min_length=1,
+        max_length=limits.HEADER_TEXT,
+        pattern=ONE_LINE,
+        description="With `text`: the header's text.",
+        examples=["Your visit"],
+    )
+
+
+class FlowParam(_Shape):
+    """The texts of the message around its button."""
+
+    header: FlowHeader | None = Field(None, description="An image or a line above the text.")
+    body: str = Field(
+        min_length=1,
+        max_length=limits.BODY,
+        pattern=LINES,
+        description="The message's text. The only field that may have line breaks.",
+        examples=["Pick a time that suits you."],
+    )
+    footer: str | None = Field(
+        None,
+        min_length=1,
+        max_length=limits.FOOTER,
+        pattern=ONE_LINE,
+        description="A small line below the text.",
+        examples=["It takes a minute"],
+    )
+
+
+class FlowRequest(_Shape):
+    """The Flow to open, and the message that asks for it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "required": ["action", "data"],
+                "properties": {"action": {"const": "data_exchange"}, "data": {"type": "object"}},
+            }
+        }
+    )
+
+    id: str = Field(
+        min_length=1,
+        max_length=limits.FLOW_ID,
+        pattern=ONE_LINE,
+        description="The Flow's id. A string, although WhatsApp's ids are digits.",
+        examples=["987654321098765"],
+    )
+    token: str = Field(
+        min_length=1,
+        max_length=limits.FLOW_TOKEN,
+        pattern=ONE_LINE,
+        description=(
+            "Your own string, passed on unchanged; it comes back with what the person fills in. "
+            "Best a different one for every message."
+        ),
+        examples=["visit-4711"],
+    )
+    text: str = Field(
+        min_length=1,
+        max_length=limits.BUTTON_TEXT,
+        pattern=ONE_LINE,
+        description=(
+            "The button's text. Over 20 characters, or with an emoji, the answer carries a "
+            "warning: WhatsApp advises against it."
+        ),
+        examples=["Choose a time"],
+    )
+    action: Action | None = Field(
+        "navigate",
+        description=(
+            "`navigate` (the default) opens `screen`; with `data_exchange` the Flow's own "
+            "endpoint chooses the first screen. `nagivate` is read as `navigate`."
+        ),
+        examples=["navigate"],
+    )
+    screen: str = Field(
+        min_length=1,
+        max_length=limits.SCREEN,
+        pattern=ONE_LINE,
+        description="The first screen. Not passed on with `data_exchange`.",
+        examples=["CHOOSE_TIME"],
+    )
+    mode: Mode | None = Field(
+        "published",
+        description="Which revision of the Flow opens: `published` (the default) or `draft`.",
+    )
+    data: dict[str, Any] | None = Field(
+        None,
+        description=(
+            "Data for the first screen. Not empty, and not with `data_exchange`. No text in it "
+            "may hold a NUL."
+        ),
+        json_schema_extra={
+            "anyOf": [
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": _NO_NUL,
+                    "additionalProperties": _NO_NUL,
+                },
+                {"type": "null"},
+            ]
+        },
+        examples=[{"branch": "north"}],
+    )
+    param: FlowParam = Field(description="The texts of the message.")
+
+
+class MessageRequest(_Shape):
+    """One Flow message to one person."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "to": "+1 (000) 000-0000",
+                    "type": "flow",
+                    "flow": {
+                        "id": "987654321098765",
+                        "token": "visit-4711",
+                        "text": "Choose a time",
+                        "action": "navigate",
+                        "screen": "CHOOSE_TIME",
+                        "param": {
+                            "header": {"type": "text", "text": "Your visit"},
+                            "body": "Pick a time that suits you.",
+                            "footer": "It takes a minute",
+                        },
+                    },
+                },
+                {
+                    "to": "+10000000000",
+                    "type": "flow",
+                    "flow": {
+                        "id": "987654321098765",
+                        "token": "visit-4712",
+                        "text": "Choose a time",
+                        "action": "data_exchange",
+                        "screen": "CHOOSE_TIME",
+                        "param": {
+                            "header": {
+                                "type": "media",
+                                "media": "https://example.com/garden.jpg",
+                            },
+                            "body": "Pick a time that suits you.",
+                        },
+                    },
+                    "callback_data": "order 4712",
+                },
+            ]
+        }
+    )
+
+    to: str = Field(
+        description=(
+            "The person's WhatsApp id or phone number, with its country code and best with a plus "
+            "sign; spaces, hyphens, dots, slashes and brackets are passed over."
+        ),
+        json_schema_extra={"pattern": NUMBER_PATTERN, "maxLength": limits.NUMBER_TEXT},
+        examples=["+1 (000) 000-0000"],
+    )
+    reply_message_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=limits.REPLY_MESSAGE_ID,
+        pattern=ONE_LINE,
+        description=(
+            "The message that this one answers, shown above it: an `id` or `request_id` of this "
+            "API, or any WhatsApp message id."
+        ),
+        examples=["wamid.HBgLMTAwMDAwMDAwMDAVAgARGBI"],
+    )
+    type: Literal["flow"] = Field(description="The kind of message. Only `flow` is taken yet.")
+    flow: FlowRequest = Field(description="The Flow to open, and the message that asks for it.")
+    sender: str | None = Field(
+        None,
+        alias="from",
+        min_length=1,
+        max_length=limits.SENDER_NAME,
+        pattern=ONE_LINE,
+        description=(
+            "The sender's name. Left out, it is the API token's only sender, or its default one."
+        ),
+        examples=["main"],
+    )
+    send_at: str | None = Field(
+        None,
+        description="Not before this moment (RFC 3339, with `Z` or an offset).",
+        json_schema_extra={"format": "date-time", "pattern": _MOMENT},
+        examples=["2030-01-31T09:00:00Z"],
+    )
+    expires_at: str | None = Field(
+        None,
+        description="Not after this moment (RFC 3339, with `Z` or an offset); after `send_at`.",
+        json_schema_extra={"format": "date-time", "pattern": _MOMENT},
+        examples=["2030-01-31T18:00:00+07:00"],
+    )
+    callback_data: str | None = Field(
+        None,
+        max_length=limits.CALLBACK_DATA,
+        pattern=ONE_LINE,
+        description="Your own string, given back in every event about this message.",
+        examples=["order 4711"],
+    )
+    on_unknown: OnUnknown | None = Field(
+        None,
+        description=(
+            "When nobody can tell whether the provider took the message: `hold` it for you to "
+            "decide, or `retry` once, which may send it twice. Left out, the sender's setting "
+            "holds."
+        ),
+    )
+    priority: Priority | None = Field(
+        Priority.SINGLE, description="Its class in the queue: `single` (the default) or `bulk`."
+    )

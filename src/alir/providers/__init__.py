@@ -1,0 +1,1 @@
+"""Other people's APIs: who carries messages to WhatsApp."""

@@ -1,0 +1,44 @@
+"""One number of Meta's Cloud API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from alir.dispatch.ports import Sent
+from alir.errors import OutcomeUnknown, ProviderBusy
+from alir.messages.model import Message
+from alir.outbound.http import HttpClient, NeverConnected, NoAnswer
+from alir.providers.cloud import wire
+
+
+class CloudProvider:
+    """Sends messages from one number. Holds no state."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        graph_url: str,
+        graph_version: str,
+        phone_number_id: str,
+        access_token: Callable[[], str],
+    ) -> None:
+        self._http = http
+        self._url = f"{graph_url.rstrip('/')}/{graph_version}/{phone_number_id}/messages"
+        self._access_token = access_token
+
+    async def send(self, message: Message, attempt: int) -> Sent:
+        """Hand over one attempt; see `Provider.send`."""
+        headers = {
+            "authorization": f"Bearer {self._access_token()}",
+            "content-type": "application/json",
+        }
+        try:
+            answer = await self._http.request(
+                "POST", self._url, headers=headers, body=wire.build_send(message, attempt)
+            )
+        except NeverConnected as error:
+            raise ProviderBusy("The provider could not be reached") from error
+        except NoAnswer as error:
+            raise OutcomeUnknown("No answer came back after the request had left") from error
+        return wire.read_answer(answer.status, answer.headers, answer.body)

@@ -1,0 +1,138 @@
+"""The Cloud API's requests and answers: pure functions over bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from alir.dispatch.ports import Sent
+from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
+from alir.ids import ProviderId
+from alir.messages.model import Message
+from alir.providers.whatsapp import mark
+from alir.providers.whatsapp.codes import Concern, meanings
+from alir.providers.whatsapp.payload import flow_message
+
+#: The longest of a provider's own words that are kept, in characters.
+LONGEST_DETAIL = 1_000
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERROR = 500
+_NOT_A_SUCCESS = 300
+#: Digits of a `Retry-After` that is believed; more would be months.
+_RETRY_AFTER_DIGITS = 7
+
+#: The provider's names of fields, and alir's. Longer ones first: one may hold another.
+_FIELDS = (
+    ("interactive.action.parameters.flow_action_payload.screen", "flow.screen"),
+    ("interactive.action.parameters.flow_action_payload.data", "flow.data"),
+    ("biz_opaque_callback_data", "alir's own mark"),
+    ("flow_action_payload.screen", "flow.screen"),
+    ("flow_action_payload.data", "flow.data"),
+    ("interactive.header.text", "flow.param.header.text"),
+    ("interactive.footer.text", "flow.param.footer"),
+    ("interactive.body.text", "flow.param.body"),
+    ("flow_action_payload", "flow.screen"),
+    ("context.message_id", "reply_message_id"),
+    ("flow_action", "flow.action"),
+    ("flow_token", "flow.token"),
+    ("flow_cta", "flow.text"),
+    ("flow_id", "flow.id"),
+)
+
+
+def build_send(message: Message, attempt: int) -> bytes:
+    """The body that hands attempt `attempt` of `message` over."""
+    return to_json(flow_message(message, mark=mark.write(message.id, attempt)))
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Sent:
+    """What the Cloud API's answer to a send means.
+
+    A Graph error is certainly no message. Anything that is neither that nor a message id says
+    nothing about whether the message was taken.
+
+    Raises:
+        ProviderBusy: not taken; safe to try again later.
+        ProviderRefused: not taken; it never will be.
+        OutcomeUnknown: the answer does not say whether it was taken.
+    """
+    try:
+        answer = from_json(body)
+    except ValueError:
+        answer = None
+    match answer:
+        case {"error": {"code": int(code)} as error} if not isinstance(code, bool):
+            raise _failure(status, code, error, _retry_after(headers))
+        case {"messages": [{"id": str(wamid)}, *_]} if wamid and status < _NOT_A_SUCCESS:
+            return Sent(ProviderId(wamid), _wa_id(answer))
+    if status == _TOO_MANY_REQUESTS:
+        raise ProviderBusy(
+            "The provider asks to slow down",
+            provider_code=f"HTTP {status}",
+            retry_after=_retry_after(headers),
+        )
+    raise OutcomeUnknown(
+        "The provider's answer does not say whether it took the message",
+        provider_code=f"HTTP {status}",
+    )
+
+
+def error_of(code: int, said: Mapping[str, Any]) -> dict[str, str | None]:
+    """Title, code and the provider's own words, in alir's terms, of a Graph error object."""
+    meaning = meanings().get(code)
+    return {
+        "title": meaning.title if meaning else "An error that alir does not know",
+        "provider_code": str(code),
+        "details": _details(said),
+    }
+
+
+def _failure(
+    status: int, code: int, said: Mapping[str, Any], retry_after: timedelta | None
+) -> SendFailure:
+    meaning = meanings().get(code)
+    if meaning is not None:
+        refused = meaning.concern is Concern.REFUSED
+    else:
+        transient = said.get("is_transient") is True or status == _TOO_MANY_REQUESTS
+        refused = not transient and status < _SERVER_ERROR
+    texts = error_of(code, said)
+    return (ProviderRefused if refused else ProviderBusy)(
+        str(texts["title"]),
+        provider_code=texts["provider_code"],
+        details=texts["details"],
+        retry_after=retry_after,
+    )
+
+
+def _details(said: Mapping[str, Any]) -> str | None:
+    match said:
+        case {"error_data": {"details": str(details)}} if details:
+            text = details
+        case {"error_data": str(details)} if details:
+            text = details
+        case {"message": str(details)} if details:
+            text = details
+        case _:
+            return None
+    for theirs, ours in _FIELDS:
+        text = text.replace(theirs, ours)
+    return text[:LONGEST_DETAIL]
+
+
+def _wa_id(answer: Mapping[str, Any]) -> str | None:
+    match answer:
+        case {"contacts": [{"wa_id": str(wa_id)}, *_]}:
+            return wa_id
+    return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """The wait that was asked for, where it is given in seconds."""
+    value = headers.get("retry-after", "")
+    if not (value.isascii() and value.isdigit() and len(value) <= _RETRY_AFTER_DIGITS):
+        return None
+    return timedelta(seconds=int(value))

@@ -1,0 +1,1 @@
+"""WhatsApp's own dialect, which every provider speaks in part."""

@@ -1,0 +1,1 @@
+"""What providers tell us after they took a message."""

@@ -1,0 +1,96 @@
+"""Callbacks: stored raw, then answered, then applied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from alir.clock import Clock
+from alir.errors import StoreUnavailable
+from alir.ids import SenderName
+from alir.messages.model import ReceiptStatus
+from alir.observe import get_logger
+from alir.receipts.ports import Callbacks, Dialect, RawCallback, Receipts
+
+SWEEP_SECONDS = 60.0
+STORE_PAUSE_SECONDS = 0.5
+
+_log = get_logger("receipts")
+
+
+class Inbox:
+    """Takes callbacks of every provider and applies them."""
+
+    def __init__(
+        self,
+        dialects: Sequence[Dialect],
+        callbacks: Callbacks,
+        receipts: Receipts,
+        clock: Clock,
+        *,
+        keep_parked: timedelta,
+        counted: Callable[[SenderName, ReceiptStatus], None],
+    ) -> None:
+        self._dialects = {dialect.name: dialect for dialect in dialects}
+        self._callbacks = callbacks
+        self._receipts = receipts
+        self._clock = clock
+        self._keep_parked = keep_parked
+        self._counted = counted
+        self._applying: set[asyncio.Task[None]] = set()
+
+    async def take(self, provider: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Keep a callback and have it applied; False: nobody's secret signed it.
+
+        Raises:
+            StoreUnavailable: it is not stored; the provider should send it again.
+        """
+        signers = self._dialects[provider].signed_by(headers, body)
+        if not signers:
+            return False
+        self._soon(await self._callbacks.keep(provider, signers, body))
+        return True
+
+    async def take_over(self) -> None:
+        """Apply what a process that is gone had kept and not applied."""
+        for raw in await self._callbacks.unapplied():
+            await self._apply(raw)
+
+    async def run(self) -> None:
+        """Try parked receipts again, every `SWEEP_SECONDS`, for ever."""
+        while True:
+            try:
+                await self._receipts.sweep(keep=self._keep_parked)
+            except StoreUnavailable as error:
+                _log.warning("sweep_failed", reason=str(error))
+            await self._clock.sleep(SWEEP_SECONDS)
+
+    async def finish(self, grace: timedelta) -> None:
+        """Let what is being applied end; the rest is applied at the next start."""
+        if self._applying:
+            await asyncio.wait(self._applying, timeout=grace.total_seconds())
+        for task in self._applying:
+            task.cancel()
+
+    def _soon(self, raw: RawCallback) -> None:
+        task = asyncio.create_task(self._apply(raw))
+        self._applying.add(task)
+        task.add_done_callback(self._applying.discard)
+
+    async def _apply(self, raw: RawCallback) -> None:
+        dialect = self._dialects.get(raw.provider)
+        if dialect is None:
+            _log.warning("callback_of_unknown_provider", provider=raw.provider, callback=raw.seq)
+            return
+        told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        while True:
+            try:
+                await self._receipts.apply(told, callback=raw.seq)
+            except StoreUnavailable as error:
+                _log.warning("apply_failed", callback=raw.seq, reason=str(error))
+                await self._clock.sleep(STORE_PAUSE_SECONDS)
+            else:
+                break
+        for one in told:
+            self._counted(one.sender, one.status)

@@ -1,0 +1,47 @@
+"""What a callback says about a message, in alir's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from alir.ids import MessageId, ProviderId, SenderName
+from alir.messages import life
+from alir.messages.model import Message, Receipt, ReceiptStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What travels with an attempt and comes back in its receipts."""
+
+    message_id: MessageId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One receipt as a provider told it, not tied to a message yet.
+
+    Attributes:
+        sender: the sender that it is about.
+        mark: names the attempt, where the provider gives it back.
+        provider_id: the provider's id of the message.
+        at: when it happened, by the provider's clock.
+    """
+
+    sender: SenderName
+    provider_id: ProviderId
+    status: ReceiptStatus
+    at: datetime
+    mark: Mark | None = None
+    wa_id: str | None = None
+    error: Mapping[str, Any] | None = None
+
+    def received_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
+        """The decision that this receipt is of attempt `attempt` of the message asked about."""
+        receipt = Receipt(attempt=attempt, status=self.status, at=self.at, error=self.error)
+        return lambda message: life.receive(
+            message, receipt, now=now, provider_id=self.provider_id, wa_id=self.wa_id
+        )

@@ -1,0 +1,28 @@
+"""What an operator can set. Read by `compose` and `cli` only: everyone else is given values."""
+
+from alir.settings.loading import DEFAULT_FILE, load
+from alir.settings.secret import Secret
+from alir.settings.shape import (
+    SANDBOX_NAME,
+    SANDBOX_NUMBER_ID,
+    SANDBOX_SECRET,
+    CloudSender,
+    Settings,
+    sandbox,
+    sandbox_wanted,
+    simulator_is_on,
+)
+
+__all__ = [
+    "DEFAULT_FILE",
+    "SANDBOX_NAME",
+    "SANDBOX_NUMBER_ID",
+    "SANDBOX_SECRET",
+    "CloudSender",
+    "Secret",
+    "Settings",
+    "load",
+    "sandbox",
+    "sandbox_wanted",
+    "simulator_is_on",
+]

@@ -1,0 +1,105 @@
+"""What WhatsApp does with a message once it has taken it; the same for every provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+
+from alir.clock import Clock, to_milliseconds
+from alir.messages.model import ReceiptStatus
+from alir.simulator.agenda import Agenda
+from alir.simulator.behaviour import ARRIVES, FAILS, Behaviour, Planned, plan
+from alir.simulator.callbacks import Callbacks, Heard, Told
+from alir.simulator.phones import CallState, Phones, Receipt, Received, Written
+
+
+class Carrier:
+    """Puts messages on phones and lets their receipts come, as the behaviour says."""
+
+    def __init__(
+        self, *, clock: Clock, agenda: Agenda, phones: Phones, callbacks: Callbacks
+    ) -> None:
+        self._clock = clock
+        self._agenda = agenda
+        self._phones = phones
+        self._callbacks = callbacks
+        self._behave(Behaviour())
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How it behaves; set it, and what is taken from then on fares by it."""
+        return self._behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviour) -> None:
+        self._behave(behaviour)
+
+    def now(self) -> int:
+        """The time, in milliseconds since 1970."""
+        return to_milliseconds(self._clock.now())
+
+    async def take(self, message: Received, *, fails: int | None = None) -> None:
+        """Take `message`; with `fails` it comes to a failed receipt with that error code.
+
+        Returns when everything that is to happen before the request's answer has happened.
+        """
+        self._phones.add(message)
+        statuses = ARRIVES if fails is None else FAILS
+        early = []
+        for planned in self._plan(statuses):
+            if planned.before_answer:
+                early.append(planned)
+            else:
+                happen = partial(self._happen, message, planned, fails)
+                self._agenda.after(planned.after, happen)
+        if early:
+            await asyncio.gather(*(self._happen_now(message, each, fails) for each in early))
+
+    def put(self, message: Received) -> None:
+        """Put `message` on its phone, and let no receipt come."""
+        self._phones.add(message)
+
+    def write(self, written: Written) -> None:
+        """The person at a phone writes."""
+        self._phones.add(written)
+        self._callbacks.offer(Heard(written))
+
+    def _behave(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self._chance = Random(behaviour.seed)  # noqa: S311 (it decides no secret)
+        self._callbacks.batch = behaviour.batch
+        self._certain: dict[Sequence[ReceiptStatus], tuple[Planned, ...]] = {}
+        if behaviour.certain:
+            self._certain = {
+                statuses: plan(behaviour, statuses, self._chance) for statuses in (ARRIVES, FAILS)
+            }
+
+    def _plan(self, statuses: Sequence[ReceiptStatus]) -> tuple[Planned, ...]:
+        return self._certain.get(statuses) or plan(self._behaviour, statuses, self._chance)
+
+    def _happen(self, message: Received, planned: Planned, fails: int | None) -> None:
+        told = self._record(message, planned, fails)
+        self._tell(told, planned.calls)
+
+    async def _happen_now(self, message: Received, planned: Planned, fails: int | None) -> None:
+        told = self._record(message, planned, fails)
+        self._tell(told, planned.calls[1:])
+        if planned.calls:
+            await self._callbacks.tell_now(told)
+
+    def _record(self, message: Received, planned: Planned, fails: int | None) -> Told:
+        receipt = Receipt(planned.status, self.now(), fails)
+        if not planned.calls:
+            receipt.call.state = CallState.DROPPED
+        message.receipts.append(receipt)
+        self._phones.changed()
+        return Told(message, receipt)
+
+    def _tell(self, told: Told, calls: Sequence[float]) -> None:
+        for after in calls:
+            if after > 0:
+                self._agenda.after(after, partial(self._callbacks.offer, told))
+            else:
+                self._callbacks.offer(told)

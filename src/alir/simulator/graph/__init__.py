@@ -1,0 +1,1 @@
+"""The dialect of Meta's Graph API, as the Cloud API of WhatsApp speaks it."""

@@ -1,0 +1,68 @@
+"""What the recipient's number makes of a message: `+1 5550 CCCCCC` gives the error CCCCCC."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from alir.simulator.behaviour import Behaviour, Comes
+from alir.simulator.codes import ErrorCode, error_codes
+
+WINDOW_SHUT = 131047
+
+_MAGIC = re.compile(r"15550([0-9]{6})")
+
+
+class Fate(Enum):
+    """What becomes of a request that breaks no rule."""
+
+    TAKEN = auto()  #: It is answered, and receipts come.
+    FAILS_LATER = auto()  #: It is answered; a failed receipt comes.
+    REFUSED = auto()  #: It is answered with the error.
+    GATEWAY_ERROR = auto()  #: An HTML page with status 502 comes back; nothing is taken.
+    TOO_MANY = auto()  #: 429 comes back; nothing is taken.
+    NO_ANSWER = auto()  #: It is taken and its receipts come, but never an answer.
+    HANGS_UP = auto()  #: It is taken; the connection closes; no receipt comes.
+
+
+#: Numbers that are no error codes of WhatsApp, but what the network between can do.
+NETWORK_FATES = {
+    408: Fate.NO_ANSWER,
+    409: Fate.HANGS_UP,
+    429: Fate.TOO_MANY,
+    502: Fate.GATEWAY_ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destiny:
+    """A fate, and the error that it comes with, if any."""
+
+    fate: Fate
+    error: ErrorCode | None = None
+
+
+_ORDINARY = Destiny(Fate.TAKEN)
+
+
+def destiny(wa_id: str, kind: str, behaviour: Behaviour) -> Destiny:
+    """What becomes of a message of this kind to this recipient (digits).
+
+    >>> destiny("15551230001", "interactive", Behaviour()).fate.name
+    'TAKEN'
+    >>> destiny("15550131026", "interactive", Behaviour()).fate.name
+    'FAILS_LATER'
+    """
+    magic = _MAGIC.fullmatch(wa_id)
+    if magic is None:
+        return _ORDINARY
+    code = int(magic[1])
+    if code in NETWORK_FATES:
+        return Destiny(NETWORK_FATES[code])
+    error = error_codes().get(code)
+    if error is None or (code == WINDOW_SHUT and kind == "template"):
+        return _ORDINARY
+    if behaviour.comes(code) is Comes.BY_RECEIPT:
+        return Destiny(Fate.FAILS_LATER, error)
+    return Destiny(Fate.REFUSED, error)

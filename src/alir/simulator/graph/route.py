@@ -1,0 +1,147 @@
+"""`POST /v{N}/{phone_number_id}/messages`, as Graph answers it. The hot path: bare ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from pydantic_core import from_json
+from starlette.types import Receive, Scope, Send
+
+from alir.clock import Clock
+from alir.simulator.asgi import BodyTooLarge, ClientGone, answer, header, hold, read_body
+from alir.simulator.carrier import Carrier
+from alir.simulator.codes import error_codes
+from alir.simulator.graph import wire
+from alir.simulator.graph.check import Request, check
+from alir.simulator.graph.magic import Destiny, Fate, destiny
+from alir.simulator.graph.refusal import ACCESS_TOKEN, INVALID, GraphRefusal, invalid
+from alir.simulator.hang_up import hang_up
+from alir.simulator.phones import Received
+
+BODY_MAX = 1024 * 1024  # bytes
+#: How long a request that is never answered is kept, in seconds.
+LONGEST_HOLD = 600.0
+RETRY_AFTER = b"2"  # seconds
+UNAUTHORIZED = 401
+
+_PATH = re.compile(r"/v[0-9]+(?:\.[0-9]+)?/([^/]+)/messages")
+_HTML = (
+    b"<!doctype html><html><head><title>502 Bad Gateway</title></head>"
+    b"<body><h1>502 Bad Gateway</h1></body></html>"
+)
+
+
+class GraphRoute:
+    """Takes the requests below `/graph`; `path` is what follows it.
+
+    Attributes:
+        ended: once set, requests that are never answered are let go.
+    """
+
+    def __init__(
+        self, carrier: Carrier, *, clock: Clock, access_token: str, ended: asyncio.Event
+    ) -> None:
+        self._carrier = carrier
+        self._clock = clock
+        self._bearer = access_token.encode()
+        self._ended = ended
+
+    async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            sender = self._admit(path, scope)
+            body = await read_body(receive, most=BODY_MAX)
+            request = check(_parse(body))
+        except ClientGone:
+            return
+        except BodyTooLarge:
+            refusal = GraphRefusal(
+                INVALID, f"The body may have {BODY_MAX} bytes at most.", http=413
+            )
+            await _refuse(send, refusal)
+        except GraphRefusal as refusal:
+            await _refuse(send, refusal)
+        else:
+            its = destiny(request.wa_id, request.kind, self._carrier.behaviour)
+            await self._fulfil(its, request, sender, body, (scope, receive, send))
+
+    def _admit(self, path: str, scope: Scope) -> str:
+        """The phone number id, where path, method and access token are in order."""
+        scheme, _, token = (header(scope, b"authorization") or b"").partition(b" ")
+        if scheme.lower() != b"bearer" or token.strip() != self._bearer:
+            raise GraphRefusal(ACCESS_TOKEN, "Send Authorization: Bearer and the access token.")
+        found = _PATH.fullmatch(path)
+        if found is None:
+            raise invalid("Unknown path; the simulator has /v24.0/{phone_number_id}/messages.")
+        if scope["method"] != "POST":
+            raise invalid(f"Unsupported {scope['method'].lower()} request; messages are posted.")
+        return found[1]
+
+    async def _fulfil(
+        self,
+        its: Destiny,
+        request: Request,
+        sender: str,
+        body: bytes,
+        asgi: tuple[Scope, Receive, Send],
+    ) -> None:
+        scope, receive, send = asgi
+        match its:
+            case Destiny(Fate.TAKEN | Fate.FAILS_LATER, error):
+                message = self._message(request, sender, body)
+                await self._carrier.take(message, fails=error.code if error else None)
+                await _accept(send, request, message)
+            case Destiny(Fate.REFUSED, error) if error is not None:
+                details = "The recipient's number asked the simulator for this error."
+                await _refuse(send, GraphRefusal(error.code, details))
+            case Destiny(Fate.NO_ANSWER):
+                await self._carrier.take(self._message(request, sender, body))
+                await hold(receive, clock=self._clock, most=LONGEST_HOLD, ended=self._ended)
+                await _leave(scope, receive, send)
+            case Destiny(Fate.HANGS_UP):
+                self._carrier.put(self._message(request, sender, body))
+                await _leave(scope, receive, send)
+            case Destiny(Fate.TOO_MANY):
+                body = wire.error_without_code("Too many requests")
+                await answer(send, 429, body, headers=[(b"retry-after", RETRY_AFTER)])
+            case Destiny(Fate.GATEWAY_ERROR):
+                await answer(send, 502, _HTML, content_type=b"text/html; charset=utf-8")
+
+    def _message(self, request: Request, sender: str, body: bytes) -> Received:
+        return Received(
+            wamid=wire.new_wamid(),
+            provider="cloud",
+            sender=sender,
+            phone=request.wa_id,
+            at=self._carrier.now(),
+            body=body,
+            kind=request.kind,
+            mark=request.mark,
+        )
+
+
+def _parse(body: bytes) -> object:
+    try:
+        parsed: object = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise invalid(f"The request body is not JSON: {error}.") from error
+    return parsed
+
+
+async def _accept(send: Send, request: Request, message: Received) -> None:
+    body = wire.accepted(to=request.to, wa_id=request.wa_id, wamid=message.wamid, kind=request.kind)
+    await answer(send, 200, body)
+
+
+async def _refuse(send: Send, refusal: GraphRefusal) -> None:
+    row = error_codes()[refusal.code]
+    body = wire.error(refusal.code, title=row.title, details=refusal.details)
+    challenge = [(b"www-authenticate", b"OAuth")] if row.http == UNAUTHORIZED else []
+    await answer(send, refusal.http or row.http, body, headers=challenge)
+
+
+async def _leave(scope: Scope, receive: Receive, send: Send) -> None:
+    if not await hang_up(scope, receive):
+        text = b"This server cannot hang up: run it with alir's HangUpProtocol."
+        await answer(send, 501, text, content_type=b"text/plain")

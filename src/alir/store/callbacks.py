@@ -1,0 +1,69 @@
+"""Callbacks: kept raw before they are answered, applied afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic_core import from_json
+from sqlalchemy import bindparam, insert, select, text, update
+
+from alir.clock import Clock, to_milliseconds
+from alir.ids import SenderName
+from alir.receipts.ports import RawCallback
+from alir.store import rows, tables
+from alir.store.database import Database, Statement, run
+
+_c = tables.callback.c
+
+_PUT = Statement(
+    insert(tables.callback).values(
+        {n: bindparam(n) for n in ("provider", "received_at", "senders", "body")}
+    ),
+)
+_APPLIED = Statement(
+    update(tables.callback)
+    .where(_c.seq == bindparam("seq_"))
+    .values({"applied_at": bindparam("applied_at")})
+)
+
+
+class CallbackStore:
+    """The callbacks of one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def keep(self, provider: str, senders: Sequence[SenderName], body: bytes) -> RawCallback:
+        """Store a callback as it came in; once this returns it may be answered."""
+        values = {
+            "provider": provider,
+            "received_at": to_milliseconds(self._clock.now()),
+            "senders": rows.text(list(senders)),
+            "body": body,
+        }
+        seq = await self._database.write(
+            lambda connection: _PUT.run(connection, values).lastrowid or 0
+        )
+        return RawCallback(seq, provider, tuple(senders), body)
+
+    async def unapplied(self) -> list[RawCallback]:
+        """What a crash left unapplied, oldest first."""
+        query = (
+            select(_c.seq, _c.provider, _c.senders, _c.body)
+            .where(text("callback.applied_at IS NULL"))
+            .order_by(_c.seq)
+        )
+        return await self._database.read(
+            lambda connection: [
+                RawCallback(seq, provider, tuple(from_json(senders)), body)
+                for seq, provider, senders, body in run(connection, query)
+            ]
+        )
+
+
+def mark_applied(connection: sqlite3.Connection, callback: int, now: datetime) -> None:
+    """Mark it, inside the transaction that applied it."""
+    _APPLIED.run(connection, {"seq_": callback, "applied_at": to_milliseconds(now)})

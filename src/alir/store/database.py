@@ -1,0 +1,204 @@
+"""SQLite as alir uses it: how it is opened, locked, written and read.
+
+Everything that depends on the database stands here: the dialect that statements are compiled for,
+the pragmas, the lock, and what its errors mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import sqlite
+
+from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.store.migrations import HEAD
+from alir.store.writer import GroupWriter, Observe, Work
+
+T = TypeVar("T")
+
+SQLITE_PREFIX = "sqlite:///"
+#: How long SQLite waits for another process's write (`alir token` beside a gateway).
+BUSY_TIMEOUT_MS = 5_000
+#: Pages in the write-ahead log before a checkpoint. Halves the p99 of commits against SQLAlchemy's
+#: and SQLite's larger settings (reference measurements of this project's design, section 8).
+WAL_AUTOCHECKPOINT_PAGES = 1_000
+READERS = 2
+
+_DIALECT = sqlite.dialect(paramstyle="qmark")
+
+
+class Statement:
+    """One statement of the hot path, compiled once from the tables and run on the driver."""
+
+    __slots__ = ("_constants", "_names", "sql")
+
+    def __init__(self, statement: ClauseElement, *columns: str) -> None:
+        compiled = statement.compile(
+            dialect=_DIALECT, column_keys=list(columns) if columns else None
+        )
+        self.sql = str(compiled)
+        self._names: tuple[str, ...] = tuple(getattr(compiled, "positiontup", None) or ())
+        self._constants = {k: v for k, v in compiled.params.items() if v is not None}
+
+    def run(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        """Run it with these values, by name."""
+        constants = self._constants
+        return connection.execute(
+            self.sql,
+            [values[name] if name in values else constants[name] for name in self._names],
+        )
+
+
+def run(connection: sqlite3.Connection, statement: ClauseElement) -> sqlite3.Cursor:
+    """Compile and run an ordinary statement, whose values it holds itself."""
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    names = getattr(compiled, "positiontup", None) or ()
+    return connection.execute(str(compiled), [compiled.params[name] for name in names])
+
+
+class Database:
+    """One open database. Writes are grouped (see `GroupWriter`); reads run beside them."""
+
+    def __init__(self, path: Path, *, lock: int | None, observe: Observe | None) -> None:
+        self.path = path
+        self._lock = lock
+        self._writer = GroupWriter(
+            lambda: connect(path), name=f"writer-{uuid4().hex}", observe=observe
+        )
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="alir-read")
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+
+    @classmethod
+    def open(cls, url: str, *, exclusive: bool = True, observe: Observe | None = None) -> Self:
+        """Open `sqlite:///path`, bring its tables up to date, and own it where `exclusive`.
+
+        Raises:
+            SettingsInvalid: the URL is of no kind that alir can open.
+            DatabaseInUse: another gateway owns the file.
+            StoreUnavailable: the file cannot be opened or written.
+        """
+        path = path_of(url)
+        try:
+            lock = take_lock(path) if exclusive else None
+            _bring_up_to_date(path)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
+        return cls(path, lock=lock, observe=observe)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` on the writing connection, in the next group's transaction.
+
+        Returns once the group is on disk. `work` may be run more than once; only one run is kept.
+
+        Raises:
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+        """
+        return await self._writer.write(work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on a reading connection, which sees everything committed so far.
+
+        Raises:
+            StoreUnavailable: it cannot be read now.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._readers, self._on_reader, work)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(f"the database cannot be read: {error}") from error
+
+    def _on_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = connect(self.path)
+            connection.execute("PRAGMA query_only = 1")
+            self._local.connection = connection
+            self._opened.append(connection)
+        return work(connection)
+
+    async def close(self) -> None:
+        """Finish what was handed in, close every connection, and release the lock."""
+        await self._writer.close()
+        self._readers.shutdown(wait=True)
+        for connection in self._opened:
+            connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def path_of(url: str) -> Path:
+    """The file that `sqlite:///path` names.
+
+    Raises:
+        SettingsInvalid: it is no such URL.
+    """
+    if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
+        raise SettingsInvalid(
+            [f"database: expected sqlite:///PATH, such as sqlite:///alir.db, not {url!r}"]
+        )
+    return Path(url.removeprefix(SQLITE_PREFIX))
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection on which a commit that returned is on disk."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def take_lock(path: Path) -> int:
+    """Own the database: the file descriptor of the lock beside it, held while it is open.
+
+    The lock is the sender lease of SQLite: its holder owns every sender at once.
+
+    Raises:
+        DatabaseInUse: another gateway holds it.
+    """
+    beside = path.with_name(f"{path.name}.lock")
+    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise DatabaseInUse(
+            f"another gateway (process {holder}) runs on {path}. "
+            "Stop it first, or give this one its own --database."
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _bring_up_to_date(path: Path) -> None:
+    connection = connect(path)
+    try:
+        version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        version = None  # a new file, without the table
+    finally:
+        connection.close()
+    if version is None or version[0] != HEAD:
+        from alir.store.migrations.run import upgrade  # alembic is slow to import
+
+        upgrade(path)

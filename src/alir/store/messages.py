@@ -1,0 +1,428 @@
+"""Messages: the queue, their life, and how they are found.
+
+Each change is decided by a pure function upon the message as it stands, and written in one
+transaction with its attempts, receipts and events. A change decided upon a message that was read
+earlier is written only where that version still stands, else decided anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, text, update
+
+from alir.clock import Clock, from_milliseconds, to_milliseconds
+from alir.dispatch.ports import Begun
+from alir.errors import AlirError, IdempotencyConflict, NotFound
+from alir.ids import ApiTokenId, MessageId, SenderName, new_event_id
+from alir.intake.ports import Filters, IdempotencyKey, Stored
+from alir.messages import life
+from alir.messages.model import Message
+from alir.store import rows, tables
+from alir.store.database import Database, Statement, run
+from alir.store.parked import unpark
+
+_m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
+
+Decide = Callable[[Message], life.Change | None]
+
+_INSERT_MESSAGE = Statement(
+    insert(tables.message).values(
+        {c.name: bindparam(c.name) for c in tables.message.c if c.name != "seq"}
+    )
+)
+_BY_KEY = Statement(
+    select(_m.id, _m.request_hash).where(
+        _m.token_id == bindparam("token_id"),
+        _m.idempotency_key == bindparam("idempotency_key"),
+        _m.idempotency_key.is_not(None),
+    )
+)
+_GET = Statement(select(*rows.MESSAGE_COLUMNS).where(_m.id == bindparam("id")))
+_EXISTS = Statement(select(_m.version).where(_m.id == bindparam("id")))
+_ATTEMPTS = Statement(
+    select(*rows.ATTEMPT_COLUMNS).where(_a.message_id == bindparam("id")).order_by(_a.number)
+)
+_RECEIPTS = Statement(
+    select(*rows.RECEIPT_COLUMNS).where(_r.message_id == bindparam("id")).order_by(_r.position)
+)
+# The partial index is used only where its condition stands in the query as a constant.
+_QUEUED = text("message.status = 'queued'")
+_DUE = Statement(
+    select(*rows.MESSAGE_COLUMNS)
+    .where(_m.sender == bindparam("sender"), _QUEUED, _m.due_at <= bindparam("now"))
+    .order_by(_m.due_at, _m.seq)
+    .limit(bindparam("limit"))
+)
+_NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _QUEUED))
+_CHANGING = ("status", "due_at", "first_due_at", "attempts", "tries", "flags", "wa_id", "error")
+_UPDATE_MESSAGE = Statement(
+    update(tables.message)
+    .where(_m.id == bindparam("id_"), _m.version == bindparam("decided_upon"))
+    .values({name: bindparam(name) for name in _CHANGING} | {"version": bindparam("version_")})
+)
+_PUT_ATTEMPT = Statement(
+    insert(tables.attempt).values({c.name: bindparam(c.name) for c in tables.attempt.c})
+)
+_CHANGE_ATTEMPT = Statement(
+    update(tables.attempt)
+    .where(_a.message_id == bindparam("message_id_"), _a.number == bindparam("number_"))
+    .values({n: bindparam(n) for n in ("settled_at", "outcome", "provider_id", "error")})
+)
+_PUT_RECEIPT = Statement(
+    insert(tables.receipt).values({c.name: bindparam(c.name) for c in tables.receipt.c})
+)
+_PUT_EVENT = Statement(
+    insert(tables.event).values(
+        {c.name: bindparam(c.name) for c in tables.event.c if c.name != "number"}
+    )
+)
+_BY_PROVIDER_ID = Statement(
+    select(_a.message_id, _a.number, _m.sender)
+    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+    .where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
+)
+
+
+class MessageStore:
+    """The messages of one database.
+
+    `changed` is told, on the event loop, of every message that this process changed, once that is
+    on disk.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, changed: Callable[[Message], None]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._changed = changed
+
+    async def accept(self, message: Message, key: IdempotencyKey | None) -> Stored:
+        """Store a new message, or find the one that `key` stands for already.
+
+        Raises:
+            IdempotencyConflict: the key stands for another request.
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+        """
+        values = rows.message_row(message)
+        if key is not None:
+            values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
+        event = _event_row(life.Happened("queued", message), message.created_at)
+
+        def work(connection: sqlite3.Connection) -> Stored | IdempotencyConflict:
+            if key is not None:
+                found = _by_key(connection, message.token_id, key)
+                if isinstance(found, IdempotencyConflict):
+                    return found
+                if found is not None:
+                    return Stored(found, replayed=True)
+            _INSERT_MESSAGE.run(connection, values)
+            _PUT_EVENT.run(connection, event)
+            return Stored(message, replayed=False)
+
+        stored = await self._database.write(work)
+        if isinstance(stored, IdempotencyConflict):
+            raise stored
+        if not stored.replayed:
+            self._changed(message)
+        return stored
+
+    async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
+        """The message that `key` stands for already, if any.
+
+        Raises:
+            IdempotencyConflict: the key stands for another request.
+        """
+        found = await self._database.read(lambda connection: _by_key(connection, token, key))
+        if isinstance(found, IdempotencyConflict):
+            raise found
+        return found
+
+    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
+        """Begin an attempt of up to `limit` due messages of `sender`, longest due first.
+
+        What expired is marked so and does not count.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[Begun, list[Message]]:
+            now = self._clock.now()
+            due = _DUE.run(
+                connection, {"sender": sender, "now": to_milliseconds(now), "limit": limit}
+            ).fetchall()
+            begun: list[Message] = []
+            expired: list[Message] = []
+            for row in due:
+                message = _with_rest(connection, row)
+                lapse = life.expire(message, now=now)
+                (begun if lapse is None else expired).append(
+                    save(connection, message, lapse or life.begin(message, now=now), now)
+                )
+            more = len(due) == limit
+            next_due = None if more else _next_due(connection, sender)
+            return Begun(tuple(begun), next_due, more), expired
+
+        result, expired = await self._database.write(work)
+        for message in (*expired, *result.messages):
+            self._changed(message)
+        return result
+
+    async def change(self, message: Message | MessageId, decide: Decide) -> Message:
+        """Decide upon a message as it stands, and write what became of it.
+
+        Where a message is given, `decide` is asked about it first, and about the message as it
+        stands only if that has changed since.
+
+        Raises:
+            NotFound: there is no such message.
+            AlirError: whatever `decide` raised; nothing was written.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[Message, bool] | AlirError:
+            try:
+                return change(connection, message, decide, self._clock.now())
+            except AlirError as error:
+                return error  # so that the other work of the group is not repeated
+
+        result = await self._database.write(work)
+        if isinstance(result, AlirError):
+            raise result
+        after, is_changed = result
+        if is_changed:
+            self._changed(after)
+        return after
+
+    async def settle(
+        self, message: Message, settlement: life.Settlement, *, number: int
+    ) -> Message:
+        """Record what attempt `number` came to, and apply the receipts that waited for its id."""
+
+        def work(connection: sqlite3.Connection) -> tuple[Message, bool]:
+            now = self._clock.now()
+            after, is_changed = change(
+                connection, message, lambda m: life.settle(m, number, settlement, now=now), now
+            )
+            if settlement.provider_id is not None:
+                for parked in unpark(connection, message.sender, settlement.provider_id):
+                    after, moved = change(connection, after, parked.received_by(number, now), now)
+                    is_changed = is_changed or moved
+            return after, is_changed
+
+        after, is_changed = await self._database.write(work)
+        if is_changed:
+            self._changed(after)
+        return after
+
+    async def get(self, message_id: MessageId) -> Message:
+        """The message as it stands.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        return await self._database.read(lambda connection: load(connection, message_id))
+
+    async def find(self, any_id: str) -> Message:
+        """The message that any id ever given out names: alir's own or the provider's.
+
+        Raises:
+            NotFound: no message has it.
+        """
+
+        def work(connection: sqlite3.Connection) -> Message:
+            found = by_provider_id(connection, any_id)
+            return load(connection, found[0] if found else any_id)
+
+        return await self._database.read(work)
+
+    async def page(
+        self, filters: Filters, *, limit: int, before: int | None
+    ) -> tuple[list[Message], int | None]:
+        """Up to `limit` messages, newest first, from before a place; and the next such place."""
+        query = select(_m.seq, *rows.MESSAGE_COLUMNS).order_by(_m.seq.desc()).limit(limit + 1)
+        if before is not None:
+            query = query.where(_m.seq < before)
+        if filters.senders is not None:
+            query = query.where(_m.sender.in_(filters.senders))
+        for column, value in (
+            (_m.status, filters.status),
+            (_m.to, filters.to),
+            (_m.flow_id, filters.flow_id),
+            (_m.flow_token, filters.flow_token),
+            (_m.sender, filters.sender),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if filters.since is not None:
+            query = query.where(_m.created_at >= to_milliseconds(filters.since))
+        if filters.until is not None:
+            query = query.where(_m.created_at < to_milliseconds(filters.until))
+
+        def work(connection: sqlite3.Connection) -> tuple[list[Message], int | None]:
+            found = run(connection, query).fetchall()
+            page = [(row[0], _with_rest(connection, row[1:])) for row in found[:limit]]
+            more = page[-1][0] if len(found) > limit else None
+            return [message for _, message in page], more
+
+        return await self._database.read(work)
+
+    async def left_begun(self) -> list[tuple[MessageId, int]]:
+        """Message and number of every attempt that is begun and not settled."""
+        query = (
+            select(_a.message_id, _a.number)
+            .where(text("attempt.outcome IS NULL"))
+            .order_by(_a.begun_at)
+        )
+        return await self._database.read(
+            lambda connection: [(row[0], row[1]) for row in run(connection, query)]
+        )
+
+    async def unknown_to_retry(self) -> list[Message]:
+        """Unknown messages whose `on_unknown` is retry, oldest first."""
+        query = (
+            select(*rows.MESSAGE_COLUMNS)
+            .where(text("message.status = 'unknown'"), _m.on_unknown == "retry")
+            .order_by(_m.seq)
+        )
+        return await self._database.read(
+            lambda connection: [_with_rest(connection, row) for row in run(connection, query)]
+        )
+
+    async def expired(self, *, limit: int) -> list[MessageId]:
+        """Messages whose `expires_at` passed while they wait, longest ago first."""
+        query = (
+            select(_m.id)
+            .where(
+                _QUEUED,
+                _m.expires_at.is_not(None),
+                _m.expires_at <= to_milliseconds(self._clock.now()),
+            )
+            .order_by(_m.expires_at)
+            .limit(limit)
+        )
+        return await self._database.read(
+            lambda connection: [row[0] for row in run(connection, query)]
+        )
+
+    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
+        """How many messages are due (counted up to `at_most`), and since when the longest is."""
+        waiting = (
+            select(_m.due_at)
+            .where(_m.sender == sender, _QUEUED, _m.due_at <= to_milliseconds(self._clock.now()))
+            .order_by(_m.due_at, _m.seq)
+            .limit(at_most)
+            .subquery()
+        )
+        query = select(func.count(), func.min(waiting.c.due_at))
+
+        def work(connection: sqlite3.Connection) -> tuple[int, datetime | None]:
+            [count, oldest] = run(connection, query).fetchone()
+            return count, None if oldest is None else from_milliseconds(oldest)
+
+        return await self._database.read(work)
+
+
+def load(connection: sqlite3.Connection, message_id: str) -> Message:
+    """The message as it stands.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    row = _GET.run(connection, {"id": message_id}).fetchone()
+    if row is None:
+        raise NotFound("no message has this id")
+    return _with_rest(connection, row)
+
+
+def change(
+    connection: sqlite3.Connection, message: Message | str, decide: Decide, now: datetime
+) -> tuple[Message, bool]:
+    """Decide and write, inside a transaction; whether anything changed comes second."""
+    current = load(connection, message) if isinstance(message, str) else message
+    if isinstance(message, Message) and not _still_stands(connection, message):
+        current = load(connection, message.id)
+    decided = decide(current)
+    if decided is None:
+        return current, False
+    return save(connection, current, decided, now), True
+
+
+def save(
+    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
+) -> Message:
+    """Write a change that was decided upon `before`, which must still stand."""
+    after = replace(decided.message, version=before.version + 1)
+    values = rows.changing_columns(after) | {
+        "id_": before.id,
+        "decided_upon": before.version,
+        "version_": after.version,
+    }
+    written = _UPDATE_MESSAGE.run(connection, values).rowcount
+    assert written == 1, "a change must be decided upon the version that stands"  # noqa: S101
+    for attempt in after.attempts:
+        earlier = before.attempt(attempt.number)
+        if earlier is None:
+            _PUT_ATTEMPT.run(connection, rows.attempt_row(after.id, attempt))
+        elif earlier != attempt:
+            row = rows.attempt_row(after.id, attempt)
+            row |= {"message_id_": after.id, "number_": attempt.number}
+            _CHANGE_ATTEMPT.run(connection, row)
+    known = len(before.receipts)
+    for position, receipt in enumerate(after.receipts[known:], start=known):
+        _PUT_RECEIPT.run(connection, rows.receipt_row(after.id, receipt, position))
+    for happened in decided.events:
+        _PUT_EVENT.run(connection, _event_row(happened, now))
+    return after
+
+
+def _by_key(
+    connection: sqlite3.Connection, token: ApiTokenId, key: IdempotencyKey
+) -> Message | IdempotencyConflict | None:
+    """The message of a key; the conflict is an answer, so that a group is not repeated for it."""
+    found = _BY_KEY.run(connection, {"token_id": token, "idempotency_key": key.key}).fetchone()
+    if found is None:
+        return None
+    if found[1] != key.request_hash:
+        return IdempotencyConflict("the Idempotency-Key stands for another request")
+    return load(connection, found[0])
+
+
+def _next_due(connection: sqlite3.Connection, sender: SenderName) -> datetime | None:
+    [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
+    return None if next_due is None else from_milliseconds(next_due)
+
+
+def by_provider_id(connection: sqlite3.Connection, provider_id: str) -> tuple[str, int, str] | None:
+    """Message id, attempt number and sender of the attempt that has the provider's id."""
+    row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def _still_stands(connection: sqlite3.Connection, message: Message) -> bool:
+    row = _EXISTS.run(connection, {"id": message.id}).fetchone()
+    return row is not None and row[0] == message.version
+
+
+def _with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:
+    """The message of a row, with its attempts and receipts."""
+    if row[rows.ATTEMPTS_POSITION] == 0:
+        return rows.message_of(row)
+    key = {"id": row[0]}
+    return rows.message_of(
+        row,
+        tuple(rows.attempt_of(r) for r in _ATTEMPTS.run(connection, key)),
+        tuple(rows.receipt_of(r) for r in _RECEIPTS.run(connection, key)),
+    )
+
+
+def _event_row(happened: life.Happened, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_event_id(),
+        "type": f"message.{happened.name}",
+        "message_id": happened.message.id,
+        "at": to_milliseconds(now),
+        "data": rows.text(happened.message.as_json()),
+    }

@@ -1,0 +1,35 @@
+"""Bring a database up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
+
+from alir.store.migrations import HEAD
+
+
+def upgrade(path: Path) -> None:
+    """Bring the SQLite file at `path` to `HEAD`, in one transaction a version."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def take_the_write_lock(connection: object) -> None:
+        # Two processes that open a new file at once must not both create its tables.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: object, _record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        connection.execute("PRAGMA busy_timeout = 5000")  # type: ignore[attr-defined]
+
+    config = Config()
+    config.set_main_option("script_location", "alir:store/migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+    engine.dispose()

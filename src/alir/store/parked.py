@@ -1,0 +1,94 @@
+"""Parked receipts: told before anybody knew which attempt they are about."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from pydantic_core import from_json
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from alir.clock import from_milliseconds, to_milliseconds
+from alir.ids import ProviderId, SenderName
+from alir.messages.model import ReceiptStatus
+from alir.receipts.model import Told
+from alir.store import rows, tables
+from alir.store.database import Statement, run
+
+_p, _a = tables.parked_receipt.c, tables.attempt.c
+_COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error)
+
+_PARK = Statement(
+    insert(tables.parked_receipt)
+    .values({c.name: bindparam(c.name) for c in tables.parked_receipt.c if c.name != "seq"})
+    .on_conflict_do_nothing()
+)
+_OF_ID = Statement(
+    select(*_COLUMNS)
+    .where(_p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender"))
+    .order_by(_p.seq)
+)
+_FORGET = Statement(
+    delete(tables.parked_receipt).where(
+        _p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender")
+    )
+)
+
+
+def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
+    """Keep a receipt until its attempt is known; the same one twice is kept once."""
+    _PARK.run(
+        connection,
+        {
+            "sender": told.sender,
+            "provider_id": told.provider_id,
+            "status": told.status.value,
+            "at": to_milliseconds(told.at),
+            "parked_at": to_milliseconds(now),
+            "wa_id": told.wa_id,
+            "error": None if told.error is None else rows.text(told.error),
+        },
+    )
+
+
+def unpark(
+    connection: sqlite3.Connection, sender: SenderName, provider_id: ProviderId
+) -> list[Told]:
+    """Take out what was parked under the provider's id, in the order in which it was told."""
+    key = {"sender": sender, "provider_id": provider_id}
+    told = [_told(row) for row in _OF_ID.run(connection, key)]
+    if told:
+        _FORGET.run(connection, key)
+    return told
+
+
+def unpark_matched(connection: sqlite3.Connection) -> list[Told]:
+    """Take out everything whose attempt is known by now."""
+    query = (
+        select(_p.sender, _p.provider_id)
+        .distinct()
+        .join_from(tables.parked_receipt, tables.attempt, _a.provider_id == _p.provider_id)
+    )
+    return [
+        told
+        for sender, provider_id in run(connection, query).fetchall()
+        for told in unpark(connection, sender, provider_id)
+    ]
+
+
+def forget_older(connection: sqlite3.Connection, than: datetime) -> None:
+    """Forget what was parked before `than`."""
+    run(connection, delete(tables.parked_receipt).where(_p.parked_at < to_milliseconds(than)))
+
+
+def _told(row: rows.Row) -> Told:
+    sender, provider_id, status, at, wa_id, error = row
+    return Told(
+        sender=sender,
+        provider_id=provider_id,
+        status=ReceiptStatus(status),
+        at=from_milliseconds(at),
+        wa_id=wa_id,
+        error=None if error is None else from_json(error),
+    )

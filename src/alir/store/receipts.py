@@ -1,0 +1,83 @@
+"""Receipts: applied to the attempt they are about, or parked until there is one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from alir.clock import Clock
+from alir.errors import NotFound
+from alir.messages.model import Message
+from alir.receipts.model import Told
+from alir.store.callbacks import mark_applied
+from alir.store.database import Database
+from alir.store.messages import by_provider_id, change, load
+from alir.store.parked import forget_older, park, unpark_matched
+
+
+class ReceiptStore:
+    """What providers told, applied to messages.
+
+    `changed` is told, on the event loop, of every message that changed, once that is on disk.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, changed: Callable[[Message], None]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._changed = changed
+
+    async def apply(self, told: Sequence[Told], *, callback: int) -> None:
+        """Apply every receipt of one callback and mark it applied. Twice changes nothing."""
+
+        def work(connection: sqlite3.Connection) -> list[Message]:
+            now = self._clock.now()
+            changed = _apply(connection, told, now)
+            mark_applied(connection, callback, now)
+            return changed
+
+        for message in await self._database.write(work):
+            self._changed(message)
+
+    async def sweep(self, *, keep: timedelta) -> None:
+        """Try the parked receipts again, and forget those that are older than `keep`."""
+
+        def work(connection: sqlite3.Connection) -> list[Message]:
+            now = self._clock.now()
+            changed = _apply(connection, unpark_matched(connection), now)
+            forget_older(connection, now - keep)
+            return changed
+
+        for message in await self._database.write(work):
+            self._changed(message)
+
+
+def _apply(connection: sqlite3.Connection, told: Sequence[Told], now: datetime) -> list[Message]:
+    changed = []
+    for one in told:
+        found = _attempt_of(connection, one)
+        if found is None:
+            park(connection, one, now)
+            continue
+        message, number = found
+        after, is_changed = change(connection, message, one.received_by(number, now), now)
+        if is_changed:
+            changed.append(after)
+    return changed
+
+
+def _attempt_of(connection: sqlite3.Connection, told: Told) -> tuple[Message, int] | None:
+    """The message and the attempt's number that a receipt is about; only its own sender's."""
+    if told.mark is not None:
+        try:
+            message = load(connection, told.mark.message_id)
+        except NotFound:
+            return None
+        known = message.attempt(told.mark.attempt) is not None
+        return (message, told.mark.attempt) if known and message.sender == told.sender else None
+    found = by_provider_id(connection, told.provider_id)
+    if found is None or found[2] != told.sender:
+        return None
+    return load(connection, found[0]), found[1]

@@ -1,0 +1,236 @@
+"""Messages, attempts and receipts to rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from alir.clock import from_milliseconds, to_milliseconds
+from alir.messages.model import (
+    Attempt,
+    Message,
+    Notice,
+    OnUnknown,
+    Outcome,
+    Priority,
+    Receipt,
+    ReceiptStatus,
+    Status,
+)
+from alir.store import tables
+
+_m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
+
+#: What is read of a message, in the order in which `message_of` takes it apart.
+MESSAGE_COLUMNS = (
+    _m.id,
+    _m.token_id,
+    _m.sender,
+    _m.status,
+    _m.type,
+    _m.to,
+    _m.flow,
+    _m.on_unknown,
+    _m.priority,
+    _m.created_at,
+    _m.due_at,
+    _m.first_due_at,
+    _m.attempts,
+    _m.tries,
+    _m.version,
+    _m.flags,
+    _m.warnings,
+    _m.wa_id,
+    _m.reply_to,
+    _m.reply_message_id,
+    _m.callback_data,
+    _m.send_at,
+    _m.expires_at,
+    _m.error,
+)
+#: Where `message_of` finds how many attempts there are.
+ATTEMPTS_POSITION = MESSAGE_COLUMNS.index(_m.attempts)
+ATTEMPT_COLUMNS = (
+    _a.number,
+    _a.begun_at,
+    _a.settled_at,
+    _a.outcome,
+    _a.provider_id,
+    _a.error,
+)
+RECEIPT_COLUMNS = (_r.attempt, _r.status, _r.at, _r.error)
+
+Row = Sequence[Any]
+
+
+def message_of(
+    row: Row, attempts: tuple[Attempt, ...] = (), receipts: tuple[Receipt, ...] = ()
+) -> Message:
+    """The message of a row of `MESSAGE_COLUMNS`."""
+    (
+        id_,
+        token_id,
+        sender,
+        status,
+        type_,
+        to,
+        flow,
+        on_unknown,
+        priority,
+        created_at,
+        due_at,
+        first_due_at,
+        _,
+        tries,
+        version,
+        flags,
+        warnings,
+        wa_id,
+        reply_to,
+        reply_message_id,
+        callback_data,
+        send_at,
+        expires_at,
+        error,
+    ) = row
+    return Message(
+        id=id_,
+        token_id=token_id,
+        sender=sender,
+        status=Status(status),
+        type=type_,
+        to=to,
+        flow=from_json(flow),
+        on_unknown=OnUnknown(on_unknown),
+        priority=Priority(priority),
+        created_at=from_milliseconds(created_at),
+        due_at=from_milliseconds(due_at),
+        first_due_at=from_milliseconds(first_due_at),
+        tries=tries,
+        version=version,
+        flags=() if flags == "[]" else tuple(from_json(flags)),
+        warnings=() if warnings == "[]" else tuple(Notice(**w) for w in from_json(warnings)),
+        wa_id=wa_id,
+        reply_to=reply_to,
+        reply_message_id=reply_message_id,
+        callback_data=callback_data,
+        send_at=_moment(send_at),
+        expires_at=_moment(expires_at),
+        error=_parsed(error),
+        attempts=attempts,
+        receipts=receipts,
+    )
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """All columns of a new message but its key."""
+    return {
+        "id": message.id,
+        "token_id": message.token_id,
+        "type": message.type,
+        "sender": message.sender,
+        "to": message.to,
+        "flow": text(message.flow),
+        "flow_id": message.flow["id"],
+        "flow_token": message.flow["token"],
+        "on_unknown": message.on_unknown.value,
+        "priority": message.priority.value,
+        "created_at": to_milliseconds(message.created_at),
+        "warnings": text([w.as_json() for w in message.warnings]) if message.warnings else "[]",
+        "reply_to": message.reply_to,
+        "reply_message_id": message.reply_message_id,
+        "callback_data": message.callback_data,
+        "send_at": _milliseconds(message.send_at),
+        "expires_at": _milliseconds(message.expires_at),
+        "idempotency_key": None,
+        "request_hash": None,
+        **changing_columns(message),
+        "version": message.version,
+    }
+
+
+def changing_columns(message: Message) -> dict[str, Any]:
+    """The columns that a message's life changes, but for `version`."""
+    return {
+        "status": message.status.value,
+        "due_at": to_milliseconds(message.due_at),
+        "first_due_at": to_milliseconds(message.first_due_at),
+        "attempts": len(message.attempts),
+        "tries": message.tries,
+        "flags": text(message.flags) if message.flags else "[]",
+        "wa_id": message.wa_id,
+        "error": _text_or_none(message.error),
+    }
+
+
+def attempt_of(row: Row) -> Attempt:
+    """The attempt of a row of `ATTEMPT_COLUMNS`."""
+    number, begun_at, settled_at, outcome, provider_id, error = row
+    return Attempt(
+        number=number,
+        begun_at=from_milliseconds(begun_at),
+        settled_at=_moment(settled_at),
+        outcome=None if outcome is None else Outcome(outcome),
+        provider_id=provider_id,
+        error=_parsed(error),
+    )
+
+
+def attempt_row(message_id: str, attempt: Attempt) -> dict[str, Any]:
+    """All columns of an attempt."""
+    return {
+        "message_id": message_id,
+        "number": attempt.number,
+        "begun_at": to_milliseconds(attempt.begun_at),
+        "settled_at": _milliseconds(attempt.settled_at),
+        "outcome": None if attempt.outcome is None else attempt.outcome.value,
+        "provider_id": attempt.provider_id,
+        "error": _text_or_none(attempt.error),
+    }
+
+
+def receipt_of(row: Row) -> Receipt:
+    """The receipt of a row of `RECEIPT_COLUMNS`."""
+    attempt, status, at, error = row
+    return Receipt(
+        attempt=attempt,
+        status=ReceiptStatus(status),
+        at=from_milliseconds(at),
+        error=_parsed(error),
+    )
+
+
+def receipt_row(message_id: str, receipt: Receipt, position: int) -> dict[str, Any]:
+    """All columns of a receipt."""
+    return {
+        "message_id": message_id,
+        "attempt": receipt.attempt,
+        "status": receipt.status.value,
+        "at": to_milliseconds(receipt.at),
+        "position": position,
+        "error": _text_or_none(receipt.error),
+    }
+
+
+def text(value: object) -> str:
+    """`value` as JSON text."""
+    return to_json(value).decode()
+
+
+def _text_or_none(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else text(value)
+
+
+def _parsed(value: str | None) -> Any:
+    return None if value is None else from_json(value)
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_milliseconds(milliseconds)
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else to_milliseconds(moment)

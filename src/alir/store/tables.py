@@ -1,0 +1,208 @@
+"""The tables, once, for every database.
+
+Moments are whole milliseconds since 1970 (UTC); JSON is text. Columns that are null in almost
+every row come last. Why each index is there stands beside it; every query of the hot path has a
+test that it uses its index.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+#: SQLite's rowid needs exactly INTEGER; PostgreSQL wants 64 bits.
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+message = Table(
+    "message",
+    metadata,
+    # The place in the queue and in lists: the order of accepting.
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("token_id", String, nullable=False),
+    Column("sender", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("to", String, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("flow_id", String, nullable=False),
+    Column("flow_token", String, nullable=False),
+    Column("on_unknown", String, nullable=False),
+    Column("priority", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("first_due_at", BigInteger, nullable=False),
+    # How many attempts there are: a fresh message is begun without looking for any.
+    Column("attempts", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    # Counts the changes of the row. A write names the version that it was decided upon.
+    Column("version", Integer, nullable=False),
+    Column("flags", Text, nullable=False),
+    Column("warnings", Text, nullable=False),
+    Column("wa_id", String),
+    Column("reply_to", String),
+    Column("reply_message_id", String),
+    Column("callback_data", Text),
+    Column("send_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("error", Text),
+    # The caller's key and the SHA-256 of the canonical request, kept as long as the message.
+    Column("idempotency_key", String),
+    Column("request_hash", LargeBinary),
+    Index(
+        "message_idempotency",
+        "token_id",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
+    # The queue: what is due, longest first.
+    Index(
+        "message_queue",
+        "sender",
+        "due_at",
+        "seq",
+        sqlite_where=text("status = 'queued'"),
+        postgresql_where=text("status = 'queued'"),
+    ),
+    # What may expire while it waits.
+    Index(
+        "message_expiry",
+        "expires_at",
+        sqlite_where=text("status = 'queued' AND expires_at IS NOT NULL"),
+        postgresql_where=text("status = 'queued' AND expires_at IS NOT NULL"),
+    ),
+    # What alir may send once more by itself.
+    Index(
+        "message_unknown",
+        "seq",
+        sqlite_where=text("status = 'unknown'"),
+        postgresql_where=text("status = 'unknown'"),
+    ),
+    # Lists by person and by flow token.
+    Index("message_to", "to", "seq"),
+    Index("message_flow_token", "flow_token", "seq"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("message_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("outcome", String),
+    Column("provider_id", String),
+    Column("error", Text),
+    # A receipt without a mark finds its attempt by the provider's id.
+    Index(
+        "attempt_provider_id",
+        "provider_id",
+        sqlite_where=text("provider_id IS NOT NULL"),
+        postgresql_where=text("provider_id IS NOT NULL"),
+    ),
+    # What a crash left begun.
+    Index(
+        "attempt_unsettled",
+        "begun_at",
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("message_id", String, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("status", String, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    # The order in which they became known.
+    Column("position", Integer, nullable=False),
+    Column("error", Text),
+    sqlite_with_rowid=False,
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+callback = Table(
+    "callback",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("provider", String, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    # The senders whose own secret signed it, as a JSON list.
+    Column("senders", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("applied_at", BigInteger),
+    # What a crash left unapplied.
+    Index(
+        "callback_unapplied",
+        "seq",
+        sqlite_where=text("applied_at IS NULL"),
+        postgresql_where=text("applied_at IS NULL"),
+    ),
+)
+
+parked_receipt = Table(
+    "parked_receipt",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("sender", String, nullable=False),
+    Column("provider_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("parked_at", BigInteger, nullable=False),
+    Column("wa_id", String),
+    Column("error", Text),
+    # The same receipt of somebody else's message, told many times, is kept once.
+    Index("parked_receipt_once", "provider_id", "status", "sender", unique=True),
+    Index("parked_receipt_age", "parked_at"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    # SHA-256 of the API token; the API token itself is kept nowhere.
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # JSON list of sender names; null: every sender, later ones too.
+    Column("senders", Text),
+    Column("default_sender", String),
+    Column("revoked_at", BigInteger),
+)
+
+commit_group = Table(
+    "commit_group",
+    metadata,
+    # One row a writer: the number of its last group. After a commit whose answer was lost, this
+    # row says whether the group is stored.
+    Column("writer", String, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)

@@ -1,0 +1,81 @@
+"""What the bench concludes from its rounds."""
+
+from __future__ import annotations
+
+from bench.measure import Round, Single
+from bench.report import Results, Row, as_text
+
+
+def one_round(
+    contender: str,
+    per_second: float,
+    *,
+    server: float = 1.0,
+    others: float = 0.2,
+    problem: str = "",
+) -> Round:
+    return Round(
+        contender=contender,
+        generator="own",
+        messages=1000,
+        per_second=per_second,
+        per_cpu_second=per_second,
+        server_share=server,
+        others_share=others,
+        latencies_ms={"p50": 1.0, "p99": 2.0, "max": 3.0},
+        problems=[problem] if problem else [],
+    )
+
+
+def results(*rows: Row, latency: Single | None = None) -> Results:
+    settings = {"quick": False, "rounds": 3, "seconds": 1, "connections": 64}
+    return Results(
+        when="2026-01-01T00:00:00+00:00",
+        settings=settings | {"body_bytes": 521, "recipients": 1},
+        machine={},
+        cores="",
+        rows=list(rows),
+        latency=latency,
+    )
+
+
+def test_a_row_has_the_median_and_not_the_mean_of_its_rounds() -> None:
+    row = Row.of("accept", [one_round("alir", rate) for rate in (100, 5000, 90)])
+
+    assert row.per_second == 100
+
+
+def test_a_target_is_missed_met_or_not_measured() -> None:
+    found = results(
+        Row.of("accept", [one_round("alir", 4000)]),
+        Row.of("accept", [one_round("plain", 399)]),
+        Row.of("accept", [one_round("prototype", 10_001)]),
+    )
+
+    verdicts = [target.verdict for target in found.targets()]
+
+    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 3
+
+
+def test_a_latency_at_its_bound_is_too_long() -> None:
+    found = results(latency=Single(figures={"p99_ms": 25.0}, problems=[]))
+
+    [p99] = [target for target in found.targets() if "p99" in target.name]
+    assert p99.passed is False
+
+
+def test_the_generator_is_called_the_limit_only_where_the_server_had_time_left() -> None:
+    starved = Row.of("accept", [one_round("alir", 1, server=0.5, others=0.99)])
+    busy = Row.of("accept", [one_round("alir", 1, server=0.99, others=0.99)])
+
+    assert starved.others_were_the_limit
+    assert "THE LIMIT" in as_text(results(starved))
+    assert not busy.others_were_the_limit
+
+
+def test_a_problem_in_any_round_is_a_failure_that_says_where_it_was() -> None:
+    good, bad = one_round("plain", 1), one_round("plain", 1, problem="2 sent more than once")
+    found = results(Row.of("carry-0", [good, bad]))
+
+    assert found.failures() == ["carry-0, plain, round 2: 2 sent more than once"]
+    assert found.failures()[0] in as_text(found)

@@ -1,0 +1,227 @@
+"""The look-alike of Graph over HTTP, in the process; sockets are in `test_sockets.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.simulator.doubles import World, flow_request, template_request
+
+from alir.simulator.app import build_app
+from alir.simulator.behaviour import Behaviour
+from alir.simulator.codes import error_codes
+
+PATH = "/simulator/graph/v24.0/1065000000/messages"
+BEARER = {"authorization": "Bearer simulator"}
+
+
+def client(world: World, *, host: str = "127.0.0.1") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=build_app(world.simulator), client=(host, 1))
+    return httpx.AsyncClient(transport=transport, base_url="http://alir.test")
+
+
+def over_http(story: Callable[[World, httpx.AsyncClient], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with World() as world, client(world) as http:
+            await story(world, http)
+
+    asyncio.run(run())
+
+
+def test_a_message_is_answered_as_graph_answers_it() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=flow_request("+1 555 123-0001"))
+        [message] = world.simulator.phones.received()
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json; charset=UTF-8"
+        assert answer.json() == {
+            "messaging_product": "whatsapp",
+            "contacts": [{"input": "+1 555 123-0001", "wa_id": "15551230001"}],
+            "messages": [{"id": message.wamid}],
+        }
+        assert json.loads(message.body) == flow_request("+1 555 123-0001")
+        assert (message.sender, message.phone) == ("1065000000", "15551230001")
+
+    over_http(story)
+
+
+def test_any_version_and_any_phone_number_id_is_taken() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        for path in ("v19.0/1/messages", "v99.0/106500000000000/messages"):
+            url = f"/simulator/graph/{path}"
+            assert (await http.post(url, headers=BEARER, json=flow_request())).status_code == 200
+        assert [m.sender for m in world.simulator.phones.received()] == ["1", "106500000000000"]
+
+    over_http(story)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer wrong"}, {"authorization": "Basic simulator"}],
+    ids=["none", "wrong", "basic"],
+)
+def test_without_the_access_token_the_answer_is_401_with_code_190(headers: dict[str, str]) -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=headers, json=flow_request())
+        assert answer.status_code == 401
+        error = answer.json()["error"]
+        assert error["code"] == 190
+        assert error["type"] == "OAuthException"
+        assert error["message"].startswith("(#190) ")
+        assert set(error["error_data"]) == {"messaging_product", "details"}
+        assert error["fbtrace_id"]
+        assert world.simulator.phones.received() == []
+
+    over_http(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "details"),
+    [
+        (b"", "not JSON"),
+        (b"{", "line 1"),
+        (b'{"a": NaN}', "not JSON"),
+        (b"[" * 10_000, "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[]", "JSON object"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(body: bytes, details: str) -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, content=body)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == 100
+        assert details in answer.json()["error"]["error_data"]["details"]
+
+    over_http(story)
+
+
+def test_a_body_that_is_too_large_is_refused() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, content=b" " * (1024 * 1024 + 1))
+        assert answer.status_code == 413
+        assert answer.json()["error"]["code"] == 100
+
+    over_http(story)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", PATH),
+        ("POST", "/simulator/graph/v24.0/1065000000"),
+        ("POST", "/simulator/graph/1065000000/messages"),
+        ("POST", "/simulator/graph"),
+    ],
+)
+def test_other_paths_and_methods_are_refused_in_graphs_words(method: str, path: str) -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.request(method, path, headers=BEARER)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == 100
+
+    over_http(story)
+
+
+@pytest.mark.parametrize("code", [0, 2, 100, 190, 200, 250, 368, 130429, 131056, 132001, 134102])
+def test_a_magic_number_is_refused_at_once_with_its_code_and_status(code: int) -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=flow_request(f"+1 5550 {code:06}"))
+        assert answer.status_code == error_codes()[code].http
+        assert answer.json()["error"]["code"] == code
+        await world.clock.advance(10)
+        assert world.simulator.phones.received() == []
+        assert world.http.sent == []
+
+    over_http(story)
+
+
+@pytest.mark.parametrize("code", [130403, 130472, 131026, 131047, 131049, 131050, 131053])
+def test_a_magic_number_of_an_error_by_receipt_is_taken_and_fails(code: int) -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=flow_request(f"+1 5550 {code:06}"))
+        assert answer.status_code == 200
+        await world.clock.advance(10)
+        [sent] = world.http.sent
+        [status] = sent.value["statuses"]
+        assert status["status"] == "failed"
+        assert status["id"] == answer.json()["messages"][0]["id"]
+        assert status["errors"][0]["code"] == code
+
+    over_http(story)
+
+
+def test_a_template_to_the_number_with_the_shut_window_is_read() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=template_request("+15550131047"))
+        assert answer.json()["messages"][0]["message_status"] == "accepted"
+        await world.clock.advance(10)
+        assert [sent.statuses for sent in world.http.sent] == [["sent"], ["delivered"], ["read"]]
+
+    over_http(story)
+
+
+def test_the_rules_are_checked_before_the_number_does_its_magic() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        request: dict[str, Any] = flow_request("+1 5550 000502", interactive={})
+        answer = await http.post(PATH, headers=BEARER, json=request)
+        assert answer.json()["error"]["code"] == 131008
+
+    over_http(story)
+
+
+def test_000502_is_a_page_of_html_and_nothing_is_taken() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=flow_request("+1 5550 000502"))
+        assert answer.status_code == 502
+        assert answer.headers["content-type"].startswith("text/html")
+        assert world.simulator.phones.received() == []
+
+    over_http(story)
+
+
+def test_000429_asks_to_come_later_and_nothing_is_taken() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=flow_request("+1 5550 000429"))
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 0
+        assert "code" not in answer.json()["error"]
+        assert world.simulator.phones.received() == []
+
+    over_http(story)
+
+
+def test_a_server_that_cannot_hang_up_says_so() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        answer = await http.post(PATH, headers=BEARER, json=flow_request("+1 5550 000409"))
+        assert answer.status_code == 501
+        assert "HangUpProtocol" in answer.text
+
+    over_http(story)
+
+
+def test_receipts_can_come_before_the_answer() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        world.simulator.behaviour = Behaviour.model_validate_json('{"before_answer": ["sent"]}')
+        answer = await http.post(PATH, headers=BEARER, json=flow_request())
+        [sent] = world.http.sent
+        assert sent.value["statuses"][0]["id"] == answer.json()["messages"][0]["id"]
+
+    over_http(story)
+
+
+def test_requests_from_other_machines_are_turned_away_and_told_why() -> None:
+    async def run() -> None:
+        async with World() as world, client(world, host="10.0.0.5") as http:
+            for path in (PATH, "/simulator", "/simulator/api/messages"):
+                answer = await http.post(path, headers=BEARER, json=flow_request())
+                assert answer.status_code == 403
+                assert "10.0.0.5" in answer.text
+                assert "allow_networks" in answer.text
+            assert world.simulator.phones.received() == []
+
+    asyncio.run(run())

@@ -1,0 +1,279 @@
+"""Settings that cannot be used: each problem names where, which key and what was expected."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from alir.errors import SettingsInvalid
+from alir.settings import load
+
+SENDER = """
+[senders.main]
+provider = "cloud"
+phone_number_id = "106500000000000"
+access_token = "EAAG-token"
+app_secret = "app-secret"
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: empty, so that no alir.toml of the developer is read."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def problems(
+    toml: str = "", environ: Mapping[str, str] | None = None, **options: object
+) -> list[str]:
+    """Every problem of these sources."""
+    Path("alir.toml").write_text(toml)
+    with pytest.raises(SettingsInvalid) as invalid:
+        load(None, environ or {}, options)
+    return list(invalid.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("toml", "problem"),
+    [
+        ("port = 70000", "port: expected a port, a whole number from 0 to 65535, not 70000"),
+        ("port = true", "port: expected a port, a whole number from 0 to 65535, not true"),
+        ('host = "a b"', 'host: expected an address, such as "127.0.0.1", not "a b"'),
+        ("dispatch = 3", "dispatch: expected a table"),
+        ("senders = 5", "senders: expected tables such as [senders.main], not 5"),
+        ("[senders]\nmain = 5", "senders.main: expected a table"),
+        (
+            "[dispatch]\nrate_share = 1.5",
+            "dispatch.rate_share: expected a number above 0, at most 1, not 1.5",
+        ),
+        (
+            "[dispatch]\ncall_timeout_seconds = inf",
+            "dispatch.call_timeout_seconds: expected a number above 0, not Infinity",
+        ),
+        (
+            '[simulator]\nenabled = "maybe"',
+            'simulator.enabled: expected "auto", true or false, not "maybe"',
+        ),
+        (
+            '[simulator]\nallow_networks = ["127.0.0.1/8"]',
+            "simulator.allow_networks: expected a list of networks, such as "
+            '["127.0.0.0/8", "::1/128"], not "127.0.0.1/8"',
+        ),
+        (
+            "[dispatch]\nconnect_timeout_seconds = 30",
+            "dispatch: connect_timeout_seconds (30) must not be larger than "
+            "call_timeout_seconds (20)",
+        ),
+        (
+            "[api]\ndefault_wait_seconds = 90",
+            "api: default_wait_seconds (90) must not be larger than longest_wait_seconds (60)",
+        ),
+        (
+            SENDER + 'graph_version = "24"',
+            'senders.main.graph_version: expected a version such as "v24.0", not "24"',
+        ),
+        (
+            SENDER + 'on_unknown = "resend"',
+            'senders.main.on_unknown: expected "hold" or "retry", not "resend"',
+        ),
+        (
+            SENDER.replace('"106500000000000"', "106500000000000"),
+            "senders.main.phone_number_id: expected the digits of the id in quotes, "
+            'such as "106500000000000", not 106500000000000',
+        ),
+        (
+            SENDER.replace("main", "Main"),
+            "senders.Main: expected a name of a-z, 0-9, _ and -, a letter first, at most 32",
+        ),
+        (
+            SENDER.replace('"cloud"', '"twilio"'),
+            'senders.main.provider: expected "cloud", not "twilio"',
+        ),
+        (
+            '[senders.main]\nprovider = "routemobile"\nusername = "u"',
+            'senders.main: Route Mobile comes with a later version; until then: "cloud"',
+        ),
+        ('[cloud]\ngraph_version = "x"\n' + SENDER, None),
+    ],
+)
+def test_a_wrong_value_is_one_problem_with_file_key_and_what_was_expected(
+    toml: str, problem: str | None
+) -> None:
+    expected = problem or 'cloud.graph_version: expected a version such as "v24.0", not "x"'
+
+    assert problems(toml) == [f"alir.toml: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "problem"),
+    [
+        ("databse = 1", {}, "alir.toml: databse: is not a setting; the nearest is database"),
+        (
+            "[dispach]\nenabled = true",
+            {},
+            "alir.toml: dispach: is not a setting; the nearest is dispatch",
+        ),
+        (
+            SENDER + 'acces_token = "x"',
+            {},
+            "alir.toml: senders.main.acces_token: is not a setting; "
+            "the nearest is senders.main.access_token",
+        ),
+        (
+            SENDER + 'public_url = "https://a.example"',
+            {},
+            "alir.toml: senders.main.public_url: is not a setting; the nearest is public_url",
+        ),
+        (
+            "",
+            {"ALIR_DATABSE": "x"},
+            "environment variable ALIR_DATABSE: databse: is not a setting; "
+            "the nearest is ALIR_DATABASE",
+        ),
+        (
+            SENDER,
+            {"ALIR_SENDERS__MAIN__ACCES_TOKEN": "x"},
+            "environment variable ALIR_SENDERS__MAIN__ACCES_TOKEN: senders.main.acces_token: "
+            "is not a setting; the nearest is ALIR_SENDERS__MAIN__ACCESS_TOKEN",
+        ),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_known_one(
+    toml: str, environ: Mapping[str, str], problem: str
+) -> None:
+    assert problems(toml, environ) == [problem]
+
+
+def test_all_problems_of_all_sources_are_told_at_once() -> None:
+    found = problems(
+        'port = "x"\n[senders.main]\nprovider = "cloud"\n',
+        {"ALIR_HOSTT": "x", "ALIR_DISPATCH__ENABLED": "perhaps"},
+        database="mysql://",
+    )
+
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["option --database", "database"],
+        ["alir.toml", "port"],
+        ["environment variable ALIR_DISPATCH__ENABLED", "dispatch.enabled"],
+        ["alir.toml", "senders.main.phone_number_id"],
+        ["alir.toml", "senders.main.access_token"],
+        ["alir.toml", "senders.main.app_secret"],
+        ["environment variable ALIR_HOSTT", "hostt"],
+    ]
+
+
+def test_two_senders_with_one_number_are_a_problem_beside_others() -> None:
+    other = SENDER.replace("main", "other").replace('app_secret = "app-secret"', "")
+
+    assert problems(SENDER + other) == [
+        'alir.toml: senders.other.app_secret: is missing; expected text, { env = "NAME" } or '
+        '{ file = "/path" }',
+        "alir.toml: senders.other.phone_number_id: expected a number of its own, "
+        "but senders.main has it",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@h/db", "postgresql+asyncpg://h/db", "postgres://h/db"]
+)
+def test_postgresql_is_said_to_come_later(url: str) -> None:
+    assert problems(database=url) == [
+        "option --database: database: PostgreSQL comes with a later version; "
+        "until then: sqlite:///FILE"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "alir.db", "sqlite:///", "sqlite:///:memory:", "sqlite:////", "sqlite:///a?b=c"]
+)
+def test_a_database_that_would_not_be_a_file_is_refused(url: str) -> None:
+    [problem] = problems(database=url)
+
+    assert "expected sqlite:/// and a file name" in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "example.com",
+        "ftp://example.com",
+        "https://user:pass@example.com",
+        "https://example.com/?a=b",
+        "https://example.com/#a",
+        "https://example.com:port",
+        "https://exa mple.com",
+        "https://",
+    ],
+)
+def test_a_url_that_is_no_plain_http_url_is_refused(url: str) -> None:
+    [problem] = problems(f'public_url = "{url}"')
+
+    assert "expected an http or https URL" in problem
+    assert "user:pass" not in problem
+
+
+def test_a_named_file_that_is_not_there_is_a_problem() -> None:
+    with pytest.raises(SettingsInvalid, match=r"^gone\.toml: cannot be read: No such file"):
+        load(Path("gone.toml"), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"port = 1\nhost = = 2\n", r"^alir\.toml: expected TOML: .*line 2"),
+        (b"host = '\xff'", r"^alir\.toml: expected text in UTF-8 \(byte 8\)"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_named_with_the_place(content: bytes, problem: str) -> None:
+    Path("alir.toml").write_bytes(content)
+
+    with pytest.raises(SettingsInvalid, match=problem):
+        load(None, {})
+
+
+@pytest.mark.parametrize(
+    ("token", "problem"),
+    [
+        ('{ env = "NOT_SET" }', "the environment variable NOT_SET is not set"),
+        ('{ env = "EMPTY" }', "the environment variable EMPTY is empty"),
+        ('{ env = "BROKEN" }', "the environment variable BROKEN holds a line break or another"),
+        ('{ file = "gone" }', "the file gone cannot be read: No such file or directory"),
+        ('{ file = "empty" }', "the file empty is empty"),
+        ('{ file = "binary" }', "the file binary is not text in UTF-8"),
+        ('""', "is empty"),
+        ('{ env = "A", file = "b" }', 'expected text, { env = "NAME" } or { file = "/path" }'),
+        ("123456", 'expected text, { env = "NAME" } or { file = "/path" }'),
+    ],
+)
+def test_a_secret_that_cannot_be_had_is_a_problem(token: str, problem: str) -> None:
+    Path("empty").write_text("\n")
+    Path("binary").write_bytes(b"\xff\xfe")
+
+    [found] = problems(
+        SENDER.replace('"EAAG-token"', token), {"EMPTY": "", "BROKEN": "a\nb", "A": "a"}
+    )
+
+    assert found.startswith(f"alir.toml: senders.main.access_token: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("key", "environ"),
+    [
+        ("access_token = 987654321", {}),
+        ('acces_token = "987654321"', {}),
+        ('phone_number_id = "987654321 a@b"', {}),
+        ("", {"ALIR_SENDERS__MAIN": "987654321"}),
+        ("", {"ALIR_SENDERS__MAIN__APP_SECRET__TEXT": "987654321"}),
+    ],
+)
+def test_no_problem_and_no_traceback_repeats_a_secret(key: str, environ: dict[str, str]) -> None:
+    Path("alir.toml").write_text(f'{key}\n[senders.main]\nprovider = "cloud"\n{key}')
+
+    with pytest.raises(SettingsInvalid) as invalid:
+        load(None, environ)
+
+    assert "987654321" not in "".join(traceback.format_exception(invalid.value))
