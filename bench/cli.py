@@ -16,7 +16,7 @@ from types import FrameType
 from bench import machine
 from bench.bodies import bodies
 from bench.contenders import Alir, Contender, Plain, prototype
-from bench.measure import CONNECTIONS, Bench, Round
+from bench.measure import CONNECTIONS, Bench, Round, Single
 from bench.processes import BenchFailed
 from bench.report import Results, Row, as_text
 
@@ -76,7 +76,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--only", type=_measures, default=MEASURES, help="some of " + ",".join(MEASURES))
     add("--rounds", type=int, help="rounds for each figure (5)")
     add("--seconds", type=float, help="seconds of load a round (3)")
-    add("--latency-seconds", type=float, help="seconds of the latency measure (20)")
+    add("--latency-seconds", type=float, help="seconds of the latency rounds together (25)")
     add("--memory-messages", type=int, help="messages before memory is read (100000)")
     add("--recipients", type=int, default=1, help="different recipients to accept and carry (1)")
     add("--quick", action="store_true", help="a smoke run: 1 round of 1 s, little of the rest")
@@ -86,7 +86,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     command = Path(sys.executable).with_name("alir")
     add("--alir", type=Path, default=command, help="the alir command to measure")
     options = parser.parse_args(arguments)
-    defaults = (1, 1.0, 2.0, 2000) if options.quick else (5, 3.0, 20.0, 100_000)
+    defaults = (1, 1.0, 2.0, 2000) if options.quick else (5, 3.0, 25.0, 100_000)
     names = ("rounds", "seconds", "latency_seconds", "memory_messages")
     for name, default in zip(names, defaults, strict=True):
         if getattr(options, name) is None:
@@ -130,10 +130,7 @@ def _run(options: argparse.Namespace) -> Results:
                 partial(bench.carry, seconds=options.seconds, delay_ms=delay),
             )
         if "latency" in options.only:
-            _progress("latency")
-            results.latency = bench.latency(
-                alir, rate=LATENCY_RATE, seconds=options.latency_seconds
-            )
+            results.latency = _latency(bench, alir, options)
         if "memory" in options.only:
             _progress("memory")
             results.memory = bench.memory(alir, messages=options.memory_messages)
@@ -155,6 +152,17 @@ def _rounds(
             figures = f"{one.per_second:,.0f}/s, {one.per_cpu_second:,.0f} per CPU-s"
             _progress(f"{measure} {number}/{rounds} {contender.name}: {figures}")
     return [Row.of(measure, of_one) for of_one in taken.values()]
+
+
+def _latency(bench: Bench, alir: Contender, options: argparse.Namespace) -> Single:
+    seconds = options.latency_seconds / options.rounds
+    taken = []
+    for number in range(1, options.rounds + 1):
+        one = bench.latency(alir, rate=LATENCY_RATE, seconds=seconds)
+        taken.append(one)
+        figures = "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(one.figures)
+        _progress(f"latency {number}/{options.rounds} {alir.name}: {figures}")
+    return Single.of(taken)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, object]:

@@ -6,14 +6,18 @@ import os
 import platform
 import socket
 import sqlite3
+import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import quantiles
 
 #: Fields of /proc/PID/stat, counted after the name in brackets: proc_pid_stat(5).
 _PARENT, _CPU_FIRST, _CPU_AFTER = 1, 11, 15  # ppid; utime, stime, cutime, cstime
+_COMMITS, _COMMIT_BYTES = 300, 4096
 _PACKAGES = ("uvicorn", "uvloop", "httptools", "pydantic", "pyreqwest", "fastapi", "sqlalchemy")
 
 
@@ -79,9 +83,11 @@ def facts(folder: Path) -> dict[str, str]:
         "cpu": _cpu_model(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.release()}",
+        "busy before": f"{os.getloadavg()[0]:.1f} cores",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "store on": _filesystem(folder),
+        "a write and fdatasync there": _commit_text(folder),
     }
     return known | {package: version(package) for package in _PACKAGES}
 
@@ -121,6 +127,19 @@ def _cpu_model() -> str:
         if name.strip() == "model name":
             return value.strip()
     return platform.machine()
+
+
+def _commit_text(folder: Path) -> str:
+    """How long the disk takes for the least that a commit needs: below it no latency can be."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(_COMMITS):
+            began = time.perf_counter()
+            file.write(bytes(_COMMIT_BYTES))
+            os.fdatasync(file.fileno())
+            took.append(1000 * (time.perf_counter() - began))
+    centiles = quantiles(took, n=100, method="inclusive")
+    return f"p50 {centiles[49]:.2f} ms, p99 {centiles[98]:.2f} ms"
 
 
 def _filesystem(folder: Path) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from bench import generators, machine
 from bench.contenders import Contender, Spot
@@ -64,10 +65,27 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """Figures that are taken once, by name, with what should not have happened."""
+    """Figures of alir alone, by name, with what should not have happened.
+
+    Attributes:
+        rounds: the figures of each round, where `figures` are their medians.
+    """
 
     figures: dict[str, float]
     problems: list[str]
+    rounds: list[dict[str, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rounds: Sequence[Single]) -> Single:
+        """The medians of several rounds; `messages` is what they had together."""
+        names = rounds[0].figures
+        figures = {name: median(one.figures[name] for one in rounds) for name in names}
+        figures["messages"] = sum(one.figures["messages"] for one in rounds)
+        return cls(
+            figures=figures,
+            problems=[problem for one in rounds for problem in one.problems],
+            rounds=[one.figures for one in rounds],
+        )
 
 
 @dataclass(slots=True)
@@ -249,10 +267,10 @@ class Bench:
         status, answer = call(server.port, "POST", posting.path, body, headers)
         if status not in _TAKEN:
             text = answer.decode(errors="replace")
-            raise BenchFailed(f"{contender.name} answered its first message with {status}: {text}")
+            raise BenchFailed(server.story(f"answered its first message with {status}: {text}"))
         load = self._load(contender, server, count=WARM_UP)
         if load.problems():
-            raise BenchFailed(f"{contender.name}, warming up: {'; '.join(load.problems())}")
+            raise BenchFailed(server.story(f"when warmed up: {'; '.join(load.problems())}"))
         return load.answered + 1
 
     def _load(
@@ -282,8 +300,7 @@ class Bench:
         load = generators.run(job, generator=generator)
         server.check_alive()
         if not load.answered:
-            problems = "; ".join(load.problems())
-            raise BenchFailed(f"{contender.name} took not one message: {problems}")
+            raise BenchFailed(server.story(f"took no message: {'; '.join(load.problems())}"))
         return load
 
     def _clock(self, server: Server) -> _Clock:

@@ -98,14 +98,14 @@ class Server:
             BenchFailed: it ended; the text has the end of its log.
         """
         if self._process.poll() is not None:
-            raise BenchFailed(self._story(f"ended by itself with {self._process.returncode}"))
+            raise BenchFailed(self.story(f"ended by itself with {self._process.returncode}"))
 
     def _await_ready(self) -> None:
         give_up = time.monotonic() + START_SECONDS
         while not self._answers():
             self.check_alive()
             if time.monotonic() > give_up:
-                raise BenchFailed(self._story(f"took no request within {START_SECONDS:.0f} s"))
+                raise BenchFailed(self.story(f"took no request within {START_SECONDS:.0f} s"))
             time.sleep(_LOOK_SECONDS)
 
     def _answers(self) -> bool:
@@ -123,7 +123,8 @@ class Server:
             os.killpg(self._process.pid, signal.SIGKILL)  # its own session: its children too
             self._process.wait()
 
-    def _story(self, what: str) -> str:
+    def story(self, what: str) -> str:
+        """What happened, for people, with the end of the server's log."""
         lines = self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return "\n  ".join([f"{' '.join(self._launch.command)}: {what}", *lines])
 

@@ -213,13 +213,14 @@ def _beside(ours: Row | None, row: Row, figure: str) -> str:
 
 def _latency(single: Single) -> str:
     figures = single.figures
-    late = f"{figures['generator_late_p99_ms']:.2f}"
+    runs = " ".join(f"{one['p99_ms']:.1f}" for one in single.rounds)
     return (
         f"added latency at {figures['rate']:g} messages/s, answered when the provider has "
         f"(at once) and that is on disk, {figures['messages']:,.0f} messages\n"
-        f"  p50 {figures['p50_ms']:.2f} ms, p99 {figures['p99_ms']:.2f} ms, "
-        f"largest {figures['max_ms']:.2f} ms; server {figures['server_share']:.0%} of core; "
-        f"own generator, p99 of its own lateness {late} ms"
+        f"  p50 {figures['p50_ms']:.2f} ms, p99 {figures['p99_ms']:.2f} ms (runs {runs}), "
+        f"largest {max(one['max_ms'] for one in single.rounds):.1f} ms; "
+        f"server {figures['server_share']:.0%} of core; own generator, "
+        f"p99 of its own lateness {figures['generator_late_p99_ms']:.2f} ms"
     )
 
 

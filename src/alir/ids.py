@@ -7,7 +7,7 @@ from typing import NewType
 from ulid import ULID
 
 MessageId = NewType("MessageId", str)  #: `msg_` and a ULID
-EventId = NewType("EventId", str)  #: `evt_` and a ULID
+EventId = NewType("EventId", str)  #: `evt_`, the ULID of its message, and which change told it
 ApiTokenId = NewType("ApiTokenId", str)  #: `tok_` and a ULID; names an API token, opens nothing
 SenderName = NewType("SenderName", str)  #: the key under `[senders]`, such as `main`
 ProviderId = NewType("ProviderId", str)  #: the provider's own id of a message (`wamid.…`)
@@ -18,9 +18,13 @@ def new_message_id() -> MessageId:
     return MessageId(f"msg_{ULID()}")
 
 
-def new_event_id() -> EventId:
-    """A new id; also the webhook's idempotency key."""
-    return EventId(f"evt_{ULID()}")
+def event_id(message: MessageId, version: int, position: int) -> EventId:
+    """The id of event `position` of the change that made `version` of a message.
+
+    >>> event_id(MessageId("msg_01JABCDEFGHJKMNPQRSTVWXYZ0"), 3, 0)
+    'evt_01JABCDEFGHJKMNPQRSTVWXYZ0_3.0'
+    """
+    return EventId(f"evt_{message[4:]}_{version}.{position}")
 
 
 def new_api_token_id() -> ApiTokenId:

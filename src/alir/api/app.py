@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alir import __version__
+from alir.api import pages
+from alir.api.door import respond_problem
+from alir.api.failures import Failures, broke
 from alir.api.ports import Gateway
-from alir.api.problems import MEDIA_TYPE, Problem, Refusal, invalid_request, problem_of
 from alir.api.rights import Rights
 from alir.api.routes import health, messages
 from alir.api.routes.callbacks import CloudCallback, CloudHandshake
 from alir.api.routes.send import SendMessage
-from alir.errors import AlirError, Fault
-from alir.observe import get_logger
 
 BASE = "/api/whatsapp/v1"
-
-_log = get_logger("api")
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """An application with a path of its own, such as the simulator."""
+    """An application with a path of its own, such as the simulator. It is given whole paths."""
 
     path: str
     app: ASGIApp
@@ -47,77 +44,53 @@ class Door:
             ("POST", "/callbacks/cloud"): CloudCallback(gateway),
             ("GET", "/callbacks/cloud"): CloudHandshake(gateway),
         }
-        self.rest = _fastapi(gateway)
-        for one in mounted:
-            self.rest.mount(one.path, one.app)
+        # Where a proxy on this machine says who asks, who may use the simulator goes by that.
+        self._mounted = [Mounted(m.path, _believing_proxies(m.app)) for m in mounted]
+        simulator = next((m.path for m in mounted), None)
+        self.rest = _fastapi(gateway, self._hot.keys(), simulator=simulator)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            app = self._hot.get((scope["method"], scope["path"]), self.rest)
+        path: str = scope["path"]
+        hot = self._hot.get((scope["method"], path))
+        if hot is not None:
+            await _guarded(hot, scope, receive, send)
+            return
+        for one in self._mounted:
+            if f"{path}/".startswith(f"{one.path}/"):
+                await one.app(scope, receive, send)
+                return
+        if scope["method"] == "HEAD":
+            # As GET; the server leaves the body out.
+            await self({**scope, "method": "GET"}, receive, send)
         else:
-            app = self.rest
+            await self.rest(scope, receive, send)
+
+
+async def _guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
         await app(scope, receive, send)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is answered as such
+        await respond_problem(send, broke(scope, error), scope["path"])
 
 
-def _fastapi(gateway: Gateway) -> FastAPI:
-    app = FastAPI(title="alir", version=__version__, docs_url=None, redoc_url=None)
+def _believing_proxies(app: ASGIApp) -> ASGIApp:
+    # Uvicorn's and Starlette's words for the same ASGI differ in type only.
+    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app)))
+
+
+def _fastapi(
+    gateway: Gateway, hot: Collection[tuple[str, str]], *, simulator: str | None
+) -> FastAPI:
+    app = FastAPI(
+        title="alir",
+        version=__version__,
+        openapi_url=None,  # `pages` serves it, the hot routes in it
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
     rights = Rights(gateway.tokens)
     app.include_router(messages.router(gateway, rights), prefix=BASE)
     app.include_router(health.router(gateway))
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(AlirError, _failed)
-    app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broke)
+    app.include_router(pages.router(app, base=BASE, simulator=simulator))
+    Failures(app, hot)
     return app
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # noqa: S101 - registered for this class
-    return _response(request, error.problem)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AlirError)  # noqa: S101 - registered for this class
-    return _response(request, problem_of(error))
-
-
-async def _not_valid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    faults = [
-        Fault(
-            "#/" + "/".join(str(part) for part in one["loc"][1:]),
-            "unknown_field" if one["type"] == "extra_forbidden" else "wrong_value",
-            f"{one['msg']}.",
-        )
-        for one in error.errors()
-    ]
-    return _response(request, invalid_request(faults))
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    if error.status_code == 405:  # noqa: PLR2004
-        allowed = (error.headers or {}).get("Allow", "")
-        problem = Problem(
-            "method_not_allowed", f"This path takes: {allowed}.", headers={"allow": allowed}
-        )
-    elif error.status_code == 404:  # noqa: PLR2004
-        problem = Problem("not_found", "There is nothing at this path; see /docs.")
-    else:
-        problem = Problem("internal_error", "The log has more.")
-    return _response(request, problem)
-
-
-async def _broke(request: Request, error: Exception) -> Response:
-    _log.error("request_broke", route=request.scope.get("path"), exc_info=error)
-    return _response(request, Problem("internal_error", "The log has more."))
-
-
-def _response(request: Request, problem: Problem) -> Response:
-    return Response(
-        problem.as_bytes(request.url.path),
-        status_code=problem.status,
-        media_type=MEDIA_TYPE,
-        headers=dict(problem.headers),
-    )

@@ -6,7 +6,9 @@ The checks run in one order on every route: 401, 413, 415, 400, 403, 422.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from functools import lru_cache
+from types import coroutine
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -32,16 +34,23 @@ class Disconnected(Exception):
 class Request:
     """One request of a hot route, read as far as anybody asked."""
 
-    __slots__ = ("_receive", "headers", "path", "query")
+    __slots__ = ("_headers", "_receive", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         # Of a repeated header the first one counts.
-        self.headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            self.headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
+    def header(self, name: bytes) -> str | None:
+        """The header of this name, which is given in lower case."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def headers(self) -> dict[str, str]:
+        """Every header, by its name in lower case."""
+        return {n.decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()}
 
     async def body(self, *, limit: int) -> bytes:
         """The whole body.
@@ -50,38 +59,38 @@ class Request:
             Refusal: it is larger than `limit` bytes, or it stopped coming.
             Disconnected: the caller went away.
         """
-        declared = self.headers.get("content-length", "0")
+        declared = self._headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             await self._drain(int(declared))
             raise Refusal(_too_large(limit))
-        message = await self._next()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return body if len(body) <= limit else self._refuse(limit)
-        parts, size = [body], len(body)
-        while message.get("more_body"):
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
             message = await self._next()
             parts.append(message.get("body", b""))
             size += len(parts[-1])
+            more = message.get("more_body", False)
             if size > limit:
-                await self._drain(0)
+                if more:
+                    await self._drain(0)
                 raise Refusal(_too_large(limit))
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _next(self) -> Mapping[str, Any]:
+        # Nearly always the whole body is here already; then a timer is not worth its cost.
+        receiving = self._receive()
         try:
-            async with asyncio.timeout(BODY_PAUSE_SECONDS):
-                message = await self._receive()
-        except TimeoutError:
-            detail = f"The body stopped coming for {BODY_PAUSE_SECONDS} seconds."
-            close = {"connection": "close"}
-            raise Refusal(Problem("request_timeout", detail, headers=close)) from None
+            awaited = receiving.send(None)  # type: ignore[attr-defined]
+        except StopIteration as here:
+            message: Mapping[str, Any] = here.value
+        else:
+            message = await _in_time(receiving, awaited)
         if message["type"] == "http.disconnect":
             raise Disconnected
         return message
 
     async def _drain(self, declared: int) -> None:
-        if declared > DRAINED_BYTES or self.headers.get("expect", "").lower() == "100-continue":
+        if declared > DRAINED_BYTES or self._headers.get(b"expect", b"").lower() == b"100-continue":
             return
         drained = 0
         try:
@@ -94,9 +103,31 @@ class Request:
         except TimeoutError:
             return
 
-    @staticmethod
-    def _refuse(limit: int) -> bytes:
-        raise Refusal(_too_large(limit))
+
+async def _in_time(receiving: Any, awaited: object) -> Mapping[str, Any]:
+    try:
+        async with asyncio.timeout(BODY_PAUSE_SECONDS):
+            message: Mapping[str, Any] = await _resumed(receiving, awaited)
+    except TimeoutError:
+        detail = f"The body stopped coming for {BODY_PAUSE_SECONDS} seconds."
+        close = {"connection": "close"}
+        raise Refusal(Problem("request_timeout", detail, headers=close)) from None
+    return message
+
+
+@coroutine
+def _resumed(begun: Any, awaited: object) -> Generator[object, Any, Any]:
+    """Await a coroutine that was begun by hand and now awaits `awaited`."""
+    while True:
+        try:
+            try:
+                value = yield awaited
+            except BaseException as error:  # such as the time-out's cancellation: it is for `begun`
+                awaited = begun.throw(error)
+            else:
+                awaited = begun.send(value)
+        except StopIteration as ended:
+            return ended.value
 
 
 def _too_large(limit: int) -> Problem:
@@ -104,30 +135,27 @@ def _too_large(limit: int) -> Problem:
     return Problem("payload_too_large", detail, headers={"connection": "close"})
 
 
-async def authenticated(headers: Mapping[str, str], tokens: TokenBook) -> ApiToken:
-    """Who is asking.
+async def authenticated(authorization: str | None, tokens: TokenBook) -> ApiToken:
+    """Who is asking, by the Authorization header.
 
     Raises:
         Refusal: nobody with a valid API token.
     """
-    authorization = headers.get("authorization")
     if authorization is None:
         raise Refusal(_unauthorized("The Authorization header is missing."))
     if authorization[: len(_BEARER)].lower() != _BEARER:
         raise Refusal(_unauthorized("The Authorization header must read: Bearer API_TOKEN."))
     presented = authorization[len(_BEARER) :].strip()
+    token = await tokens.holder(presented)
+    if token is not None:
+        return token
     if "{{" in presented or presented in ("", "API_TOKEN", "$ALIR_API_TOKEN"):
         detail = "The API token is a placeholder that was not filled in: put your own there."
-        raise Refusal(_unauthorized(detail))
-    token = await tokens.holder(presented)
-    if token is None:
-        detail = (
-            "This API token has a typo: its length or its checksum is wrong."
-            if has_typo(presented)
-            else "This API token is not known here, or it was revoked."
-        )
-        raise Refusal(_unauthorized(detail))
-    return token
+    elif has_typo(presented):
+        detail = "This API token has a typo: its length or its checksum is wrong."
+    else:
+        detail = "This API token is not known here, or it was revoked."
+    raise Refusal(_unauthorized(detail))
 
 
 def require_scope(token: ApiToken, scope: TokenScope) -> None:
@@ -136,18 +164,23 @@ def require_scope(token: ApiToken, scope: TokenScope) -> None:
         raise Refusal(Problem("scope_missing", f"This API token lacks the scope {scope.value}."))
 
 
-def require_json(headers: Mapping[str, str]) -> None:
-    """Raise `Refusal` unless the request says that it is JSON."""
-    given = headers.get("content-type", "")
-    media_type, _, parameters = given.partition(";")
+def require_json(content_type: str | None) -> None:
+    """Raise `Refusal` unless the Content-Type says that it is JSON."""
+    if _is_json(content_type or ""):
+        return
+    detail = (
+        f"Content-Type is {content_type[:100]}; it must be application/json in UTF-8."
+        if content_type
+        else "The Content-Type header is missing; it must be application/json."
+    )
+    raise Refusal(Problem("unsupported_media_type", detail))
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str) -> bool:
+    media_type, _, parameters = content_type.partition(";")
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media_type.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        detail = (
-            f"Content-Type is {given[:100]}; it must be application/json in UTF-8."
-            if given
-            else "The Content-Type header is missing; it must be application/json."
-        )
-        raise Refusal(Problem("unsupported_media_type", detail))
+    return media_type.strip().lower() == "application/json" and charset in ("", "utf-8", "utf8")
 
 
 async def respond(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Preference:
     applied: str | None = None
 
 
+@lru_cache(maxsize=256)
 def preference(header: str | None, *, default: float, longest: float) -> Preference:
     """What `Prefer` asks for, as far as it is understood; what is not is ignored (RFC 7240, 2).
 

@@ -277,6 +277,12 @@ class Problem:
         return to_json(self.as_json(instance))
 
 
+def example_of(kind: ProblemType) -> dict[str, Any]:
+    """A whole problem of this kind, as an answer shows it."""
+    more = {name: value for name, value in kind.example.items() if name != "detail"}
+    return Problem(kind.code, kind.example["detail"], more).as_json()
+
+
 class Refusal(Exception):
     """Ends a request with a problem, from wherever it is noticed."""
 

@@ -5,11 +5,65 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from alir.messages.faults import FAULT_CODES, WARNING_CODES
+from alir.messages.model import Status
 
 _MESSAGE_ID = "msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"
+_WAMID = "wamid.HBgLMTAwMDAwMDAwMDAVAgARGBI"
 _Moment = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-22T09:30:00.000Z"])
 ]
+
+EXAMPLE_MESSAGE: JsonDict = {
+    "id": _MESSAGE_ID,
+    "request_id": _MESSAGE_ID,
+    "type": "flow",
+    "status": "read",
+    "to": "+10000000000",
+    "wa_id": "10000000000",
+    "from": "sandbox",
+    "reply_message_id": None,
+    "flow": {
+        "id": "987654321098765",
+        "token": "visit-4711",
+        "text": "Choose a time",
+        "action": "navigate",
+        "screen": "CHOOSE_TIME",
+        "mode": "published",
+        "param": {
+            "header": {"type": "text", "text": "Your visit"},
+            "body": "Pick a time that suits you.",
+            "footer": "It takes a minute",
+        },
+    },
+    "template": None,
+    "callback_data": None,
+    "priority": "single",
+    "created_at": "2026-11-22T09:30:00.000Z",
+    "send_at": None,
+    "expires_at": None,
+    "attempts": [
+        {
+            "number": 1,
+            "provider_id": _WAMID,
+            "begun_at": "2026-11-22T09:30:00.004Z",
+            "settled_at": "2026-11-22T09:30:00.121Z",
+            "outcome": "accepted",
+            "error": None,
+        }
+    ],
+    "receipts": [
+        {"attempt": 1, "status": "sent", "at": "2026-11-22T09:30:01.000Z", "error": None},
+        {"attempt": 1, "status": "delivered", "at": "2026-11-22T09:30:02.000Z", "error": None},
+        {"attempt": 1, "status": "read", "at": "2026-11-22T09:31:45.000Z", "error": None},
+    ],
+    "error": None,
+    "responses": [],
+    "flags": [],
+    "warnings": [],
+}
 
 
 class _Shape(BaseModel):
@@ -19,120 +73,219 @@ class _Shape(BaseModel):
 class WarningShape(_Shape):
     """Something to know about a request that was taken."""
 
-    code: str = Field(examples=["flow_text_long"])
-    pointer: str = Field(examples=["#/flow/text"])
-    detail: str
+    code: str = Field(
+        description="Which one, for programs.",
+        examples=["button_text_long"],
+        json_schema_extra={"enum": [*WARNING_CODES]},
+    )
+    pointer: str = Field(
+        description="Where in the request, as a JSON pointer.", examples=["#/flow/text"]
+    )
+    detail: str = Field(description="What it is, for people.")
 
 
-class Accepted(_Shape):
-    """What became of the message by the time of the answer."""
+class _Taken(_Shape):
+    request_id: str = Field(
+        description="The provider's id of the request where it gives one, else the same as `id`.",
+        examples=[_MESSAGE_ID],
+    )
+    id: str = Field(description="The message's id in this API.", examples=[_MESSAGE_ID])
+    warnings: list[WarningShape] = Field(
+        default_factory=list, description="Left out where there are none."
+    )
 
-    status: Literal["accepted", "queued", "sending", "unknown"] = Field(examples=["accepted"])
-    message: Literal["Message Sent!", "Message Queued!"] = Field(examples=["Message Sent!"])
-    request_id: str = Field(examples=[_MESSAGE_ID])
-    id: str = Field(examples=[_MESSAGE_ID])
-    warnings: list[WarningShape] = Field(default_factory=list)
+
+class Sent(_Taken):
+    """The provider took the message."""
+
+    status: Literal["accepted"] = Field(description="Where the message stands.")
+    message: Literal["Message Sent!"] = Field(description="The same in words.")
 
 
-class AcceptedAnswer(_Shape):
-    """The answer of `POST /messages`."""
+class Queued(_Taken):
+    """The message is on disk and will be sent."""
 
-    data: Accepted
+    status: Literal["queued", "sending", "unknown"] = Field(
+        description="Where the message stands. `unknown`: nobody can tell yet whether it was sent."
+    )
+    message: Literal["Message Queued!"] = Field(description="The same in words.")
+
+
+class SentAnswer(_Shape):
+    """The answer of `POST /messages` once the provider took the message."""
+
+    data: Sent
+
+
+class QueuedAnswer(_Shape):
+    """The answer of `POST /messages` before that is known."""
+
+    data: Queued
 
 
 class ErrorShape(_Shape):
     """Why an attempt or a message failed."""
 
-    code: str = Field(examples=["provider_refused"])
-    provider_code: str | None = Field(examples=["131009"])
-    title: str
-    detail: str | None
+    code: str = Field(description="alir's own code, for programs.", examples=["provider_refused"])
+    provider_code: str | None = Field(
+        description="The provider's code, where it gave one.", examples=["131009"]
+    )
+    title: str = Field(description="What happened, for people.")
+    detail: str | None = Field(description="The provider's own words.")
 
 
 class AttemptShape(_Shape):
     """One hand-over to the provider."""
 
-    number: int = Field(ge=1)
-    provider_id: str | None = Field(examples=["wamid.HBgL"])
-    begun_at: _Moment
-    settled_at: _Moment | None
-    outcome: Literal["accepted", "refused", "busy", "unknown"] | None
-    error: ErrorShape | None
+    number: int = Field(ge=1, description="From 1.")
+    provider_id: str | None = Field(
+        description="The WhatsApp message id, once the provider gave it.", examples=[_WAMID]
+    )
+    begun_at: _Moment = Field(description="When it was begun.")
+    settled_at: _Moment | None = Field(description="When its outcome was known.")
+    outcome: Literal["accepted", "refused", "busy", "unknown"] | None = Field(
+        description="What it came to; `null` while the call is under way."
+    )
+    error: ErrorShape | None = Field(description="Why it was not accepted.")
 
 
 class ReceiptShape(_Shape):
     """The provider's later word on an attempt."""
 
-    attempt: int = Field(ge=1)
-    status: Literal["sent", "delivered", "read", "failed"]
-    at: _Moment
-    error: ErrorShape | None
+    attempt: int = Field(ge=1, description="The attempt's number.")
+    status: Literal["sent", "delivered", "read", "failed"] = Field(description="What it says.")
+    at: _Moment = Field(description="When it happened, by the provider's clock.")
+    error: ErrorShape | None = Field(description="Why it failed.")
+
+
+class HeaderShape(_Shape):
+    """What stands above the text."""
+
+    type: Literal["text", "media"] = Field(description="Which of the two it is.")
+    text: str | None = Field(None, description="With `text`.")
+    media: str | None = Field(None, description="With `media`: the image's URL.")
+
+
+class ParamShape(_Shape):
+    """The texts of the message around its button."""
+
+    header: HeaderShape | None = Field(None, description="Left out where there is none.")
+    body: str = Field(description="The message's text.")
+    footer: str | None = Field(None, description="Left out where there is none.")
+
+
+class FlowShape(_Shape):
+    """The Flow as it was asked for, its defaults filled in."""
+
+    id: str = Field(description="The Flow's id.")
+    token: str = Field(description="The flow token.")
+    text: str = Field(description="The button's text.")
+    action: Literal["navigate", "data_exchange"] = Field(description="How the Flow opens.")
+    screen: str = Field(description="The first screen.")
+    mode: Literal["published", "draft"] = Field(description="Which revision opens.")
+    param: ParamShape = Field(description="The texts of the message.")
+    data: dict[str, Any] | None = Field(None, description="Data for the first screen, if any.")
 
 
 class MessageShape(_Shape):
     """One Flow message to one recipient."""
 
-    id: str = Field(examples=[_MESSAGE_ID])
-    request_id: str
-    type: Literal["flow"]
-    status: Literal[
-        "queued",
-        "sending",
-        "accepted",
-        "sent",
-        "delivered",
-        "read",
-        "unknown",
-        "failed",
-        "cancelled",
-        "expired",
-    ]
-    to: str = Field(examples=["+10000000000"])
-    wa_id: str | None
-    from_: str = Field(alias="from", examples=["sandbox"])
-    reply_message_id: str | None
-    flow: dict[str, Any]
-    template: None = None
-    callback_data: str | None
-    priority: Literal["single", "bulk"]
-    created_at: _Moment
-    send_at: _Moment | None
-    expires_at: _Moment | None
-    attempts: list[AttemptShape]
-    receipts: list[ReceiptShape]
-    error: ErrorShape | None
-    responses: list[dict[str, Any]]
-    flags: list[Literal["after_failed", "duplicated", "resent"]]
-    warnings: list[WarningShape]
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_MESSAGE]})
+
+    id: str = Field(description="alir's own id; it never changes.", examples=[_MESSAGE_ID])
+    request_id: str = Field(description="The id that the answer to its request had.")
+    type: Literal["flow"] = Field(description="The kind of message.")
+    status: Status = Field(description="Where the message stands.")
+    to: str = Field(
+        description="The recipient's number, its digits as they were given.",
+        examples=["+10000000000"],
+    )
+    wa_id: str | None = Field(description="The recipient as WhatsApp names it, once it said so.")
+    from_: str = Field(alias="from", description="The sender's name.", examples=["sandbox"])
+    reply_message_id: str | None = Field(description="The message that this one answers.")
+    flow: FlowShape = Field(description="The Flow, and the message that asks for it.")
+    template: None = Field(description="For a later version.")
+    callback_data: str | None = Field(description="Your own string.")
+    priority: Literal["single", "bulk"] = Field(description="Its class in the queue.")
+    created_at: _Moment = Field(description="When it was accepted.")
+    send_at: _Moment | None = Field(description="Not sent before this moment.")
+    expires_at: _Moment | None = Field(description="Not sent after this moment.")
+    attempts: list[AttemptShape] = Field(description="Every hand-over to the provider, in order.")
+    receipts: list[ReceiptShape] = Field(description="What the provider said later, in order.")
+    error: ErrorShape | None = Field(description="Why it failed.")
+    responses: list[dict[str, Any]] = Field(
+        description="What the person filled in; empty in this version."
+    )
+    flags: list[Literal["after_failed", "duplicated", "resent"]] = Field(
+        description=(
+            "`after_failed`: it arrived after a receipt had said that it failed. `duplicated`: "
+            "two attempts arrived. `resent`: sent again while an attempt was unknown."
+        )
+    )
+    warnings: list[WarningShape] = Field(description="Those of the answer to its request.")
 
 
 class MessageAnswer(_Shape):
     """One message."""
 
-    data: MessageShape
+    data: MessageShape = Field(description="The message.")
 
 
 class MessagesAnswer(_Shape):
-    """A page of messages, newest first."""
+    """A page of messages."""
 
-    data: list[MessageShape]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page.")
+    data: list[MessageShape] = Field(description="The messages, newest first.")
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` for the next page; `null` on the last one."
+    )
 
 
 class FaultShape(_Shape):
     """One broken rule."""
 
-    pointer: str = Field(examples=["#/flow/param/body"])
-    code: str = Field(examples=["missing"])
-    detail: str
+    pointer: str = Field(
+        description="Where in the request, as a JSON pointer.", examples=["#/flow/param/body"]
+    )
+    code: str = Field(
+        description="Which rule, for programs.",
+        examples=["missing"],
+        json_schema_extra={"enum": [*FAULT_CODES]},
+    )
+    detail: str = Field(description="What is wrong and what to do, for people.")
 
 
-class ProblemShape(BaseModel):
+class ProviderShape(_Shape):
+    """The provider's own words about a refusal."""
+
+    code: str | None = Field(description="Its code, where it gave one.")
+    title: str = Field(description="What happened, for people.")
+    detail: str | None = Field(description="Its own words.")
+
+
+class ProblemShape(_Shape):
     """What a request is answered with that could not be done (RFC 9457)."""
 
-    type: str = Field(examples=["/problems/invalid_request"])
-    title: str
-    status: int
-    detail: str
-    instance: str | None = None
-    errors: list[FaultShape] = Field(default_factory=list)
+    type: str = Field(
+        description="Which problem: the path of a page that explains it.",
+        examples=["/problems/invalid_request"],
+        json_schema_extra={"format": "uri-reference"},
+    )
+    title: str = Field(description="The problem in a few words, the same every time.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong this time.")
+    instance: str = Field(
+        default_factory=str, description="The path that was asked for, or the message's."
+    )
+    errors: list[FaultShape] = Field(
+        default_factory=list, description="Every broken rule, in the order of the request."
+    )
+    line: int = Field(default_factory=int, ge=1, description="Where the JSON is broken.")
+    column: int = Field(default_factory=int, ge=1, description="Where in that line, in characters.")
+    excerpt: str = Field(default_factory=str, description="The text around that place.")
+    id: str = Field(
+        default_factory=str, description="The message that it is about.", examples=[_MESSAGE_ID]
+    )
+    reason: str = Field(
+        default_factory=str, description="What ended the message.", examples=["expired"]
+    )
+    provider: ProviderShape | None = Field(None, description="What the provider said.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from alir.ids import MessageId
 from alir.messages.model import Message, Status
@@ -15,48 +16,52 @@ class Waiting:
     """Hands each message that is settled to whoever waits for it."""
 
     def __init__(self) -> None:
-        self._waiting: dict[MessageId, list[asyncio.Future[Message | None]]] = {}
+        self._waiting: dict[MessageId, list[_Wait]] = {}
         self._stopped = False
 
-    async def settled(self, message: Message, seconds: float) -> Message | None:
-        """The message once it is settled; None where that takes longer than `seconds`."""
-        if message.status not in PENDING:
+    async def settled(self, message: Message, seconds: float) -> Message:
+        """The message once it is settled, or as it stands after `seconds`."""
+        if message.status not in PENDING or seconds <= 0 or self._stopped:
             return message
-        if seconds <= 0 or self._stopped:
-            return None
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Message | None] = loop.create_future()
-        self._waiting.setdefault(message.id, []).append(future)
-        timer = loop.call_later(seconds, _resolve, future, None)
+        wait = _Wait(message, loop.create_future())
+        self._waiting.setdefault(message.id, []).append(wait)
+        timer = loop.call_later(seconds, wait.end)
         try:
-            return await future
+            await wait.ended
         finally:
             timer.cancel()
-            self._forget(message.id, future)
+            self._forget(wait)
+        return wait.message
 
     def publish(self, message: Message) -> None:
         """Tell those who wait that the message stands so now."""
-        waiting = self._waiting.get(message.id)
-        if waiting is None or message.status in PENDING:
-            return
-        for future in waiting:
-            _resolve(future, message)
+        for wait in self._waiting.get(message.id, ()):
+            wait.message = message
+            if message.status not in PENDING:
+                wait.end()
 
     def stop(self) -> None:
         """End every wait, and let none begin."""
         self._stopped = True
         for waiting in self._waiting.values():
-            for future in waiting:
-                _resolve(future, None)
+            for wait in waiting:
+                wait.end()
 
-    def _forget(self, message_id: MessageId, future: asyncio.Future[Message | None]) -> None:
-        waiting = self._waiting.get(message_id, [])
-        if future in waiting:
-            waiting.remove(future)
+    def _forget(self, wait: _Wait) -> None:
+        waiting = self._waiting[wait.message.id]
+        waiting.remove(wait)
         if not waiting:
-            self._waiting.pop(message_id, None)
+            del self._waiting[wait.message.id]
 
 
-def _resolve(future: asyncio.Future[Message | None], message: Message | None) -> None:
-    if not future.done():
-        future.set_result(message)
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """One caller, and the message as it was last heard of."""
+
+    message: Message
+    ended: asyncio.Future[None]
+
+    def end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)

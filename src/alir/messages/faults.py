@@ -32,6 +32,12 @@ FAULT_CODES: Final[Mapping[str, str]] = {
     "number_length": "The number has too few or too many digits.",
     "unknown_country_code": "The number begins with no country code that exists.",
     "number_rewritten": "The number has digits that are not dialled from abroad.",
+    "unknown_sender": "No sender of this name is configured, or the API token may not use it.",
+    "in_the_past": "The moment has passed already.",
+    "unknown_message": "No message has this id.",
+    "other_conversation": "The message is one to another person, or from another sender.",
+    "wrong_value": "The value is not one that this parameter of the query takes.",
+    "invalid_cursor": "The cursor is none that a page before this one gave out.",
 }
 
 #: Codes in `warnings` of an answer, and what each means.
@@ -40,6 +46,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "number_not_possible": "The number has a length that its country does not use.",
     "button_text_long": "The button's text is longer than WhatsApp advises.",
     "button_text_emoji": "The button's text holds an emoji, which WhatsApp advises against.",
+    "reply_not_shown": "The answered message has no WhatsApp id yet, so it is not quoted.",
 }
 
 

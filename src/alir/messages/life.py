@@ -84,6 +84,11 @@ ARRIVED = frozenset({Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ
 #: Where a message stands whose latest attempt the provider says it did not take.
 _MAY_WAIT_AGAIN = frozenset({Status.SENDING, Status.QUEUED, Status.UNKNOWN})
 
+#: Only an arrival moves a message on from here.
+_NOTHING_UNDER_WAY = frozenset(
+    {Status.QUEUED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}
+)
+
 _BY_OUTCOME = {
     Outcome.ACCEPTED: Status.ACCEPTED,
     Outcome.UNKNOWN: Status.UNKNOWN,
@@ -305,7 +310,8 @@ def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None)
     if duplicated:
         after = replace(after, flags=_flagged(after, Flag.DUPLICATED))
     events: tuple[Happened, ...] = ()
-    if status is not before.status:
+    # Back to sending: what becomes of the attempt under way is told, not that it is.
+    if status not in (before.status, Status.SENDING):
         events += (Happened(status.value, after),)
     if duplicated:
         events += (Happened(Flag.DUPLICATED, after),)
@@ -313,20 +319,17 @@ def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None)
 
 
 def _status(before: Message, after: Message) -> Status:
-    """Where `after` stands. Only ever forward, but for a failed receipt after accepted or sent."""
+    """Where `after` stands: with its furthest attempt, unless more of it is still to come."""
     furthest = max(
         (s for a in after.attempts if (s := standing(after, a)) is not None),
         key=_RANK.__getitem__,
-        default=before.status,
+        default=Status.FAILED,  # every provider was busy, and nothing is to come
     )
     if furthest in ARRIVED:
         return furthest
-    waits_for_more = before.status is Status.QUEUED or (
-        before.status is Status.SENDING and after.attempts[-1].outcome is None
-    )
-    if waits_for_more or before.status in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
-        return before.status
-    return furthest
+    if after.attempts[-1].outcome is None:
+        return Status.SENDING
+    return before.status if before.status in _NOTHING_UNDER_WAY else furthest
 
 
 def standing(message: Message, attempt: Attempt) -> Status | None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from alir.messages import limits
+from alir.messages.examples import EXAMPLES
 from alir.messages.model import OnUnknown, Priority
 from alir.messages.phone import NUMBER_PATTERN
 
@@ -195,47 +196,7 @@ class FlowRequest(_Shape):
 class MessageRequest(_Shape):
     """One Flow message to one person."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "to": "+1 (000) 000-0000",
-                    "type": "flow",
-                    "flow": {
-                        "id": "987654321098765",
-                        "token": "visit-4711",
-                        "text": "Choose a time",
-                        "action": "navigate",
-                        "screen": "CHOOSE_TIME",
-                        "param": {
-                            "header": {"type": "text", "text": "Your visit"},
-                            "body": "Pick a time that suits you.",
-                            "footer": "It takes a minute",
-                        },
-                    },
-                },
-                {
-                    "to": "+10000000000",
-                    "type": "flow",
-                    "flow": {
-                        "id": "987654321098765",
-                        "token": "visit-4712",
-                        "text": "Choose a time",
-                        "action": "data_exchange",
-                        "screen": "CHOOSE_TIME",
-                        "param": {
-                            "header": {
-                                "type": "media",
-                                "media": "https://example.com/garden.jpg",
-                            },
-                            "body": "Pick a time that suits you.",
-                        },
-                    },
-                    "callback_data": "order 4712",
-                },
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [*EXAMPLES.values()]})
 
     to: str = Field(
         description=(

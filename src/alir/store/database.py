@@ -73,7 +73,7 @@ class Database:
         self.path = path
         self._lock = lock
         self._writer = GroupWriter(
-            lambda: connect(path), name=f"writer-{uuid4().hex}", observe=observe
+            lambda: connect(path, busy_timeout_ms=0), name=f"writer-{uuid4().hex}", observe=observe
         )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="alir-read")
         self._local = threading.local()
@@ -150,13 +150,13 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix(SQLITE_PREFIX))
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     """A connection on which a commit that returned is on disk."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.ports import Begun
 from alir.errors import AlirError, IdempotencyConflict, NotFound
-from alir.ids import ApiTokenId, MessageId, SenderName, new_event_id
+from alir.ids import ApiTokenId, MessageId, SenderName, event_id
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life
 from alir.messages.model import Message
@@ -112,7 +112,7 @@ class MessageStore:
         values = rows.message_row(message)
         if key is not None:
             values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
-        event = _event_row(life.Happened("queued", message), message.created_at)
+        event = _event_row(life.Happened("queued", message), message.version, 0, message.created_at)
 
         def work(connection: sqlite3.Connection) -> Stored | IdempotencyConflict:
             if key is not None:
@@ -373,8 +373,8 @@ def save(
     known = len(before.receipts)
     for position, receipt in enumerate(after.receipts[known:], start=known):
         _PUT_RECEIPT.run(connection, rows.receipt_row(after.id, receipt, position))
-    for happened in decided.events:
-        _PUT_EVENT.run(connection, _event_row(happened, now))
+    for position, happened in enumerate(decided.events):
+        _PUT_EVENT.run(connection, _event_row(happened, after.version, position, now))
     return after
 
 
@@ -418,11 +418,14 @@ def _with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:
     )
 
 
-def _event_row(happened: life.Happened, now: datetime) -> dict[str, Any]:
+def _event_row(
+    happened: life.Happened, version: int, position: int, now: datetime
+) -> dict[str, Any]:
+    message = happened.message
     return {
-        "id": new_event_id(),
+        "id": event_id(message.id, version, position),
         "type": f"message.{happened.name}",
-        "message_id": happened.message.id,
+        "message_id": message.id,
         "at": to_milliseconds(now),
-        "data": rows.text(happened.message.as_json()),
+        "data": rows.text(message.as_json()),
     }

@@ -64,6 +64,17 @@ def test_a_latency_at_its_bound_is_too_long() -> None:
     assert p99.passed is False
 
 
+def test_the_latency_of_a_run_is_the_median_of_its_rounds() -> None:
+    rounds = [
+        Single(figures={"messages": 100, "p99_ms": p99}, problems=[]) for p99 in (3.0, 90.0, 4.0)
+    ]
+
+    found = Single.of(rounds)
+
+    assert found.figures == {"messages": 300, "p99_ms": 4.0}
+    assert [one["p99_ms"] for one in found.rounds] == [3.0, 90.0, 4.0]
+
+
 def test_the_generator_is_called_the_limit_only_where_the_server_had_time_left() -> None:
     starved = Row.of("accept", [one_round("alir", 1, server=0.5, others=0.99)])
     busy = Row.of("accept", [one_round("alir", 1, server=0.99, others=0.99)])

@@ -26,7 +26,7 @@ class CloudCallback:
         request = Request(scope, receive)
         try:
             body = await request.body(limit=gateway.limits.callback_bytes)
-            if await gateway.inbox.take(PROVIDER, request.headers, body):
+            if await gateway.inbox.take(PROVIDER, request.headers(), body):
                 await respond(send, 200, b"", media_type="text/plain")
             else:
                 detail = "X-Hub-Signature-256 is not that of any sender's app secret."

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
+from alir.api.documented import COMMON, needs, problems
 from alir.api.ports import Gateway
 from alir.api.problems import Refusal, invalid_request
-from alir.api.rights import Rights, problems
+from alir.api.rights import Rights
 from alir.api.shapes import MessageAnswer, MessagesAnswer
 from alir.errors import Fault, NotFound, RequestInvalid
 from alir.intake.ports import Filters
-from alir.intake.tokens import ApiToken
+from alir.intake.tokens import ApiToken, Scope
 from alir.messages import life
 from alir.messages.model import Message, Status
 from alir.messages.phone import read_number
@@ -74,8 +75,10 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     @routes.get(
         "/messages",
         summary="List messages",
+        openapi_extra=needs(Scope.READ),
         response_model=MessagesAnswer,
-        responses=problems(401, 403, 422, 503),
+        response_description="A page of messages.",
+        responses=problems(*COMMON),
     )
     async def list_messages(token: Reader, query: Annotated[ListQuery, Query()]) -> Response:
         """Newest first, narrowed by the filters; `next_cursor` is the next page's `cursor`."""
@@ -89,8 +92,10 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     @routes.get(
         "/messages/{id}",
         summary="Get a message",
+        openapi_extra=needs(Scope.READ),
         response_model=MessageAnswer,
-        responses=problems(401, 403, 404, 422, 503),
+        response_description="The message.",
+        responses=problems(*COMMON, "not_found"),
     )
     async def get_message(any_id: AnyId, token: Reader) -> Response:
         """By its `id`, its `request_id`, or its WhatsApp message id."""
@@ -99,8 +104,10 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     @routes.post(
         "/messages/{id}/cancel",
         summary="Cancel a message",
+        openapi_extra=needs(Scope.SEND),
         response_model=MessageAnswer,
-        responses=problems(401, 403, 404, 409, 422, 503),
+        response_description="The message as it stands now.",
+        responses=problems(*COMMON, "not_found", "too_late"),
     )
     async def cancel_message(any_id: AnyId, token: Sender) -> Response:
         """Take a queued message back. An unknown one ends as failed: it may have arrived."""
@@ -110,8 +117,10 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     @routes.post(
         "/messages/{id}/retry",
         summary="Send a message again",
+        openapi_extra=needs(Scope.SEND),
         response_model=MessageAnswer,
-        responses=problems(401, 403, 404, 409, 422, 503),
+        response_description="The message as it stands now.",
+        responses=problems(*COMMON, "not_found", "too_late"),
     )
     async def retry_message(any_id: AnyId, token: Sender) -> Response:
         """Queue a failed or unknown message once more. An unknown one may arrive twice."""

@@ -21,7 +21,7 @@ from alir.api.door import (
 from alir.api.ports import Gateway
 from alir.api.prefer import Preference, preference
 from alir.api.problems import Problem, Refusal, problem_of
-from alir.errors import AlirError, StoreUnavailable
+from alir.errors import AlirError
 from alir.intake.tokens import Scope as TokenScope
 from alir.messages.model import Message
 
@@ -59,16 +59,16 @@ class SendMessage:
             self._gateway.measure.answered("send", self._gateway.clock.elapsed() - begun)
 
     async def _take(self, request: Request) -> _Taken:
-        gateway, headers = self._gateway, request.headers
-        token = await authenticated(headers, gateway.tokens)
+        gateway = self._gateway
+        token = await authenticated(request.header(b"authorization"), gateway.tokens)
         body = await request.body(limit=gateway.limits.message_bytes)
-        require_json(headers)
+        require_json(request.header(b"content-type"))
         content = strictjson.parse(body)
         require_scope(token, TokenScope.SEND)
         checked = await gateway.intake.check(content, token)
-        key = _idempotency_key(headers.get("idempotency-key"))
+        key = _idempotency_key(request.header(b"idempotency-key"))
         wanted = preference(
-            headers.get("prefer"),
+            request.header(b"prefer"),
             default=gateway.limits.default_wait,
             longest=gateway.limits.longest_wait,
         )
@@ -78,14 +78,8 @@ class SendMessage:
         return _Taken(stored.message, stored.replayed, wanted)
 
     async def _answer(self, send: Send, taken: _Taken) -> None:
-        message = taken.message
-        settled = await self._gateway.waiting.settled(message, self._wait(taken))
-        if settled is None:
-            try:
-                settled = await self._gateway.messages.get(message.id)
-            except StoreUnavailable:
-                settled = message  # as it stood when it was stored, which is certain
-        answer = answer_of(settled)
+        message = await self._gateway.waiting.settled(taken.message, self._wait(taken))
+        answer = answer_of(message)
         headers = []
         if taken.wanted.applied is not None:
             headers.append(("preference-applied", taken.wanted.applied))

@@ -1,0 +1,241 @@
+"""The hot routes in the words of OpenAPI. FastAPI never sees them, so this is written by hand."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from alir.api.documented import needs, problems
+from alir.api.routes.send import LONGEST_KEY
+from alir.api.shapes import QueuedAnswer, SentAnswer
+from alir.intake.tokens import Scope
+from alir.messages.examples import EXAMPLES
+from alir.messages.request import MessageRequest
+
+Operation = dict[str, Any]
+
+_ID: Final = "msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"
+
+_SUMMARIES: Final = {
+    "text_header": "With a text above",
+    "media_header": "With an image above",
+    "reply_sent_later": "A reply, sent later",
+}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+_SEND_PARAMETERS: Final[list[Operation]] = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "Your own name for this request. Sent again with the same body, it makes "
+        "no second message: the answer is that of the first. Kept as long as the message.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST_KEY,
+            "pattern": "^[!-~]+$",
+        },
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    },
+    {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "How long to wait for the provider (RFC 7240): `wait=N`, in seconds, or "
+        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say.",
+        "schema": {"type": "string"},
+        "example": "wait=5",
+    },
+]
+_SEND_HEADERS: Final[Operation] = {
+    "Preference-Applied": {
+        "description": "What of `Prefer` was heeded.",
+        "schema": {"type": "string", "pattern": "^(respond-async(, wait=[0-9]+)?|wait=[0-9]+)$"},
+        "example": "wait=5",
+    },
+    "Idempotency-Replayed": {
+        "description": "There where a request with this Idempotency-Key had come before.",
+        "schema": {"type": "string", "const": "true"},
+        "example": "true",
+    },
+}
+
+
+def _taken(
+    description: str, model: type[BaseModel], examples: dict[str, dict[str, Any]]
+) -> Operation:
+    return {
+        "description": description,
+        "headers": _SEND_HEADERS,
+        "links": {
+            name: {"operationId": operation, "parameters": {"id": "$response.body#/data/id"}}
+            for name, operation in _NEXT.items()
+        },
+        "content": {"application/json": {"schema": _reference(model), "examples": examples}},
+    }
+
+
+_NEXT: Final = {"Get": "get_message", "Cancel": "cancel_message", "Retry": "retry_message"}
+_SENT: Final = {"status": "accepted", "message": "Message Sent!", "request_id": _ID, "id": _ID}
+_QUEUED: Final = _SENT | {"status": "queued", "message": "Message Queued!"}
+_WARNINGS: Final = [
+    {
+        "code": "number_without_plus",
+        "pointer": "#/to",
+        "detail": "read as +10000000000; write the plus sign, so that nobody has to guess",
+    }
+]
+
+
+def _with_headers(responses: dict[int | str, Operation]) -> dict[int | str, Operation]:
+    return {
+        status: {**response, "headers": _SEND_HEADERS} for status, response in responses.items()
+    }
+
+
+SEND: Final[Operation] = {
+    "tags": ["messages"],
+    "summary": "Send a message",
+    "description": "Puts a Flow in front of one person. The message is on disk before the answer "
+    "goes out, and the answer waits for the provider as long as `Prefer` says.",
+    "operationId": "send_message",
+    **needs(Scope.SEND),
+    "parameters": _SEND_PARAMETERS,
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _reference(MessageRequest),
+                "examples": {
+                    name: {"summary": _SUMMARIES[name], "value": value}
+                    for name, value in EXAMPLES.items()
+                },
+            }
+        },
+    },
+    "responses": {
+        200: _taken(
+            "The provider took the message.",
+            SentAnswer,
+            {
+                "sent": {"summary": "Sent", "value": {"data": _SENT}},
+                "warned": {
+                    "summary": "Sent, with a warning",
+                    "value": {"data": _SENT | {"warnings": _WARNINGS}},
+                },
+            },
+        ),
+        202: _taken(
+            "The message is on disk; the provider has not answered yet, or it is not due.",
+            QueuedAnswer,
+            {"queued": {"summary": "Queued", "value": {"data": _QUEUED}}},
+        ),
+        **problems(
+            "invalid_json",
+            "unauthorized",
+            "scope_missing",
+            "sender_not_allowed",
+            "request_timeout",
+            "payload_too_large",
+            "unsupported_media_type",
+            "internal_error",
+            "store_unavailable",
+        ),
+        **_with_headers(
+            problems(
+                "message_ended",
+                "invalid_request",
+                "refused",
+                "idempotency_conflict",
+                "invalid_idempotency_key",
+            )
+        ),
+    },
+}
+
+CLOUD_HANDSHAKE: Final[Operation] = {
+    "tags": ["callbacks"],
+    "summary": "Prove the callback URL to Meta",
+    "description": "Meta asks this when the callback URL is entered in its dashboard.",
+    "operationId": "check_cloud_callback",
+    "security": [],
+    "parameters": [
+        {
+            "name": "hub.mode",
+            "in": "query",
+            "required": True,
+            "description": "What Meta wants: always `subscribe`.",
+            "schema": {"type": "string"},
+            "example": "subscribe",
+        },
+        {
+            "name": "hub.verify_token",
+            "in": "query",
+            "required": True,
+            "description": "The `verify_token` of a sender.",
+            "schema": {"type": "string"},
+            "example": "simulator",
+        },
+        {
+            "name": "hub.challenge",
+            "in": "query",
+            "required": False,
+            "description": "What the answer must repeat.",
+            "schema": {"type": "string"},
+            "example": "1158201444",
+        },
+    ],
+    "responses": {
+        200: {
+            "description": "The challenge, as it came.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **problems("not_found", "internal_error"),
+    },
+}
+
+CLOUD_CALLBACK: Final[Operation] = {
+    "tags": ["callbacks"],
+    "summary": "Take a callback of Meta's Cloud API",
+    "description": "Kept as it came, answered, then applied. What is in it never fails it.",
+    "operationId": "take_cloud_callback",
+    "security": [],
+    "parameters": [
+        {
+            "name": "X-Hub-Signature-256",
+            "in": "header",
+            "required": True,
+            "description": "HMAC-SHA-256 of the body, with the app secret of a sender.",
+            "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
+            "example": f"sha256={'0123456789abcdef' * 4}",
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"object": "whatsapp_business_account", "entry": []},
+            }
+        },
+    },
+    "responses": {
+        200: {
+            "description": "Kept. There is nothing in the answer.",
+            "content": {"text/plain": {"schema": {"type": "string", "maxLength": 0}}},
+        },
+        **problems(
+            "bad_signature",
+            "request_timeout",
+            "payload_too_large",
+            "internal_error",
+            "store_unavailable",
+        ),
+    },
+}

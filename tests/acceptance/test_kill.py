@@ -1,0 +1,208 @@
+"""`kill -9` of the gateway under load: nothing that was answered is lost, nothing is doubled.
+
+The simulator runs alone beside it, so that it remembers what it got when the gateway is gone. In
+the end three books are compared: what callers were answered, what the store holds, what the
+simulator got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from tests.acceptance.gateway import RunningGateway, RunningSimulator
+from tests.acceptance.polling import eventually
+from tests.acceptance.raw_http import request
+from tests.acceptance.talk import MESSAGES, message
+
+KILLS = 20
+CONNECTIONS = 24
+#: Seconds of load before a kill: short enough to meet every point of a message's way.
+LOAD_SECONDS = (0.1, 0.6)
+SETTLED = {"accepted", "sent", "delivered", "read", "failed"}
+
+
+@dataclass
+class Books:
+    """What callers were answered: id and status by flow token."""
+
+    answered: dict[str, tuple[str, int]] = field(default_factory=dict)
+    asked: int = 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("on_unknown", ["hold", "retry"])
+def test_kill_9_under_load_loses_nothing_that_was_answered_and_doubles_nothing_unflagged(
+    tmp_path: Path, on_unknown: str
+) -> None:
+    with _both(tmp_path, on_unknown) as (gateway, simulator):
+        books = asyncio.run(_load_and_kill(gateway, random.Random(20)))
+
+        messages = _all_messages_once_quiet(gateway, on_unknown)
+        received = _attempts_at(simulator)
+
+    stored = {m["id"]: m for m in messages}
+    lost = [id_ for id_, _ in books.answered.values() if id_ not in stored]
+    doubled = {id_ for id_, count in received.items() if count > 1}
+    flagged = {m["id"] for m in messages if {"resent", "duplicated"} & set(m["flags"])}
+    never_arrived = [
+        id_ for id_, m in stored.items() if m["status"] in SETTLED and not received[id_]
+    ]
+    assert len(books.answered) > KILLS * CONNECTIONS / 2, "there was hardly any load"
+    assert lost == []
+    assert doubled - flagged == set()
+    assert on_unknown == "retry" or doubled == set()
+    assert never_arrived == []
+    assert set(received) <= set(stored)
+    assert sum(m["status"] == "unknown" for m in messages) <= KILLS * CONNECTIONS
+
+
+def test_after_a_restart_the_key_of_a_message_that_was_answered_still_stands_for_it(
+    tmp_path: Path,
+) -> None:
+    with _both(tmp_path, "hold") as (gateway, simulator):
+        raw = request(gateway, json.dumps(message()).encode(), {"idempotency-key": "once"})
+        [(status, first)] = asyncio.run(_ask(gateway, [raw]))
+        gateway.kill()
+        gateway.start()
+
+        [(_, second)] = asyncio.run(_ask(gateway, [raw]))
+
+        assert status == 200
+        assert second["data"]["id"] == first["data"]["id"]
+        assert sum(_attempts_at(simulator).values()) == 1
+
+
+class _both:  # noqa: N801 - reads as the context manager that it is
+    """A gateway, and a simulator alone beside it, which calls the gateway back."""
+
+    def __init__(self, folder: Path, on_unknown: str) -> None:
+        url = f"http://127.0.0.1:{_free_port()}"
+        self._simulator = RunningSimulator(
+            folder, options=["--callback-url", f"{url}/callbacks/cloud"]
+        )
+        self._folder, self._on_unknown, self._url = folder, on_unknown, url
+
+    def __enter__(self) -> tuple[RunningGateway, RunningSimulator]:
+        self._simulator.__enter__()
+        config = f"""
+            [dispatch]
+            unknown_after_seconds = 2
+            [senders.main]
+            provider = "cloud"
+            phone_number_id = "1065000000"
+            access_token = "simulator"
+            app_secret = "simulator"
+            graph_url = "{self._simulator.url}/simulator/graph"
+            messages_per_second = 0
+            on_unknown = "{self._on_unknown}"
+        """
+        self._gateway = RunningGateway(self._folder, config=config)
+        self._gateway.url = self._url
+        self._gateway.__enter__()
+        return self._gateway, self._simulator
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._gateway.__exit__(kind, error, trace)
+        self._simulator.__exit__(kind, error, trace)
+
+
+async def _load_and_kill(gateway: RunningGateway, chance: random.Random) -> Books:
+    books = Books()
+    for _ in range(KILLS):
+        async with _load(gateway, books):
+            await asyncio.sleep(chance.uniform(*LOAD_SECONDS))
+            gateway.kill()
+        gateway.start()
+    return books
+
+
+@asynccontextmanager
+async def _load(gateway: RunningGateway, books: Books) -> AsyncIterator[None]:
+    """Messages over `CONNECTIONS` connections, until they break."""
+    callers = [asyncio.create_task(_caller(gateway, books)) for _ in range(CONNECTIONS)]
+    yield
+    await asyncio.gather(*callers)
+
+
+async def _caller(gateway: RunningGateway, books: Books) -> None:
+    parts = urlsplit(gateway.url)
+    with suppress(OSError, asyncio.IncompleteReadError):
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        try:
+            while True:
+                books.asked += 1
+                name = f"token {books.asked}"
+                body = message()
+                body["flow"]["token"] = name
+                writer.write(request(gateway, json.dumps(body).encode()))
+                status, answer = await _read(reader)
+                if status < 300:
+                    books.answered[name] = (answer["data"]["id"], status)
+        finally:
+            writer.close()
+
+
+async def _ask(gateway: RunningGateway, requests: list[bytes]) -> list[tuple[int, Any]]:
+    parts = urlsplit(gateway.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    answers = []
+    for raw in requests:
+        writer.write(raw)
+        answers.append(await _read(reader))
+    writer.close()
+    return answers
+
+
+async def _read(reader: asyncio.StreamReader) -> tuple[int, Any]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    length = int(head.split("content-length: ")[1].split("\r\n")[0])
+    return int(head.split()[1]), json.loads(await reader.readexactly(length))
+
+
+def _all_messages_once_quiet(gateway: RunningGateway, on_unknown: str) -> list[dict[str, Any]]:
+    """Every message, once none is queued or under way, and none is to be sent once more."""
+
+    def look() -> list[dict[str, Any]] | None:
+        messages = list(_all_messages(gateway))
+        busy = sum(m["status"] in ("queued", "sending", "accepted", "sent") for m in messages)
+        waits = sum(m["status"] == "unknown" and "resent" not in m["flags"] for m in messages)
+        return messages if not busy and not (on_unknown == "retry" and waits) else None
+
+    return eventually(look, within=60)
+
+
+def _all_messages(gateway: RunningGateway) -> Iterator[dict[str, Any]]:
+    headers = {"authorization": f"Bearer {gateway.token}"}
+    with httpx.Client(base_url=gateway.url, headers=headers, timeout=30) as api:
+        cursor: dict[str, str] = {}
+        while True:
+            page = api.get(MESSAGES, params={"limit": "200", **cursor}).json()
+            yield from page["data"]
+            if page["next_cursor"] is None:
+                return
+            cursor = {"cursor": page["next_cursor"]}
+
+
+def _attempts_at(simulator: RunningSimulator) -> Counter[str]:
+    """How often the simulator took each message, by the id in its mark."""
+    received = httpx.get(f"{simulator.url}/simulator/api/messages", timeout=60).json()["data"]
+    marks = (one["request"]["biz_opaque_callback_data"] for one in received)
+    return Counter(mark.split(":")[1] for mark in marks)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,741 @@
+"""Every arrow of a message's life, every order of receipts, and what must hold of any life."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.clock import START
+from tests.examples import a_message
+
+from alir.errors import TooLate
+from alir.ids import ProviderId
+from alir.messages import life
+from alir.messages.life import Change, Settlement
+from alir.messages.model import (
+    Attempt,
+    Flag,
+    Message,
+    OnUnknown,
+    Outcome,
+    Receipt,
+    ReceiptStatus,
+    Status,
+)
+
+NOW = START + timedelta(seconds=30)
+LATER = START + timedelta(minutes=5)
+SENT, DELIVERED, READ, FAILED = ReceiptStatus
+
+REFUSAL = life.error("provider_refused", "The message is undeliverable", provider_code="131026")
+BUSY = life.error("provider_busy", "The service is temporarily unavailable", provider_code="131016")
+UNDELIVERED = life.error("undelivered", "The message is undeliverable", provider_code="131026")
+
+ACCEPTED_NOW = Settlement(outcome=Outcome.ACCEPTED, provider_id=ProviderId("wamid.1"))
+REFUSED_NOW = Settlement(outcome=Outcome.REFUSED, error=REFUSAL)
+BUSY_NOW = Settlement(outcome=Outcome.BUSY, error=BUSY, due_at=LATER)
+BUSY_FOR_TOO_LONG = Settlement(outcome=Outcome.BUSY, error=BUSY, due_at=None)
+UNKNOWN_NOW = Settlement(
+    outcome=Outcome.UNKNOWN, error=life.error("outcome_unknown", "No answer came back")
+)
+SETTLEMENTS = {
+    "accepted": ACCEPTED_NOW,
+    "refused": REFUSED_NOW,
+    "busy": BUSY_NOW,
+    "gave up": BUSY_FOR_TOO_LONG,
+    "unknown": UNKNOWN_NOW,
+}
+
+
+class Life:
+    """A message that lives through one thing after another, and what its users were told."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.message = a_message(**fields)
+        self.told: list[str] = []
+
+    def apply(self, change: Change | None) -> Life:
+        if change is not None:
+            self.message = change.message
+            self.told += [event.name for event in change.events]
+        return self
+
+    def begun(self) -> Life:
+        return self.apply(life.begin(self.message, now=NOW))
+
+    def settled(self, settlement: Settlement, number: int | None = None) -> Life:
+        number = number or len(self.message.attempts)
+        return self.apply(life.settle(self.message, number, settlement, now=NOW))
+
+    def received(self, *statuses: ReceiptStatus, attempt: int = 1) -> Life:
+        for status in statuses:
+            self.apply(received(self.message, status, attempt))
+        return self
+
+    def retried(self) -> Life:
+        return self.apply(life.retry(self.message, now=NOW))
+
+    def cancelled(self) -> Life:
+        return self.apply(life.cancel(self.message))
+
+    def expired(self) -> Life:
+        return self.apply(life.expire(self.message, now=NOW))
+
+    @property
+    def status(self) -> Status:
+        return self.message.status
+
+    @property
+    def flags(self) -> set[str]:
+        return set(self.message.flags)
+
+    @property
+    def error_code(self) -> str | None:
+        return None if self.message.error is None else self.message.error["code"]
+
+    @property
+    def outcomes(self) -> list[Outcome | None]:
+        return [attempt.outcome for attempt in self.message.attempts]
+
+
+def received(message: Message, status: ReceiptStatus, attempt: int = 1) -> Change | None:
+    error = UNDELIVERED if status is FAILED else None
+    receipt = Receipt(attempt=attempt, status=status, at=START, error=error)
+    provider_id = ProviderId(f"wamid.{attempt}")
+    return life.receive(message, receipt, now=NOW, provider_id=provider_id, wa_id="15551230001")
+
+
+def accepted() -> Life:
+    return Life().begun().settled(ACCEPTED_NOW)
+
+
+def unknown(**fields: Any) -> Life:
+    return Life(**fields).begun().settled(UNKNOWN_NOW)
+
+
+def resent() -> Life:
+    """One attempt unknown, another under way."""
+    return unknown().retried().begun()
+
+
+# One attempt
+
+
+def test_a_message_is_begun_once_and_not_while_its_attempt_is_under_way() -> None:
+    begun = Life().begun()
+
+    assert begun.status is Status.SENDING
+    assert begun.message.attempts == (Attempt(number=1, begun_at=NOW),)
+    assert begun.told == []
+    with pytest.raises(TooLate):
+        begun.begun()
+
+
+@pytest.mark.parametrize(
+    ("settlement", "status", "told", "error_code"),
+    [
+        ("accepted", Status.ACCEPTED, ["accepted"], None),
+        ("refused", Status.FAILED, ["failed"], "provider_refused"),
+        ("busy", Status.QUEUED, [], None),
+        ("gave up", Status.FAILED, ["failed"], "gave_up"),
+        ("unknown", Status.UNKNOWN, ["unknown"], None),
+    ],
+)
+def test_an_answer_moves_a_message_that_is_being_sent(
+    settlement: str, status: Status, told: list[str], error_code: str | None
+) -> None:
+    message = Life().begun().settled(SETTLEMENTS[settlement])
+
+    assert message.status is status
+    assert message.told == told
+    assert message.error_code == error_code
+    assert message.message.attempts[0].settled_at == NOW
+
+
+def test_a_busy_answer_queues_the_message_for_later_and_counts_the_try() -> None:
+    message = Life().begun().settled(BUSY_NOW).begun().settled(BUSY_NOW).message
+
+    assert (message.status, message.due_at, message.tries) == (Status.QUEUED, LATER, 2)
+    assert message.first_due_at == START
+    assert [a.outcome for a in message.attempts] == [Outcome.BUSY, Outcome.BUSY]
+
+
+def test_what_the_provider_said_at_last_is_kept_when_alir_gives_up() -> None:
+    message = Life().begun().settled(BUSY_FOR_TOO_LONG).message
+
+    assert message.error is not None
+    assert message.error["provider_code"] == "131016"
+
+
+@pytest.mark.parametrize("first", SETTLEMENTS)
+@pytest.mark.parametrize("second", SETTLEMENTS)
+def test_an_attempt_is_settled_once_but_for_an_unknown_one(first: str, second: str) -> None:
+    once = Life().begun().settled(SETTLEMENTS[first])
+    twice = life.settle(once.message, 1, SETTLEMENTS[second], now=NOW)
+
+    if first == second == "unknown":
+        assert twice is None
+    elif first == "unknown":
+        assert twice is not None
+        assert twice.message.attempts[0].outcome is SETTLEMENTS[second].outcome
+    elif twice is not None:  # the second answer only added an id
+        assert second == "accepted"
+        assert twice.events == ()
+        assert twice.message.status is once.status
+        assert twice.message.attempts[0].outcome is SETTLEMENTS[first].outcome
+
+
+def test_the_answer_to_an_attempt_that_never_was_changes_nothing() -> None:
+    assert life.settle(Life().begun().message, 2, ACCEPTED_NOW, now=NOW) is None
+    assert life.settle(Life().message, 1, ACCEPTED_NOW, now=NOW) is None
+    assert received(Life().begun().message, DELIVERED, attempt=2) is None
+
+
+# Receipts
+
+#: An attempt as receipts find it.
+FOUND = {
+    "under way": lambda: Life().begun(),
+    "accepted": accepted,
+    "unknown": unknown,
+}
+
+
+@pytest.mark.parametrize("found", FOUND)
+@pytest.mark.parametrize(
+    ("first", "status", "error_code"),
+    [
+        (SENT, Status.SENT, None),
+        (DELIVERED, Status.DELIVERED, None),
+        (READ, Status.READ, None),
+        (FAILED, Status.FAILED, "undelivered"),
+    ],
+)
+def test_a_receipt_moves_the_message_and_settles_an_attempt_that_was_not(
+    found: str, first: ReceiptStatus, status: Status, error_code: str | None
+) -> None:
+    before = FOUND[found]()
+    before.told.clear()
+    message = before.received(first)
+
+    assert (message.status, message.error_code) == (status, error_code)
+    told = [first.value] if found == "accepted" else ["accepted", first.value]
+    assert message.told == told
+    assert message.outcomes == [Outcome.ACCEPTED]
+    assert message.message.attempts[0].provider_id == "wamid.1"
+    assert message.message.wa_id == "15551230001"
+
+
+def _expected(order: Iterable[ReceiptStatus]) -> tuple[list[str], bool]:
+    """What users are told of these receipts of one accepted attempt, and whether a flag is set.
+
+    Written down apart from the code: a receipt moves the message where it says more than all
+    before it. Delivered and read say more than failed, failed more than sent.
+    """
+    more = {SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
+    told: list[str] = []
+    most, flagged = 0, False
+    for status in order:
+        if more[status] > most:
+            flagged = flagged or most == more[FAILED]
+            most = more[status]
+            told.append(status.value)
+    return told, flagged
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("found", FOUND)
+@pytest.mark.parametrize("answered", [False, True], ids=["answer before", "answer in between"])
+def test_receipts_in_every_order_move_the_message_only_forward(
+    count: int, found: str, answered: bool
+) -> None:
+    for order in itertools.permutations(ReceiptStatus, count):
+        for answer_at in range(1, count + 1) if answered else [None]:
+            message = FOUND[found]()
+            message.told.clear()
+            for position, status in enumerate(order):
+                if position == answer_at:
+                    message.settled(ACCEPTED_NOW, 1)
+                message.received(status)
+                message.received(status)  # receipts come twice
+            told, flagged = _expected(order)
+            assert message.told == ([] if found == "accepted" else ["accepted"]) + told, order
+            assert message.flags == ({Flag.AFTER_FAILED} if flagged else set()), order
+            assert message.status == told[-1], order
+            assert {r.status for r in message.message.receipts} == set(order)
+
+
+@pytest.mark.parametrize("late", ["accepted", "refused", "busy", "gave up", "unknown"])
+@pytest.mark.parametrize("status", ReceiptStatus)
+def test_after_a_receipt_the_answer_only_adds_what_the_receipt_did_not_say(
+    status: ReceiptStatus, late: str
+) -> None:
+    receipt = Receipt(attempt=1, status=status, at=START)
+    before = Life().begun().message
+    change = life.receive(before, receipt, now=NOW, provider_id=None)
+    assert change is not None
+    answer = replace(SETTLEMENTS[late], wa_id="15551230001")
+    after = life.settle(change.message, 1, answer, now=LATER)
+
+    assert after is not None
+    assert after.events == ()
+    assert after.message.status is change.message.status
+    assert after.message.attempts[0] == replace(
+        change.message.attempts[0], provider_id=answer.provider_id
+    )
+    assert after.message.wa_id == "15551230001"
+    assert life.settle(after.message, 1, answer, now=LATER) is None
+
+
+def test_a_receipt_that_is_known_already_changes_nothing() -> None:
+    message = accepted().received(SENT, FAILED).message
+
+    for status in (SENT, FAILED):
+        assert received(message, status) is None
+
+
+def test_delivered_after_failed_is_flagged_and_the_error_goes() -> None:
+    message = accepted().received(FAILED, DELIVERED)
+
+    assert message.status is Status.DELIVERED
+    assert message.flags == {Flag.AFTER_FAILED}
+    assert message.error_code is None
+
+
+def test_sent_after_failed_is_kept_and_moves_nothing() -> None:
+    message = accepted().received(FAILED, SENT)
+
+    assert message.status is Status.FAILED
+    assert message.error_code == "undelivered"
+    assert [r.status for r in message.message.receipts] == [FAILED, SENT]
+
+
+@pytest.mark.parametrize("contradicted", ["refused", "busy"])
+def test_a_receipt_contradicts_what_the_provider_had_answered(contradicted: str) -> None:
+    message = Life().begun().settled(SETTLEMENTS[contradicted]).received(DELIVERED)
+
+    assert message.status is Status.DELIVERED
+    assert message.flags == ({Flag.AFTER_FAILED} if contradicted == "refused" else set())
+    with pytest.raises(TooLate):  # it has left the queue
+        message.begun()
+
+
+# Two attempts
+
+
+def test_evidence_that_two_attempts_arrived_is_flagged_and_told_once() -> None:
+    message = resent().settled(ACCEPTED_NOW).received(DELIVERED, attempt=2)
+    assert Flag.DUPLICATED not in message.flags
+
+    message.received(SENT, READ, DELIVERED, attempt=1).received(READ, attempt=2)
+
+    assert message.flags == {Flag.RESENT, Flag.DUPLICATED}
+    assert message.told == [
+        *("unknown", "queued", "accepted", "delivered"),
+        *("duplicated", "read"),
+    ]
+
+
+def test_a_late_answer_to_the_first_attempt_shows_that_both_arrived() -> None:
+    message = resent().settled(ACCEPTED_NOW).settled(ACCEPTED_NOW, number=1)
+
+    assert message.status is Status.ACCEPTED
+    assert message.told[-1] == "duplicated"
+
+
+def test_two_attempts_of_which_one_failed_are_no_duplicate() -> None:
+    message = accepted().received(FAILED).retried().begun().settled(ACCEPTED_NOW)
+
+    assert message.flags == set()
+    assert message.told == ["accepted", "failed", "queued", "accepted"]
+
+
+def test_evidence_for_the_first_attempt_takes_the_message_out_of_the_queue() -> None:
+    message = unknown().retried().received(DELIVERED)
+
+    assert message.status is Status.DELIVERED
+    with pytest.raises(TooLate):
+        message.begun()
+
+
+@pytest.mark.parametrize("second", ["refused", "busy", "gave up", "unknown"])
+def test_a_second_attempt_that_comes_to_nothing_leaves_a_message_that_arrived(second: str) -> None:
+    message = resent().received(DELIVERED, attempt=1).settled(SETTLEMENTS[second], number=2)
+
+    assert message.status is Status.DELIVERED
+    assert Flag.DUPLICATED not in message.flags
+
+
+@pytest.mark.parametrize("second", ["refused", "gave up", "unknown"])
+def test_while_an_attempt_is_unknown_a_later_one_that_fails_leaves_the_message_held(
+    second: str,
+) -> None:
+    message = resent().settled(SETTLEMENTS[second])
+
+    assert message.status is Status.UNKNOWN
+    assert message.error_code is None
+    assert message.message.attempts[1].error == SETTLEMENTS[second].error
+    assert not life.may_retry_by_itself(replace(message.message, on_unknown=OnUnknown.RETRY))
+
+
+def test_a_busy_second_attempt_is_tried_again_while_the_first_is_unknown() -> None:
+    message = resent().settled(BUSY_NOW)
+
+    assert (message.status, message.message.due_at) == (Status.QUEUED, LATER)
+
+
+@pytest.mark.parametrize(
+    ("first", "status"),
+    [("refused", Status.FAILED), ("busy", Status.FAILED), ("accepted", Status.ACCEPTED)],
+)
+def test_the_last_doubt_that_goes_ends_the_hold(first: str, status: Status) -> None:
+    message = resent().settled(BUSY_FOR_TOO_LONG).settled(SETTLEMENTS[first], number=1)
+
+    assert message.status is status
+    assert message.told[-1] == status
+
+
+def test_a_failed_receipt_after_the_first_attempt_leaves_the_second_under_way() -> None:
+    message = resent().received(FAILED, attempt=1)
+
+    assert message.status is Status.SENDING
+    assert message.told[-1] == "accepted"
+    for too_late in (message.retried, message.cancelled):
+        with pytest.raises(TooLate):
+            too_late()
+
+
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        ("accepted", Status.ACCEPTED),
+        ("refused", Status.FAILED),
+        ("busy", Status.QUEUED),
+        ("gave up", Status.FAILED),
+        ("unknown", Status.UNKNOWN),
+    ],
+)
+def test_once_the_first_attempt_failed_the_second_decides(second: str, status: Status) -> None:
+    message = resent().received(FAILED, attempt=1).settled(SETTLEMENTS[second], number=2)
+
+    assert message.status is status
+    assert Flag.AFTER_FAILED not in message.flags
+
+
+def test_an_accepted_attempt_that_fails_leaves_the_doubt_about_an_earlier_one() -> None:
+    message = resent().settled(ACCEPTED_NOW).received(FAILED, attempt=2)
+
+    assert message.status is Status.UNKNOWN
+    assert message.told[-1] == "unknown"
+
+
+# Cancel, retry, expire
+
+CANCELLABLE: dict[str, tuple[Callable[[], Life], Status, str | None]] = {
+    "queued": (Life, Status.CANCELLED, None),
+    "busy": (lambda: Life().begun().settled(BUSY_NOW), Status.CANCELLED, None),
+    "failed and queued again": (
+        lambda: Life().begun().settled(REFUSED_NOW).retried(),
+        Status.CANCELLED,
+        None,
+    ),
+    "unknown": (unknown, Status.FAILED, "given_up"),
+    "unknown and queued again": (lambda: unknown().retried(), Status.FAILED, "given_up"),
+}
+ENDED_OR_ON_ITS_WAY: dict[str, Callable[[], Life]] = {
+    "sending": lambda: Life().begun(),
+    "accepted": accepted,
+    "sent": lambda: accepted().received(SENT),
+    "delivered": lambda: accepted().received(DELIVERED),
+    "read": lambda: accepted().received(READ),
+}
+FAILED_LIVES: dict[str, Callable[[], Life]] = {
+    "refused": lambda: Life().begun().settled(REFUSED_NOW),
+    "undelivered": lambda: accepted().received(FAILED),
+}
+ENDED_IN_THE_QUEUE: dict[str, Callable[[], Life]] = {
+    "cancelled": lambda: Life().cancelled(),
+    "expired": lambda: Life(expires_at=NOW).expired(),
+}
+
+
+@pytest.mark.parametrize("which", CANCELLABLE)
+def test_a_waiting_message_can_be_taken_back_an_unknown_one_only_given_up(which: str) -> None:
+    make, status, error_code = CANCELLABLE[which]
+    message = make().cancelled()
+
+    assert (message.status, message.error_code) == (status, error_code)
+    assert message.told[-1] == status
+
+
+def test_cancelling_twice_changes_nothing() -> None:
+    assert life.cancel(Life().cancelled().message) is None
+
+
+@pytest.mark.parametrize("which", [*ENDED_OR_ON_ITS_WAY, *FAILED_LIVES, "expired"])
+def test_what_is_on_its_way_or_has_ended_cannot_be_taken_back(which: str) -> None:
+    message = (ENDED_OR_ON_ITS_WAY | FAILED_LIVES | ENDED_IN_THE_QUEUE)[which]().message
+
+    with pytest.raises(TooLate) as caught:
+        life.cancel(message)
+    assert (caught.value.message_id, caught.value.status) == (message.id, message.status)
+
+
+@pytest.mark.parametrize("which", [*FAILED_LIVES, "unknown", "given up"])
+def test_a_failed_or_unknown_message_is_queued_anew(which: str) -> None:
+    doubtful = {"unknown": unknown, "given up": lambda: unknown().cancelled()}
+    message = (FAILED_LIVES | doubtful)[which]().retried()
+
+    assert message.status is Status.QUEUED
+    assert (message.message.due_at, message.message.first_due_at) == (NOW, NOW)
+    assert message.message.tries == 0
+    assert message.error_code is None
+    assert message.told[-1] == "queued"
+    assert message.flags == ({Flag.RESENT} if which in doubtful else set())
+
+
+@pytest.mark.parametrize("which", [*ENDED_OR_ON_ITS_WAY, *ENDED_IN_THE_QUEUE, "queued"])
+def test_nothing_else_is_sent_again(which: str) -> None:
+    others = {"queued": Life}
+    message = (ENDED_OR_ON_ITS_WAY | ENDED_IN_THE_QUEUE | others)[which]().message
+
+    with pytest.raises(TooLate) as caught:
+        life.retry(message, now=NOW)
+    assert (caught.value.message_id, caught.value.status) == (message.id, message.status)
+
+
+def test_a_message_given_up_is_held_to_be_sent_where_evidence_comes_later() -> None:
+    message = unknown().cancelled().received(DELIVERED)
+
+    assert message.status is Status.DELIVERED
+    assert message.flags == {Flag.AFTER_FAILED}
+
+
+@pytest.mark.parametrize(
+    ("on_unknown", "expected"), [(OnUnknown.HOLD, False), (OnUnknown.RETRY, True)]
+)
+def test_alir_sends_an_unknown_message_again_by_itself_only_where_it_may(
+    on_unknown: OnUnknown, expected: bool
+) -> None:
+    message = unknown(on_unknown=on_unknown)
+
+    assert life.may_retry_by_itself(message.message) is expected
+    assert not life.may_retry_by_itself(message.retried().message)
+    assert not life.may_retry_by_itself(message.begun().settled(UNKNOWN_NOW).message)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "expected"),
+    [
+        (None, False),
+        (NOW + timedelta(milliseconds=1), False),
+        (NOW, True),
+        (NOW - timedelta(days=1), True),
+    ],
+)
+def test_a_message_expires_at_its_moment(expires_at: datetime | None, expected: bool) -> None:
+    message = Life(expires_at=expires_at).expired()
+
+    assert message.status is (Status.EXPIRED if expected else Status.QUEUED)
+    assert message.told == (["expired"] if expected else [])
+    assert message.error_code == ("expired" if expected else None)
+
+
+@pytest.mark.parametrize("which", ENDED_OR_ON_ITS_WAY | FAILED_LIVES)
+def test_only_a_waiting_message_expires(which: str) -> None:
+    message = (ENDED_OR_ON_ITS_WAY | FAILED_LIVES)[which]().message
+
+    assert life.expire(replace(message, expires_at=START), now=NOW) is None
+
+
+def test_expiry_while_an_attempt_is_unknown_leaves_the_message_unknown_and_held() -> None:
+    message = unknown(expires_at=NOW, on_unknown=OnUnknown.RETRY).retried().expired()
+
+    assert (message.status, message.error_code) == (Status.UNKNOWN, None)
+    assert message.told == ["unknown", "queued", "unknown"]
+    assert not life.may_retry_by_itself(message.message)
+
+
+# Any life at all
+
+_SILENT = {Status.SENDING, Status.QUEUED}
+_ARROWS = {
+    Status.QUEUED: set(Status),
+    Status.SENDING: set(Status) - {Status.CANCELLED, Status.EXPIRED},
+    Status.ACCEPTED: {
+        *(Status.SENT, Status.DELIVERED, Status.READ),
+        *(Status.FAILED, Status.UNKNOWN, Status.SENDING),
+    },
+    Status.SENT: {Status.DELIVERED, Status.READ, Status.FAILED, Status.UNKNOWN, Status.SENDING},
+    Status.DELIVERED: {Status.READ},
+    Status.READ: set(),
+    Status.UNKNOWN: set(Status) - {Status.SENDING, Status.CANCELLED, Status.EXPIRED},
+    Status.FAILED: {Status.QUEUED, *life.ARRIVED},
+    Status.CANCELLED: set(life.ARRIVED),
+    Status.EXPIRED: set(life.ARRIVED),
+}
+
+
+def assert_change_is_sound(before: Message, change: Change) -> None:
+    """What must hold of every change of every message."""
+    after = change.message
+    assert len(after.attempts) >= len(before.attempts)
+    assert after.receipts[: len(before.receipts)] == before.receipts
+    assert set(before.flags) <= set(after.flags)
+    for old, new in zip(before.attempts, after.attempts, strict=False):
+        if old.outcome not in (None, Outcome.UNKNOWN):
+            assert replace(new, provider_id=old.provider_id) == old, "settled once"
+        assert new.outcome is not None or old.outcome is None
+    stands = before.status
+    for event in change.events:
+        if event.name != Flag.DUPLICATED:
+            assert event.message.status == event.name, "the snapshot is of that moment"
+            assert event.message.status in _ARROWS[stands] - {stands}
+            stands = event.message.status
+        else:
+            assert Flag.DUPLICATED not in before.flags
+            assert Flag.DUPLICATED in event.message.flags
+    if after.status is not stands:
+        assert after.status in _ARROWS[stands] & _SILENT, "users are told of every other status"
+
+
+def assert_message_is_sound(message: Message) -> None:
+    """What must hold of every message at any moment."""
+    standings = [life.standing(message, attempt) for attempt in message.attempts]
+    arrived = [s for s in standings if s in life.ARRIVED]
+    under_way = [a.number for a in message.attempts if a.outcome is None]
+    assert [a.number for a in message.attempts] == list(range(1, len(message.attempts) + 1))
+    assert len({(r.attempt, r.status) for r in message.receipts}) == len(message.receipts)
+    assert set(under_way) <= {len(message.attempts)}, "only the latest can be under way"
+    if arrived:
+        order = list(Status)
+        assert message.status is max(arrived, key=order.index), "where the furthest stands"
+    elif under_way:
+        assert message.status is Status.SENDING
+    else:
+        assert message.status not in {Status.SENDING, *life.ARRIVED}
+        if Status.UNKNOWN in standings:
+            held = message.status is Status.UNKNOWN
+            queued = message.status is Status.QUEUED and Flag.RESENT in message.flags
+            given_up = message.error is not None and message.error["code"] == "given_up"
+            assert held or queued or given_up
+        else:
+            assert message.status is not Status.UNKNOWN, "held for a doubt that is gone"
+    if len(arrived) > 1:
+        assert Flag.DUPLICATED in message.flags
+    if message.error is not None:
+        assert message.status in {Status.FAILED, Status.EXPIRED}
+
+
+# What leaves most open is drawn most often: a message that was read has little left to live.
+_settlements = st.sampled_from(["unknown", "unknown", *SETTLEMENTS])
+_receipts = st.sampled_from([FAILED, FAILED, SENT, DELIVERED, READ])
+_earlier = st.sampled_from([0, 0, 1, 2])
+
+
+@settings(max_examples=300, stateful_step_count=40, deadline=None)
+class AnyLife(RuleBasedStateMachine):
+    """Random things happen to one message, in any order that the gateway lets them happen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.told: list[str] = []
+        self.two_arrived = False
+        expires_at = START + timedelta(minutes=10)
+        self.message = a_message(on_unknown=OnUnknown.RETRY, expires_at=expires_at)
+
+    def apply(self, change: Change | None) -> None:
+        if change is None:
+            return
+        assert_change_is_sound(self.message, change)
+        self._check_accepted_comes_first(change)
+        self.message = change.message
+        self.told += [event.name for event in change.events]
+        arrived = [life.standing(self.message, a) in life.ARRIVED for a in self.message.attempts]
+        self.two_arrived = self.two_arrived or sum(arrived) > 1
+
+    def _check_accepted_comes_first(self, change: Change) -> None:
+        told = list(self.told)
+        for event in change.events:
+            told.append(event.name)
+            if event.name in ("sent", "delivered", "read"):
+                contradicted = [
+                    life.standing(event.message, a) == event.name
+                    for a in event.message.attempts
+                    if a.outcome in (Outcome.REFUSED, Outcome.BUSY)
+                ]
+                assert "accepted" in told or any(contradicted)
+
+    @rule(seconds=st.integers(1, 200))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @precondition(lambda self: self.message.status is Status.QUEUED)
+    @rule()
+    def it_is_begun(self) -> None:
+        lapse = life.expire(self.message, now=self.now)
+        self.apply(lapse or life.begin(self.message, now=self.now))
+
+    @precondition(lambda self: self.message.attempts)
+    @rule(settlement=_settlements, earlier=_earlier)
+    def an_answer_comes(self, settlement: str, earlier: int) -> None:
+        number = max(1, len(self.message.attempts) - earlier)
+        answer = SETTLEMENTS[settlement]
+        if answer.provider_id is not None:
+            answer = replace(answer, provider_id=ProviderId(f"wamid.{number}"))
+        self.apply(life.settle(self.message, number, answer, now=self.now))
+        assert life.settle(self.message, number, answer, now=self.now) is None
+
+    @precondition(lambda self: self.message.attempts)
+    @rule(status=_receipts, earlier=_earlier)
+    def a_receipt_comes(self, status: ReceiptStatus, earlier: int) -> None:
+        number = max(1, len(self.message.attempts) - earlier)
+        self.apply(received(self.message, status, number))
+        assert received(self.message, status, number) is None, "twice changes nothing"
+
+    @precondition(lambda self: self.message.attempts)
+    @rule()
+    def somebody_cancels(self) -> None:
+        try:
+            self.apply(life.cancel(self.message))
+        except TooLate:
+            assert self.message.status not in {Status.QUEUED, Status.UNKNOWN, Status.CANCELLED}
+
+    @rule()
+    def somebody_retries(self) -> None:
+        doubtful = any(
+            life.standing(self.message, a) is Status.UNKNOWN for a in self.message.attempts
+        )
+        try:
+            self.apply(life.retry(self.message, now=self.now))
+        except TooLate:
+            assert self.message.status not in {Status.FAILED, Status.UNKNOWN}
+        else:
+            assert not doubtful or Flag.RESENT in self.message.flags
+
+    @precondition(lambda self: life.may_retry_by_itself(self.message))
+    @rule()
+    def alir_retries(self) -> None:
+        assert Flag.RESENT not in self.message.flags
+        self.apply(life.retry(self.message, now=self.now))
+
+    @rule()
+    def it_may_expire(self) -> None:
+        self.apply(life.expire(self.message, now=self.now))
+
+    @invariant()
+    def it_is_sound(self) -> None:
+        assert_message_is_sound(self.message)
+        assert (Flag.DUPLICATED in self.message.flags) is self.two_arrived
+        assert self.told.count(Flag.DUPLICATED) == int(self.two_arrived)
+
+
+test_no_life_at_all_breaks_a_rule = AnyLife.TestCase
