@@ -223,8 +223,6 @@ def test_a_repeat_after_the_message_expired_is_answered_like_the_first(api: http
     number = somebody()
     expires_at = rfc3339(datetime.now(UTC) + timedelta(seconds=1))
     body = message(number, expires_at=expires_at)
-    first = send(api, body, Idempotency_Key="in time")  # not visible ASCII: refused
-    problem(first, 422, "invalid_idempotency_key")
     first = send(api, body, Idempotency_Key="in-time")
     assert first.status_code == 200
     eventually(lambda: rfc3339(datetime.now(UTC)) > expires_at)
@@ -238,7 +236,7 @@ def test_a_repeat_after_the_message_expired_is_answered_like_the_first(api: http
 def test_a_repeat_waits_like_the_first(api: httpx.Client) -> None:
     body = message("+1 5550 000408")  # no answer comes, but a receipt
     with (
-        simulator(api, delays_ms=SILENT | {"sent": 1000}),
+        simulator(api, delays_ms={**SILENT, "sent": 1000}),
         ThreadPoolExecutor(2) as pool,
     ):
         asked = [pool.submit(send, api, body, Idempotency_Key="patient") for _ in range(2)]

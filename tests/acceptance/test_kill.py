@@ -104,7 +104,7 @@ class _both:  # noqa: N801 - reads as the context manager that it is
             phone_number_id = "1065000000"
             access_token = "simulator"
             app_secret = "simulator"
-            graph_url = "{self._simulator.url}/simulator/graph"
+            graph_url = "{self._simulator.url}/graph"
             messages_per_second = 0
             on_unknown = "{self._on_unknown}"
         """
@@ -188,7 +188,9 @@ def _all_messages(gateway: RunningGateway) -> Iterator[dict[str, Any]]:
     with httpx.Client(base_url=gateway.url, headers=headers, timeout=30) as api:
         cursor: dict[str, str] = {}
         while True:
-            page = api.get(MESSAGES, params={"limit": "200", **cursor}).json()
+            answer = api.get(MESSAGES, params={"limit": "200", **cursor})
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
             yield from page["data"]
             if page["next_cursor"] is None:
                 return
@@ -197,7 +199,7 @@ def _all_messages(gateway: RunningGateway) -> Iterator[dict[str, Any]]:
 
 def _attempts_at(simulator: RunningSimulator) -> Counter[str]:
     """How often the simulator took each message, by the id in its mark."""
-    received = httpx.get(f"{simulator.url}/simulator/api/messages", timeout=60).json()["data"]
+    received = httpx.get(f"{simulator.url}/api/messages", timeout=60).json()["data"]
     marks = (one["request"]["biz_opaque_callback_data"] for one in received)
     return Counter(mark.split(":")[1] for mark in marks)
 

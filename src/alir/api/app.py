@@ -69,7 +69,7 @@ class Door:
 async def _guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await app(scope, receive, send)
-    except Exception as error:  # noqa: BLE001 - a fault of ours is answered as such
+    except Exception as error:  # whatever it is, its caller is answered with a problem
         await respond_problem(send, broke(scope, error), scope["path"])
 
 

@@ -18,8 +18,8 @@ Operation = dict[str, Any]
 _ID: Final = "msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"
 
 _SUMMARIES: Final = {
-    "text_header": "With a text above",
-    "media_header": "With an image above",
+    "text_header": "With a text header",
+    "media_header": "With a media header",
     "reply_sent_later": "A reply, sent later",
 }
 
@@ -161,7 +161,7 @@ SEND: Final[Operation] = {
 
 CLOUD_HANDSHAKE: Final[Operation] = {
     "tags": ["callbacks"],
-    "summary": "Prove the callback URL to Meta",
+    "summary": "Prove the callback URL",
     "description": "Meta asks this when the callback URL is entered in its dashboard.",
     "operationId": "check_cloud_callback",
     "security": [],
@@ -202,8 +202,9 @@ CLOUD_HANDSHAKE: Final[Operation] = {
 
 CLOUD_CALLBACK: Final[Operation] = {
     "tags": ["callbacks"],
-    "summary": "Take a callback of Meta's Cloud API",
-    "description": "Kept as it came, answered, then applied. What is in it never fails it.",
+    "summary": "Take Meta's callbacks",
+    "description": "Of the Cloud API: kept as they came, answered, then applied. What is in one "
+    "never fails it.",
     "operationId": "take_cloud_callback",
     "security": [],
     "parameters": [

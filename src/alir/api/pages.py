@@ -37,7 +37,7 @@ _FILES: Final = {
 #: How long a browser may keep a file; its URL changes with the version.
 _KEEP_FILES: Final = "public, max-age=86400"
 #: Schemas that the reference page shows once, and what it calls them.
-_APART: Final = {"MessageShape": "message", "ProblemShape": "problem"}
+_APART: Final = {"MessageShape": "message", "WarningShape": "warning", "ProblemShape": "problem"}
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 _DEFAULT_ORIGIN: Final = "http://127.0.0.1:8080"
 _CODE: Final = re.compile(r"`([^`]+)`")
@@ -121,7 +121,7 @@ class _Pages:
             "operations": list(reference.operations()),
             "tags": self._document["tags"],
             "introduction": self._document["info"]["description"],
-            "apart": {name: reference.fields_of(schema) for schema, name in _APART.items()},
+            "shapes": list(reference.shapes()),
             "kinds": TYPES.values(),
         }
 
@@ -162,7 +162,7 @@ def _as_json(kind: ProblemType) -> Mapping[str, Any]:
         "remedy": kind.remedy,
         "example": example_of(kind),
     }
-    return about | _codes(kind)
+    return {**about, **_codes(kind)}
 
 
 def _codes(kind: ProblemType) -> Mapping[str, Mapping[str, str]]:

@@ -14,8 +14,8 @@ from alir.messages.request import LINES, ONE_LINE, URL
 
 #: Patterns in words. What is not here is told by its field's description.
 _PATTERNS: Final = {
-    ONE_LINE: "no line breaks or other control characters",
-    LINES: "no control characters but line breaks",
+    ONE_LINE: "one line",
+    LINES: "may have line breaks",
     NUMBER_PATTERN: "7 to 15 digits",
     URL: "http or https",
     "^[!-~]+$": "visible ASCII",
@@ -98,6 +98,16 @@ class Operation:
     answers: tuple[Answer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A schema that more than one operation uses."""
+
+    name: str
+    description: str
+    fields: tuple[Field, ...]
+    examples: tuple[Example, ...]
+
+
 class Reference:
     """Reads one document.
 
@@ -116,9 +126,12 @@ class Reference:
             for method, operation in methods.items():
                 yield self._operation(method, path, operation)
 
-    def fields_of(self, name: str) -> tuple[Field, ...]:
-        """The fields of a schema by its name."""
-        return tuple(self._fields(self._schemas[name]))
+    def shapes(self) -> Iterator[Shape]:
+        """What stands apart, in the order that was asked for."""
+        for name, called in self._apart.items():
+            schema = self._schemas[name]
+            examples = tuple(Example("", pretty(each)) for each in schema.get("examples", ()))
+            yield Shape(called, schema["description"], tuple(self._fields(schema)), examples)
 
     def _operation(self, method: str, path: str, operation: Schema) -> Operation:
         parameters = operation.get("parameters", ())
@@ -202,21 +215,12 @@ class Reference:
             return {**self._resolved(kinds[0]), **schema}
         return schema
 
-    def _examples(self, content: Schema) -> Iterator[Example]:
+    @staticmethod
+    def _examples(content: Schema) -> Iterator[Example]:
         for example in content.get("examples", {}).values():
             yield Example(example["summary"], pretty(example["value"]))
         if "example" in content:
             yield Example("", pretty(content["example"]))
-        elif "schema" in content and "examples" not in content:
-            yield Example("", pretty(self._sample(content["schema"])))
-
-    def _sample(self, given: Schema) -> object:
-        schema = self._resolved(given)
-        if "examples" in schema:
-            return schema["examples"][0]
-        if "items" in schema:
-            return [self._sample(schema["items"])]
-        return {name: self._sample(inner) for name, inner in schema.get("properties", {}).items()}
 
 
 def pretty(value: object, *, indent: str = "") -> str:

@@ -84,31 +84,40 @@ class WarningShape(_Shape):
     detail: str = Field(description="What it is, for people.")
 
 
-class _Taken(_Shape):
-    request_id: str = Field(
+_RequestId = Annotated[
+    str,
+    Field(
         description="The provider's id of the request where it gives one, else the same as `id`.",
         examples=[_MESSAGE_ID],
-    )
-    id: str = Field(description="The message's id in this API.", examples=[_MESSAGE_ID])
-    warnings: list[WarningShape] = Field(
-        default_factory=list, description="Left out where there are none."
-    )
+    ),
+]
+_Id = Annotated[str, Field(description="The message's id in this API.", examples=[_MESSAGE_ID])]
+_Warnings = Annotated[
+    list[WarningShape],
+    Field(default_factory=list, description="Left out where there are none."),
+]
 
 
-class Sent(_Taken):
+class Sent(_Shape):
     """The provider took the message."""
 
     status: Literal["accepted"] = Field(description="Where the message stands.")
     message: Literal["Message Sent!"] = Field(description="The same in words.")
+    request_id: _RequestId
+    id: _Id
+    warnings: _Warnings
 
 
-class Queued(_Taken):
+class Queued(_Shape):
     """The message is on disk and will be sent."""
 
     status: Literal["queued", "sending", "unknown"] = Field(
         description="Where the message stands. `unknown`: nobody can tell yet whether it was sent."
     )
     message: Literal["Message Queued!"] = Field(description="The same in words.")
+    request_id: _RequestId
+    id: _Id
+    warnings: _Warnings
 
 
 class SentAnswer(_Shape):

@@ -170,32 +170,35 @@ def receive(
     """The message once `receipt` is known.
 
     Receipts come late, twice, out of order and before the provider's own answer: a receipt for
-    an attempt that is not settled is its answer. One that is known already changes nothing; one
-    that does not move the message is kept, and nobody is told.
+    an attempt that is not settled is its answer, and users are told that it was accepted before
+    they are told more. One that is known already changes nothing; one that does not move the
+    message is kept, and nobody is told.
     """
     attempt = message.attempt(receipt.attempt)
     if attempt is None:
         return None
-    told: tuple[Happened, ...] = ()
-    current = message
-    if attempt.outcome is None or attempt.outcome is Outcome.UNKNOWN:
-        settlement = Settlement(outcome=Outcome.ACCEPTED, provider_id=provider_id, wa_id=wa_id)
-        settled = settle(message, receipt.attempt, settlement, now=now)
-        assert settled is not None  # noqa: S101 - an unsettled attempt can always be settled
-        current, told = settled.message, settled.events
-    elif any(r.attempt == receipt.attempt and r.status is receipt.status for r in message.receipts):
+    is_answer = attempt.outcome is None or attempt.outcome is Outcome.UNKNOWN
+    if not is_answer and _is_known(message, receipt):
         return None
-    before = current
-    change = _moved(
-        before,
-        replace(
+    before = replace(message, wa_id=message.wa_id or wa_id)
+    if is_answer:
+        before = _with_attempt(
             before,
-            wa_id=before.wa_id or wa_id,
-            receipts=(*before.receipts, receipt),
-        ),
-        reason=receipt.error,
-    )
-    return Change(change.message, told + change.events)
+            replace(
+                attempt,
+                settled_at=now,
+                outcome=Outcome.ACCEPTED,
+                provider_id=provider_id or attempt.provider_id,
+                error=None,
+            ),
+        )
+    after = replace(before, receipts=(*before.receipts, receipt))
+    change = _moved(message, after, reason=receipt.error)
+    was_told = message.status in ARRIVED or (message.status is Status.FAILED and not is_answer)
+    if was_told or not change.events:
+        return change
+    accepted = replace(before, status=Status.ACCEPTED, error=None, flags=change.message.flags)
+    return Change(change.message, (*_told(accepted, Status.ACCEPTED).events, *change.events))
 
 
 def cancel(message: Message) -> Change | None:
@@ -343,6 +346,13 @@ def standing(message: Message, attempt: Attempt) -> Status | None:
 
 def _arrivals(message: Message) -> int:
     return sum(standing(message, attempt) in ARRIVED for attempt in message.attempts)
+
+
+def _is_known(message: Message, receipt: Receipt) -> bool:
+    return any(
+        known.attempt == receipt.attempt and known.status is receipt.status
+        for known in message.receipts
+    )
 
 
 def _has_unknown(message: Message) -> bool:

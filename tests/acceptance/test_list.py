@@ -1,0 +1,211 @@
+"""`GET /messages` over HTTP: filters, pages, and who sees what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.acceptance.gateway import RunningGateway
+from tests.acceptance.talk import (
+    MESSAGES,
+    becomes,
+    client,
+    get,
+    message,
+    new_token,
+    problem,
+    running,
+    send,
+    sent,
+    somebody,
+)
+
+TWO_SENDERS = """
+[simulator]
+enabled = true
+
+[senders.jakarta]
+provider = "cloud"
+phone_number_id = "1065000002"
+access_token = "simulator"
+app_secret = "simulator"
+graph_url = "http://127.0.0.1:9"
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningGateway, httpx.Client]]:
+    """A gateway with the senders `jakarta` (whom nobody carries) and `sandbox`."""
+    with running(tmp_path_factory.mktemp("two"), TWO_SENDERS) as both:
+        yield both
+
+
+def ids(api: httpx.Client, **filters: str | int) -> list[str]:
+    answer = api.get(MESSAGES, params=filters)
+    assert answer.status_code == 200, answer.text
+    return [each["id"] for each in answer.json()["data"]]
+
+
+def test_the_newest_comes_first_and_looks_as_by_itself(api: httpx.Client) -> None:
+    number = somebody()
+    found = [sent(api, message(number)) for _ in range(3)]
+    for each in found:
+        becomes(api, each, "read")
+
+    listed = api.get(MESSAGES, params={"to": number}).json()
+
+    assert listed["next_cursor"] is None
+    assert listed["data"] == [get(api, each) for each in reversed(found)]
+
+
+def test_each_filter_selects_what_it_names(api: httpx.Client) -> None:
+    number = somebody()
+    one = message(number)
+    one["flow"] = one["flow"] | {"id": "4711", "token": "visit-4711"}
+    first = sent(api, one)
+    second = sent(api, message(number))
+    failed = problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
+    between = get(api, second)["created_at"]
+    for each in (first, second):
+        becomes(api, each, "read")
+
+    assert ids(api, to=number) == [second, first]
+    assert ids(api, flow_id="4711") == [first]
+    assert ids(api, flow_token="visit-4711") == [first]
+    assert ids(api, to=number, status="read") == [second, first]
+    assert ids(api, to=number, status="queued") == []
+    assert failed in ids(api, status="failed")
+    assert ids(api, to=number, **{"from": "sandbox"}) == [second, first]
+    assert ids(api, to=number, **{"from": "nobody"}) == []
+    assert first not in ids(api, since=between)
+    assert ids(api, to=number, since=between) == [second]
+    assert ids(api, to=number, until=between) == [first]
+    assert ids(api, to=number, flow_id="4711", status="failed") == []
+
+
+def test_a_walk_along_the_cursors_meets_every_message_once(api: httpx.Client) -> None:
+    number = somebody()
+    found = [sent(api, message(number), Prefer="respond-async") for _ in range(7)]
+
+    pages: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while not pages or cursor:
+        filters = {"to": number, "limit": "3"} | ({"cursor": cursor} if cursor else {})
+        pages.append(api.get(MESSAGES, params=filters).json())
+        cursor = pages[-1]["next_cursor"]
+        if len(pages) == 1:  # what comes meanwhile does not move the pages to come
+            sent(api, message(number), Prefer="respond-async")
+
+    assert [len(page["data"]) for page in pages] == [3, 3, 1]
+    assert [each["id"] for page in pages for each in page["data"]] == found[::-1]
+
+
+def test_a_last_page_that_is_full_has_no_next_one(api: httpx.Client) -> None:
+    number = somebody()
+    for _ in range(4):
+        sent(api, message(number), Prefer="respond-async")
+
+    page = api.get(MESSAGES, params={"to": number, "limit": 4}).json()
+
+    assert (len(page["data"]), page["next_cursor"]) == (4, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("limit=0", "#/limit"),
+        ("limit=201", "#/limit"),
+        ("limit=-1", "#/limit"),
+        ("limit=many", "#/limit"),
+        ("status=gone", "#/status"),
+        ("since=yesterday", "#/since"),
+        ("since=2026-01-01T00:00:00", "#/since"),
+        ("until=9999999999999999", "#/until"),
+        ("cursor=", "#/cursor"),
+        ("cursor=next", "#/cursor"),
+        ("cursor=%FF%00", "#/cursor"),
+        ("cursor=AAAAAAAAAAA", "#/cursor"),
+        ("cursor=__________8", "#/cursor"),
+        ("to=0821", "#/to"),
+        ("to=%2B62821xxxxxx", "#/to"),
+        ("to=", "#/to"),
+        ("too=%2B628211234567", "#/too"),
+    ],
+)
+def test_a_query_that_means_nothing_is_refused_where_it_does(
+    api: httpx.Client, query: str, pointer: str
+) -> None:
+    said = problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")
+
+    assert [error["pointer"] for error in said["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("limit", [1, 200])
+def test_the_shortest_and_the_longest_page_are_given(api: httpx.Client, limit: int) -> None:
+    assert api.get(MESSAGES, params={"limit": limit}).status_code == 200
+
+
+# Several senders
+
+
+def test_a_request_that_names_no_sender_is_told_which_there_are(
+    two: tuple[RunningGateway, httpx.Client],
+) -> None:
+    _, api = two
+
+    [error] = problem(send(api), 422, "invalid_request")["errors"]
+
+    assert (error["pointer"], error["code"]) == ("#/from", "missing")
+    assert "jakarta, sandbox" in error["detail"]
+    assert send(api, message(**{"from": "sandbox"})).status_code == 200
+
+
+def test_an_api_token_sends_from_its_only_or_its_default_sender(
+    two: tuple[RunningGateway, httpx.Client],
+) -> None:
+    gateway, api = two
+    only = new_token(gateway, "only", "--sender", "sandbox")
+    default = new_token(gateway, "default", "--default-sender", "sandbox")
+
+    for token in (only, default):
+        with client(gateway, token) as http:
+            assert get(api, sent(http))["from"] == "sandbox"
+
+
+def test_messages_of_other_senders_are_not_seen(two: tuple[RunningGateway, httpx.Client]) -> None:
+    gateway, api = two
+    number = somebody()
+    mine = sent(api, message(number, **{"from": "sandbox"}))
+    theirs = sent(api, message(number, **{"from": "jakarta"}), Prefer="respond-async")
+    token = new_token(gateway, "sandbox-only", "--sender", "sandbox")
+
+    with client(gateway, token) as http:
+        assert ids(http, to=number) == [mine]
+        assert ids(http, to=number, **{"from": "jakarta"}) == []
+        for answer in (
+            http.get(f"{MESSAGES}/{theirs}"),
+            http.post(f"{MESSAGES}/{theirs}/cancel"),
+            http.post(f"{MESSAGES}/{theirs}/retry"),
+        ):
+            problem(answer, 404, "not_found")
+        reply = send(http, message(number, reply_message_id=theirs))
+        [error] = problem(reply, 422, "invalid_request")["errors"]
+        assert error["code"] == "unknown_message"
+        refused = send(http, message(number, **{"from": "jakarta"}))
+        problem(refused, 403, "sender_not_allowed")
+    assert ids(api, to=number) == [theirs, mine]
+
+
+def test_a_message_of_another_sender_cannot_be_quoted(
+    two: tuple[RunningGateway, httpx.Client],
+) -> None:
+    _, api = two
+    number = somebody()
+    earlier = sent(api, message(number, **{"from": "sandbox"}))
+
+    answer = send(api, message(number, reply_message_id=earlier, **{"from": "jakarta"}))
+
+    [error] = problem(answer, 422, "invalid_request")["errors"]
+    assert error["code"] == "other_conversation"
