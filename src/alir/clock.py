@@ -57,7 +57,8 @@ def from_milliseconds(milliseconds: int) -> datetime:
     >>> from_milliseconds(1767225600123).isoformat()
     '2026-01-01T00:00:00.123000+00:00'
     """
-    return EPOCH + timedelta(milliseconds=milliseconds)
+    # A double holds such a moment far more finely than the microsecond it is rounded to.
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def rfc3339(moment: datetime) -> str:

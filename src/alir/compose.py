@@ -14,7 +14,7 @@ from alir.api.ports import Gateway, Limits
 from alir.clock import Clock, SystemClock
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
-from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.dispatcher import Dispatcher, Dispatchers, DispatchPolicy
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
 from alir.errors import StoreUnavailable
@@ -110,7 +110,7 @@ class RunningGateway:
         self._senders = _senders(settings, base_url)
         self._database = Database.open(settings.database, observe=self._figures)
         self._waiting = Waiting()
-        self._backlog = Backlog()
+        self._backlog = Backlog(self._clock)
         self._messages = MessageStore(self._database, self._clock, changed=self._changed)
         receipts = ReceiptStore(self._database, self._clock, changed=self._changed)
         self.tokens = TokenStore(self._database, self._clock)
@@ -235,7 +235,7 @@ class RunningGateway:
         api = self._settings.api
         choices = {name: sender.on_unknown for name, sender in self._senders.items()}
         return Gateway(
-            intake=Intake(self._messages, choices, self._clock),
+            intake=Intake(self._messages, Dispatchers(self._dispatchers), choices, self._clock),
             messages=self._messages,
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
@@ -256,11 +256,11 @@ class RunningGateway:
 
     def _changed(self, message: Message) -> None:
         self._waiting.publish(message)
-        self._backlog.changed(message, self._clock.now())
+        self._backlog.changed(message)
         if message.status is Status.QUEUED:
             dispatcher = self._dispatchers.get(message.sender)
             if dispatcher is not None:
-                dispatcher.wake()
+                dispatcher.queued()
 
     def _expected_wait(self, sender: SenderName) -> timedelta:
         per_second = self._senders[sender].messages_per_second * self._settings.dispatch.rate_share

@@ -65,14 +65,18 @@ class StoreUnavailable(AlirError):
     Attributes:
         in_doubt: true where a commit was under way and nobody knows whether it took effect;
             false where certainly nothing was stored.
+        message_id: of the message whose storing is in doubt, where it is one.
     """
 
     code = "store_unavailable"
     retryable = True
 
-    def __init__(self, message: str, *, in_doubt: bool = False) -> None:
+    def __init__(
+        self, message: str, *, in_doubt: bool = False, message_id: str | None = None
+    ) -> None:
         super().__init__(message)
         self.in_doubt = in_doubt
+        self.message_id = message_id
 
 
 class JsonInvalid(AlirError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import NewType
-
-from ulid import ULID
 
 MessageId = NewType("MessageId", str)  #: `msg_` and a ULID
 EventId = NewType("EventId", str)  #: `evt_`, the ULID of its message, and which change told it
@@ -15,7 +15,7 @@ ProviderId = NewType("ProviderId", str)  #: the provider's own id of a message (
 
 def new_message_id() -> MessageId:
     """A new id; later ones sort after earlier ones, to the millisecond."""
-    return MessageId(f"msg_{ULID()}")
+    return MessageId(f"msg_{_ulid()}")
 
 
 def event_id(message: MessageId, version: int, position: int) -> EventId:
@@ -29,4 +29,21 @@ def event_id(message: MessageId, version: int, position: int) -> EventId:
 
 def new_api_token_id() -> ApiTokenId:
     """A new id, kept when the API token is rotated."""
-    return ApiTokenId(f"tok_{ULID()}")
+    return ApiTokenId(f"tok_{_ulid()}")
+
+
+#: Crockford's base 32, and every pair of its digits: two are written at a time.
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
+_SHIFTS = range(120, -1, -10)
+
+
+def _ulid() -> str:
+    """48 bits of milliseconds and 80 random ones, as 26 digits that sort by time.
+
+    Source:
+        The ULID specification. The library that was used before takes twice as long, and an id
+        is made for every message.
+    """
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

@@ -12,7 +12,7 @@ _BETWEEN_LOOKS = 0.02  # seconds
 
 
 def eventually(look: Callable[[], T | None], *, within: float = 5.0) -> T:
-    """What `look` finds, as soon as that is neither `None` nor `False`.
+    """What `look` finds, as soon as it finds something: neither nothing nor an empty list.
 
     Args:
         within: seconds; then the failure says what `look` last found.
@@ -20,7 +20,7 @@ def eventually(look: Callable[[], T | None], *, within: float = 5.0) -> T:
     deadline = time.monotonic() + within
     while True:
         found = look()
-        if found is not None and found is not False:
+        if found:
             return found
         if time.monotonic() > deadline:
             name = getattr(look, "__qualname__", repr(look))

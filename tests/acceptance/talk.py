@@ -55,7 +55,7 @@ def send(api: httpx.Client, body: Any = None, **headers: str) -> httpx.Response:
 def sent(api: httpx.Client, body: Any = None, **headers: str) -> str:
     """Send a message that is taken, now or later; its id."""
     answer = send(api, body, **headers)
-    assert answer.status_code in (200, 202), answer.text
+    assert answer.status_code in (200, 202), answer.text[:500]
     found: str = answer.json()["data"]["id"]
     return found
 
@@ -63,7 +63,7 @@ def sent(api: httpx.Client, body: Any = None, **headers: str) -> str:
 def get(api: httpx.Client, any_id: str) -> dict[str, Any]:
     """The message as the API shows it."""
     answer = api.get(f"{MESSAGES}/{any_id}")
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200, answer.text[:500]
     found: dict[str, Any] = answer.json()["data"]
     return found
 
@@ -85,7 +85,7 @@ def becomes(api: httpx.Client, any_id: str, status: str, *, within: float = 5.0)
 def at_simulator(api: httpx.Client, to: str) -> list[dict[str, Any]]:
     """What the phone of `to` received, oldest first."""
     answer = api.get("/simulator/api/messages", params={"to": to})
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200, answer.text[:500]
     found: list[dict[str, Any]] = answer.json()["data"]
     return found
 
@@ -102,7 +102,7 @@ def simulator(api: httpx.Client, **behaviour: Any) -> Iterator[None]:
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The body of a problem, which must be of this status and kind."""
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == status, answer.text[:500]
     assert answer.headers["content-type"] == PROBLEM
     body: dict[str, Any] = answer.json()
     assert body["type"] == f"/problems/{code}", body

@@ -107,6 +107,12 @@ HEADER = ("interactive", "header")
             {"branch": "north", "days": [1, 2.5, None, True]},
             id="data for the first screen",
         ),
+        pytest.param(
+            flow_message(data={"n": [2**63, 2**64, -(10**30), 1e308, 0.1, 12345678901234567890]}),
+            (*PARAMETERS, "flow_action_payload", "data", "n"),
+            [2**63, 2**64, -(10**30), 1e308, 0.1, 12345678901234567890],
+            id="numbers of any size in the data",
+        ),
         pytest.param(flow_message(mode="draft"), (*PARAMETERS, "mode"), "draft", id="draft"),
         pytest.param(
             message(),

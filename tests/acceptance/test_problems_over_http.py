@@ -312,7 +312,7 @@ def test_an_unknown_id_is_not_found(api: httpx.Client, any_id: str) -> None:
     problem(api.post(f"{MESSAGES}/{any_id}/retry"), 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/whatsapp/v2/messages", "/nothing", "/.env"])
+@pytest.mark.parametrize("path", ["/api", "/api/whatsapp/v2/messages", "/nothing", "/.env"])
 def test_an_unknown_path_is_not_found(api: httpx.Client, path: str) -> None:
     problem(api.get(path), 404, "not_found")
 

@@ -99,14 +99,17 @@ def test_send_at_may_have_any_offset(api: httpx.Client) -> None:
 # expires_at
 
 
-def test_a_message_that_expires_in_the_queue_is_never_sent(api: httpx.Client) -> None:
-    number = somebody()
-    found = sent(api, message(number, send_at=ahead(0.9), expires_at=ahead(0.95)))
-    also = sent(api, message(BUSY, expires_at=ahead(0.5)), Prefer="respond-async")
+def test_a_message_that_expires_while_its_provider_is_busy_is_tried_no_more(
+    api: httpx.Client,
+) -> None:
+    found = sent(api, message(BUSY, expires_at=ahead(0.5)), Prefer="respond-async")
 
-    expired = becomes(api, also, "expired")
+    expired = becomes(api, found, "expired")
+
     assert expired["error"]["code"] == "expired"
-    assert eventually(lambda: get(api, found)["status"] in ("expired", "read"))
+    assert {attempt["outcome"] for attempt in expired["attempts"]} == {"busy"}
+    for deed in ("cancel", "retry"):
+        problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
 
 
 def test_a_message_expires_while_it_waits_for_its_turn(
@@ -185,12 +188,6 @@ def test_an_unknown_message_that_is_cancelled_has_failed_and_not_been_cancelled(
     given_up = api.post(f"{MESSAGES}/{found}/cancel").json()["data"]
 
     assert (given_up["status"], given_up["error"]["code"]) == ("failed", "given_up")
-    problem(api.post(f"{MESSAGES}/{found}/cancel"), 409, "too_late")
-
-
-def test_a_sender_whose_messages_are_the_only_reason_is_not_asked(api: httpx.Client) -> None:
-    found = sent(api)
-
     problem(api.post(f"{MESSAGES}/{found}/cancel"), 409, "too_late")
 
 

@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from alir.api.problems import MEDIA_TYPE, Problem, Refusal, invalid_request, problem_of
 from alir.errors import AlirError, Fault
-from alir.messages.faults import pointer
+from alir.messages.faults import FAULT_CODES, pointer
 from alir.observe import get_logger
 
 #: Of a query's broken rules, how many are told: a long query must not make a far longer answer.
@@ -23,14 +23,11 @@ MOST_FAULTS: Final = 50
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _NO_SUCH_PATH: Final = 404
 _NO_SUCH_METHOD: Final = 405
-#: Pydantic's types of errors, where a code of alir's says more than `wrong_value`.
+#: Pydantic's own types of errors that have a code of alir's; all others are `wrong_value`.
 _CODES: Final = {
     "extra_forbidden": "unknown_field",
     "enum": "not_a_choice",
     "string_too_long": "too_long",
-    "datetime_from_date_parsing": "invalid_time",
-    "datetime_parsing": "invalid_time",
-    "timezone_aware": "invalid_time",
 }
 
 _log = get_logger("api")
@@ -113,6 +110,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
 
 
 def _fault(found: Any) -> Fault:
-    code = _CODES.get(found["type"], "wrong_value")
-    said = "There is no such parameter here" if code == "unknown_field" else found["msg"]
-    return Fault(pointer(tuple(str(key) for key in found["loc"][1:])), code, f"{said}.")
+    kind = found["type"]
+    code = kind if kind in FAULT_CODES else _CODES.get(kind, "wrong_value")
+    detail = "there is no such parameter here" if code == "unknown_field" else found["msg"]
+    return Fault(pointer(tuple(str(key) for key in found["loc"][1:])), code, detail)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -34,14 +36,14 @@ _SEND_PARAMETERS: Final[list[Operation]] = [
         "in": "header",
         "required": False,
         "description": "Your own name for this request. Sent again with the same body, it makes "
-        "no second message: the answer is that of the first. Kept as long as the message.",
+        "no second message: the answer is that of the first. Kept as long as the message. A UUID "
+        "does well.",
         "schema": {
             "type": "string",
             "minLength": 1,
             "maxLength": LONGEST_KEY,
             "pattern": "^[!-~]+$",
         },
-        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
     },
     {
         "name": "Prefer",
@@ -200,6 +202,9 @@ CLOUD_HANDSHAKE: Final[Operation] = {
     },
 }
 
+_CALLBACK: Final = {"object": "whatsapp_business_account", "entry": []}
+_SIGNATURE: Final = hmac.new(b"simulator", json.dumps(_CALLBACK).encode(), "sha256").hexdigest()
+
 CLOUD_CALLBACK: Final[Operation] = {
     "tags": ["callbacks"],
     "summary": "Take Meta's callbacks",
@@ -212,9 +217,10 @@ CLOUD_CALLBACK: Final[Operation] = {
             "name": "X-Hub-Signature-256",
             "in": "header",
             "required": True,
-            "description": "HMAC-SHA-256 of the body, with the app secret of a sender.",
+            "description": "HMAC-SHA-256 of the body's bytes, with the app secret of a sender; in "
+            "the example with the simulator's, `simulator`.",
             "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
-            "example": f"sha256={'0123456789abcdef' * 4}",
+            "example": f"sha256={_SIGNATURE}",
         }
     ],
     "requestBody": {
@@ -222,7 +228,7 @@ CLOUD_CALLBACK: Final[Operation] = {
         "content": {
             "application/json": {
                 "schema": {"type": "object"},
-                "example": {"object": "whatsapp_business_account", "entry": []},
+                "example": _CALLBACK,
             }
         },
     },

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from alir.api.documented import API_TOKEN
 from alir.api.hot_operations import CLOUD_CALLBACK, CLOUD_HANDSHAKE, SEND
-from alir.api.shapes import ProblemShape, QueuedAnswer, SentAnswer
+from alir.api.shapes import MessageAnswer, MessagesAnswer, ProblemShape, QueuedAnswer, SentAnswer
 from alir.messages.request import MessageRequest
 
 _INTRODUCTION: Final = (
@@ -34,7 +34,15 @@ _SECURITY: Final = {
     "description": "An API token, as `Authorization: Bearer alir_…`. The first start of alir "
     "prints one; `alir token create` makes more.",
 }
-_OWN_MODELS: Final = (MessageRequest, SentAnswer, QueuedAnswer, ProblemShape)
+#: Also those that FastAPI knows: it drops every null from the examples of a schema.
+_MODELS: Final = (
+    MessageRequest,
+    SentAnswer,
+    QueuedAnswer,
+    MessageAnswer,
+    MessagesAnswer,
+    ProblemShape,
+)
 
 Document = dict[str, Any]
 
@@ -61,20 +69,20 @@ def document(app: FastAPI, *, base: str) -> Document:
     for parameter in _parameters(paths):
         _leave_null_out(parameter)
     components = content["components"]
-    components["schemas"] = dict(sorted((components["schemas"] | _own_schemas()).items()))
+    components["schemas"] = dict(sorted((components["schemas"] | _schemas()).items()))
     components["securitySchemes"] = {API_TOKEN: _SECURITY}
     return content | {"paths": paths}
 
 
 def _keyed_by_text(operation: Document) -> Document:
     """JSON has no numbers as keys."""
-    responses = {str(status): response for status, response in operation["responses"].items()}
+    responses = {str(status): each for status, each in sorted(operation["responses"].items())}
     return operation | {"responses": responses}
 
 
-def _own_schemas() -> Document:
+def _schemas() -> Document:
     _, schema = models_json_schema(
-        [(model, "validation") for model in _OWN_MODELS],
+        [(model, "validation") for model in _MODELS],
         ref_template="#/components/schemas/{model}",
     )
     definitions: Document = schema["$defs"]

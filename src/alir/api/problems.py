@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import to_json
+import orjson
 
 from alir.errors import (
     AlirError,
@@ -65,7 +65,7 @@ TYPES: Mapping[str, ProblemType] = {
         ProblemType(
             "bad_signature",
             401,
-            "Nobody's secret signed this callback",
+            "No known secret signed this callback",
             "A provider's callback is signed with the app secret of the sender that it is about. "
             "This one is not signed, or not with any configured secret, or its bytes were changed "
             "on the way.",
@@ -95,22 +95,25 @@ TYPES: Mapping[str, ProblemType] = {
             "The request is not JSON",
             "The request does not say that it is JSON.",
             "Send `Content-Type: application/json`.",
-            {"detail": "Content-Type is application/x-www-form-urlencoded."},
+            {
+                "detail": "Content-Type is application/x-www-form-urlencoded; it must be "
+                "application/json in UTF-8."
+            },
         ),
         ProblemType(
             "invalid_json",
             400,
-            "The request's body is not valid JSON",
+            "The body is not valid JSON",
             "The body breaks JSON's own rules, or has a key twice, or a number that JSON does not "
             "know. The problem names line and column, shows the text around the fault, and says "
             "what is likely wrong.",
             "Mend that place and send it again; there may be another fault behind it.",
             {
-                "detail": "Line 9, column 38: JSON has no comments; remove the text from # to the "
-                "end of the line.",
-                "line": 9,
+                "detail": "Line 14, column 38: this is a comment, and JSON has none: take it out, "
+                "up to the end of the line",
+                "line": 14,
                 "column": 38,
-                "excerpt": '"media": "URL_IMAGE" # if media',
+                "excerpt": '…media": "URL_IMAGE" # if media…',
             },
         ),
         ProblemType(
@@ -144,7 +147,7 @@ TYPES: Mapping[str, ProblemType] = {
             "This path does not take that method",
             "The path exists, but not with this method.",
             "See /docs for the methods of each path.",
-            {"detail": "This path takes: GET, POST."},
+            {"detail": "This path takes: GET, HEAD, POST."},
         ),
         ProblemType(
             "too_late",
@@ -171,8 +174,8 @@ TYPES: Mapping[str, ProblemType] = {
             "invalid_request",
             422,
             "The request breaks a rule",
-            "The body is valid JSON, but one or more of its values break a rule. `errors` lists "
-            "every one of them: where, which rule, and what to do.",
+            "One or more values of the body, or of the query, break a rule. `errors` lists every "
+            "one of them: where, which rule, and what to do.",
             "Mend all of them and send it again; nothing was stored.",
             {
                 "detail": "2 rules are broken; see errors.",
@@ -180,9 +183,14 @@ TYPES: Mapping[str, ProblemType] = {
                     {
                         "pointer": "#/to",
                         "code": "country_code_missing",
-                        "detail": "The number begins with 0: write it with its country code.",
+                        "detail": "the country code is missing: write + and the country code "
+                        "instead of the leading 0",
                     },
-                    {"pointer": "#/flow/param/body", "code": "missing", "detail": "Required."},
+                    {
+                        "pointer": "#/flow/param/body",
+                        "code": "missing",
+                        "detail": "this field is needed",
+                    },
                 ],
             },
         ),
@@ -274,7 +282,7 @@ class Problem:
         return body | dict(self.more)
 
     def as_bytes(self, instance: str | None = None) -> bytes:
-        return to_json(self.as_json(instance))
+        return orjson.dumps(self.as_json(instance))
 
 
 def example_of(kind: ProblemType) -> dict[str, Any]:
@@ -323,10 +331,10 @@ def invalid_request(faults: Sequence[Fault]) -> Problem:
     return Problem("invalid_request", f"{count} broken; see errors.", {"errors": errors})
 
 
-def store_unavailable(error: StoreUnavailable, message_id: str | None = None) -> Problem:
+def store_unavailable(error: StoreUnavailable) -> Problem:
     """The problem of a store that cannot take it; with the id of a message that is in doubt."""
     headers = {"retry-after": str(STORE_RETRY_SECONDS)}
-    if error.in_doubt and message_id is not None:
+    if error.in_doubt and error.message_id is not None:
         detail = "It is in doubt whether the message was stored: ask for it by its id."
-        return Problem("store_unavailable", detail, {"id": message_id}, headers)
+        return Problem("store_unavailable", detail, {"id": error.message_id}, headers)
     return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, headers)

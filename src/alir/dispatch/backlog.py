@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
 
+from alir.clock import Clock
 from alir.ids import SenderName
 from alir.messages.model import Message, Status
 
@@ -15,13 +15,14 @@ _LEAVES = frozenset({Status.SENDING, Status.CANCELLED, Status.EXPIRED})
 class Backlog:
     """Due messages by sender. An estimate: `correct` sets it right from time to time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._due: dict[SenderName, int] = defaultdict(int)
 
-    def changed(self, message: Message, now: datetime) -> None:
+    def changed(self, message: Message) -> None:
         """Count a message that came into the queue or left it."""
-        if message.status is Status.QUEUED and message.due_at <= now:
-            self._due[message.sender] += 1
+        if message.status is Status.QUEUED:
+            self._due[message.sender] += message.due_at <= self._clock.now()
         elif message.status in _LEAVES and self._due[message.sender]:
             self._due[message.sender] -= 1
 

@@ -7,7 +7,7 @@ while that is fresh. Whatever the provider says, or does not say, is on disk bef
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -16,7 +16,7 @@ from alir.clock import Clock
 from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
 from alir.dispatch.pacing import Pace
 from alir.dispatch.ports import Begun, Outbox, Provider
-from alir.errors import SendFailure, StoreUnavailable
+from alir.errors import NotFound, SendFailure, StoreUnavailable
 from alir.ids import SenderName
 from alir.messages.life import Settlement
 from alir.messages.model import Message, Outcome
@@ -75,16 +75,52 @@ class Dispatcher:
         self._measure = measure
         self._woken = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
+        self._admitted = 0
+        # Places kept for what a begin under way may return.
+        self._reserved = 0
+        # Messages that came into the queue since the last begin was asked for.
+        self._heard = 0
+        # Whether the last begin took, or the one under way will take, all that was due.
+        self._caught_up = False
         self._stopping = False
 
-    def wake(self) -> None:
-        """Something of this sender may be due."""
+    def queued(self) -> None:
+        """A message of this sender came into the queue."""
+        self._heard += 1
         self._woken.set()
+
+    def admit(self) -> float | None:
+        """Take a place for a message that is about to be stored as begun; None: it has to queue.
+
+        Only where nothing of this sender waits before it, and there is room now.
+
+        Returns:
+            The moment of the admission, on the clock that never jumps.
+        """
+        something_waits = self._heard or not self._caught_up
+        if something_waits or self._stopping or self._room() < 1:
+            return None
+        now = self._clock.elapsed()
+        self.pace.take(1, now)
+        self._admitted += 1
+        return now
+
+    def hand_over(self, message: Message, admitted_at: float) -> None:
+        """Send a message that was admitted and is on disk as begun."""
+        self._admitted -= 1
+        self._start(self._hand_over(message, admitted_at))
+
+    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+        """Give a place back: the message was not stored, or (`in_doubt`) nobody can say."""
+        self._admitted -= 1
+        if in_doubt:
+            never = never_handed_over("Its storing was in doubt", now=self._clock.now())
+            self._start(self._record(message, never, 1))
 
     @property
     def calls(self) -> int:
-        """How many calls are under way."""
-        return len(self._calls)
+        """How many calls are under way, or about to be."""
+        return len(self._calls) + self._admitted
 
     async def run(self) -> None:
         """Begin and hand over what is due, until `stop`."""
@@ -92,14 +128,13 @@ class Dispatcher:
             self._woken.clear()
             wait = self._wait_for_room()
             if wait is None:
-                begun = await self._begin()
-                wait = self._wait_for_more(begun)
+                wait = self._wait_for_more(await self._begin())
             await self._sleep(wait)
 
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
-        self.wake()
+        self._woken.set()
 
     async def finish(self, grace: timedelta) -> None:
         """Let the calls under way end for `grace`; what is left stays begun."""
@@ -111,31 +146,41 @@ class Dispatcher:
 
     def _room(self) -> int:
         """How many attempts may begin now."""
-        free = min(self._policy.max_calls - len(self._calls), LARGEST_BEGIN)
+        free = self._policy.max_calls - self.calls
         slots = self.pace.slots(self._clock.elapsed())
-        return free if slots is None else min(free, slots)
+        return (free if slots is None else min(free, slots)) - self._reserved
 
     def _wait_for_room(self) -> float | None:
         """Seconds until there may be room; None: there is."""
         if self._room() > 0:
             return None
-        if len(self._calls) >= self._policy.max_calls:
+        if self.calls >= self._policy.max_calls:
             return float("inf")  # the end of a call wakes
         return self.pace.wait(self._clock.elapsed())
 
     async def _begin(self) -> Begun | None:
+        limit = min(self._room(), LARGEST_BEGIN)
+        self._caught_up = self._caught_up and self._heard <= limit
+        self._heard, self._reserved = 0, limit
+        at = self._clock.elapsed()
         try:
-            begun = await self._outbox.begin(self.sender, limit=self._room())
+            begun = await self._outbox.begin(self.sender, limit=limit)
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
+            self._caught_up = False
             return None
-        at = self._clock.elapsed()
-        self.pace.take(len(begun.messages), at)
+        finally:
+            self._reserved = 0
+        self._caught_up = not begun.more
+        self.pace.take(len(begun.messages), self._clock.elapsed())
         for message in begun.messages:
-            call = asyncio.create_task(self._hand_over(message, at))
-            self._calls.add(call)
-            call.add_done_callback(self._ended)
+            self._start(self._hand_over(message, at))
         return begun
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        call = asyncio.create_task(work)
+        self._calls.add(call)
+        call.add_done_callback(self._ended)
 
     def _wait_for_more(self, begun: Begun | None) -> float:
         if begun is None:
@@ -157,10 +202,10 @@ class Dispatcher:
             pass
 
     def _ended(self, call: asyncio.Task[None]) -> None:
-        full = len(self._calls) >= self._policy.max_calls
+        full = self.calls >= self._policy.max_calls
         self._calls.discard(call)
         if full:
-            self.wake()
+            self._woken.set()
         if not call.cancelled() and (error := call.exception()) is not None:
             _log.error("hand_over_broke", sender=self.sender, exc_info=error)
 
@@ -193,10 +238,32 @@ class Dispatcher:
         while True:
             try:
                 await self._outbox.settle(message, settlement, number=number)
+            except NotFound:
+                break  # its storing was in doubt, and it was not stored
             except StoreUnavailable as error:
                 _log.warning("settle_failed", message=message.id, reason=str(error))
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
             else:
                 break
         if settlement.outcome is Outcome.BUSY:
-            self.wake()  # to learn when it is due again
+            self._woken.set()  # to learn when it is due again
+
+
+class Dispatchers:
+    """Every sender's dispatcher; of a sender without one, messages wait."""
+
+    def __init__(self, by_sender: Mapping[SenderName, Dispatcher]) -> None:
+        self._by_sender = by_sender
+
+    def admit(self, sender: SenderName) -> float | None:
+        """See `Dispatcher.admit`."""
+        dispatcher = self._by_sender.get(sender)
+        return None if dispatcher is None else dispatcher.admit()
+
+    def hand_over(self, message: Message, admitted_at: float) -> None:
+        """See `Dispatcher.hand_over`."""
+        self._by_sender[message.sender].hand_over(message, admitted_at)
+
+    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+        """See `Dispatcher.dismiss`."""
+        self._by_sender[message.sender].dismiss(message, in_doubt=in_doubt)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.model import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A provider took a message.
 
     Attributes:
@@ -38,8 +36,7 @@ class Provider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """What was begun, each with a new latest attempt.
 
     Attributes:
@@ -77,7 +74,7 @@ class Outbox(Protocol):
         ...
 
     async def unknown_to_retry(self) -> list[Message]:
-        """Unknown messages whose `on_unknown` is retry, oldest first."""
+        """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
         ...
 
     async def expired(self, *, limit: int) -> list[MessageId]:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from alir import strictjson
 from alir.clock import Clock
-from alir.errors import Fault, NotFound, RequestInvalid, SenderForbidden
+from alir.errors import (
+    AlirError,
+    Fault,
+    NotFound,
+    RequestInvalid,
+    SenderForbidden,
+    StoreUnavailable,
+)
 from alir.ids import ProviderId, SenderName, new_message_id
-from alir.intake.ports import IdempotencyKey, Messages, Stored
+from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.model import Draft, Message, Notice, OnUnknown
@@ -20,8 +28,7 @@ from alir.messages.model import Draft, Message, Notice, OnUnknown
 _WHATSAPP_ID = "wamid"
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A request that breaks no rule, with what was decided about it."""
 
     draft: Draft
@@ -38,9 +45,14 @@ class Intake:
     """
 
     def __init__(
-        self, messages: Messages, senders: Mapping[SenderName, OnUnknown], clock: Clock
+        self,
+        messages: Messages,
+        dispatch: Dispatch,
+        senders: Mapping[SenderName, OnUnknown],
+        clock: Clock,
     ) -> None:
         self._messages = messages
+        self._dispatch = dispatch
         self._senders = senders
         self._clock = clock
 
@@ -117,7 +129,26 @@ class Intake:
             expires_at=draft.expires_at,
             warnings=draft.warnings,
         )
-        return await self._messages.accept(message, key_and_hash)
+        return await self._store(message, key_and_hash, now)
+
+    async def _store(self, message: Message, key: IdempotencyKey | None, now: datetime) -> Stored:
+        """Store it, begun already where there is room for it right now."""
+        admitted_at = self._dispatch.admit(message.sender) if message.due_at <= now else None
+        try:
+            stored = await self._messages.accept(message, key, begin=admitted_at is not None)
+        except AlirError as error:
+            in_doubt = isinstance(error, StoreUnavailable) and error.in_doubt
+            if admitted_at is not None:
+                self._dispatch.dismiss(message, in_doubt=in_doubt)
+            if in_doubt:
+                raise StoreUnavailable(str(error), in_doubt=True, message_id=message.id) from error
+            raise
+        if admitted_at is not None:
+            if stored.replayed:
+                self._dispatch.dismiss(message, in_doubt=False)
+            else:
+                self._dispatch.hand_over(stored.message, admitted_at)
+        return stored
 
     async def _reply(
         self, draft: Draft, replied: str, token: ApiToken, sender: SenderName
@@ -140,7 +171,9 @@ def choose_sender(
     named: str | None, token: ApiToken, senders: Sequence[SenderName]
 ) -> SenderName | Fault:
     """The sender that a request means: the one it names, or the API token's only or default one."""
-    allowed = [sender for sender in senders if token.may_use(sender)]
+    allowed = senders if token.senders is None else [s for s in senders if token.may_use(s)]
+    if named is None and len(allowed) == 1:
+        return allowed[0]
     names = ", ".join(allowed) or "none"
     if named is not None:
         if named in allowed:
@@ -148,10 +181,8 @@ def choose_sender(
         return Fault(
             "#/from", "unknown_sender", f"There is no sender of that name. Senders: {names}."
         )
-    if token.default_sender in allowed:
+    if token.default_sender is not None and token.default_sender in allowed:
         return token.default_sender
-    if len(allowed) == 1:
-        return allowed[0]
     if not allowed:
         return Fault(
             "#/from",

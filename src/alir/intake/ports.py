@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from alir.ids import ApiTokenId, MessageId
+from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.messages import life
 from alir.messages.model import Message
 
@@ -20,8 +20,7 @@ class IdempotencyKey:
     request_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A message that is on disk; `replayed` where an earlier request had put it there."""
 
     message: Message
@@ -45,8 +44,13 @@ class Filters:
 class Messages(Protocol):
     """The messages, as those who accept and show them need them."""
 
-    async def accept(self, message: Message, key: IdempotencyKey | None) -> Stored:
+    async def accept(
+        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+    ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
+
+        Args:
+            begin: begin its first attempt with the same write.
 
         Raises:
             IdempotencyConflict: the key stands for another request.
@@ -85,4 +89,28 @@ class Messages(Protocol):
             NotFound: there is no such message.
             AlirError: whatever `decide` raised; nothing was written.
         """
+        ...
+
+
+class Dispatch(Protocol):
+    """Where messages go next.
+
+    A message that nothing waits before, and that there is room for, is begun with the very write
+    that stores it: one commit less on its way.
+    """
+
+    def admit(self, sender: SenderName) -> float | None:
+        """Take a place for a message that is about to be stored; None: it has to queue.
+
+        Returns:
+            The moment of the admission, on the clock that never jumps.
+        """
+        ...
+
+    def hand_over(self, message: Message, admitted_at: float) -> None:
+        """Send a message that was admitted and is on disk as begun."""
+        ...
+
+    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+        """Give the place back: the message was not stored, or (`in_doubt`) nobody can say."""
         ...

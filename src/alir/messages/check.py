@@ -1,26 +1,31 @@
-"""Is this request a message that can be sent? Says every fault at once, not the first."""
+"""Is this request a message that can be sent?
+
+Two steps. A fast one, which every message goes through: one pass of pydantic's over the body, a
+few tests that find all that could break a rule beyond that, and the `Draft`. Only where it is in
+doubt, `explain` looks closely and finds every fault. No rule stands in both.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 from pydantic import ValidationError
 
 from alir.errors import RequestInvalid
-from alir.ids import SenderName
-from alir.messages.faults import Path, Report, pointer
+from alir.messages.explain import explain
+from alir.messages.faults import Path, pointer
 from alir.messages.limits import BUTTON_TEXT_ADVISED
 from alir.messages.model import Draft, Notice, Priority
-from alir.messages.phone import Number, read_number
-from alir.messages.request import FlowHeader, FlowRequest, MessageRequest
-from alir.messages.shape import PLACEHOLDER, report_shape
+from alir.messages.moment import read_moment
+from alir.messages.phone import read_number
+from alir.messages.request import REQUEST
 
-_HEADER: Final[Path] = ("flow", "param", "header")
-_DATA: Final[Path] = ("flow", "data")
 _TEXT: Final[Path] = ("flow", "text")
+
+Object = Mapping[str, Any]
 
 
 def check(data: object) -> Draft:
@@ -31,184 +36,98 @@ def check(data: object) -> Draft:
     Raises:
         RequestInvalid: a rule is broken; every broken one is listed, in the order of the body.
     """
-    report = Report()
-    request = _shaped(data, report)
-    body = data if isinstance(data, dict) else {}
-    flow = _object(body, "flow")
-    number = _number(body, report)
-    send_at, expires_at = _moments(body, report)
-    _check_placeholders(body, flow, report)
-    _check_header(_object(flow, "param").get("header"), report)
-    _check_data(flow, report)
-    if report or request is None or number is None:
-        raise RequestInvalid(report.in_order(data))
-    return Draft(
-        to=number.e164,
-        flow=_flow(request.flow),
-        sender=None if request.sender is None else SenderName(request.sender),
-        reply_message_id=request.reply_message_id,
-        callback_data=request.callback_data,
-        on_unknown=request.on_unknown,
-        priority=request.priority or Priority.SINGLE,
-        send_at=send_at,
-        expires_at=expires_at,
-        warnings=number.warnings + _button_warnings(request.flow.text),
+    try:
+        request = REQUEST.validate_python(data)
+        draft = _draft(request)
+    except (ValidationError, RequestInvalid):
+        raise RequestInvalid(explain(data)) from None
+    is_doubtful = _is_doubtful(draft) or _is_odd(request["flow"]["param"].get("header"))
+    if is_doubtful and (faults := explain(data)):
+        raise RequestInvalid(faults)
+    return draft
+
+
+# Each of these tests is coarser and quicker than the rule that it stands for.
+
+
+def _is_doubtful(draft: Draft) -> bool:
+    """May `draft`, whose fields are all right by themselves, break a rule all the same?"""
+    flow, sender, replied = draft.flow, draft.sender, draft.reply_message_id
+    return (
+        "{{" in flow["id"]
+        or "{{" in flow["token"]
+        or "{{" in flow["screen"]
+        or (sender is not None and "{{" in sender)
+        or (replied is not None and "{{" in replied)
+        or ("data" in flow and _is_doubtful_data(flow["data"], flow["action"]))
+        or (draft.send_at is not None and draft.expires_at is not None)
     )
 
 
-def _shaped(data: object, report: Report) -> MessageRequest | None:
+def _is_doubtful_data(data: object, action: str) -> bool:
     try:
-        return MessageRequest.model_validate(data)
-    except ValidationError as error:
-        report_shape(error, report)
-        return None
+        return not data or action == "data_exchange" or b"\\u0000" in orjson.dumps(data)
+    except TypeError:  # what is no JSON to orjson, such as a whole number beyond 64 bits
+        return True
 
 
-def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    child = parent.get(key)
-    return child if isinstance(child, dict) else {}
+def _is_odd(header: Object | None) -> bool:
+    """Is it anything but a type, and what the type names?"""
+    return header is not None and (len(header) != 2 or header.get(header.get("type", "")) is None)  # noqa: PLR2004
 
 
-# Rules that pydantic does not know. They look at the body as it came, so that they also speak
-# where other rules are broken, and leave alone what is of the wrong type.
+# What the request becomes
 
 
-def _number(body: Mapping[str, Any], report: Report) -> Number | None:
-    text = body.get("to")
-    if not isinstance(text, str) or PLACEHOLDER.fullmatch(text):
-        return None
-    try:
-        return read_number(text)
-    except RequestInvalid as error:
-        for fault in error.faults:
-            report.add(("to",), fault.code, fault.detail)
-        return None
+def _draft(request: Object) -> Draft:
+    get, flow = request.get, request["flow"]
+    number = read_number(request["to"])
+    send_at, expires_at = get("send_at"), get("expires_at")
+    return Draft(
+        to=number.e164,
+        flow=_flow(flow),
+        sender=get("from"),
+        reply_message_id=get("reply_message_id"),
+        callback_data=get("callback_data"),
+        on_unknown=get("on_unknown"),
+        priority=get("priority") or Priority.SINGLE,
+        send_at=None if send_at is None else read_moment(send_at, "#/send_at"),
+        expires_at=None if expires_at is None else read_moment(expires_at, "#/expires_at"),
+        warnings=number.warnings + _button_warnings(flow["text"]),
+    )
 
 
-_PLACEHOLDER_PATHS: Final[Mapping[Path, str]] = {
-    ("to",): "fill in a phone number",
-    ("reply_message_id",): "fill in the id of an earlier message, or leave the field out",
-    ("from",): "fill in the name of a sender, or leave the field out",
-    ("flow", "id"): "fill in the id of a Flow",
-    ("flow", "token"): "fill in a string of your own",
-    ("flow", "screen"): "fill in the id of a screen of the Flow",
-}
-
-
-def _check_placeholders(body: Mapping[str, Any], flow: Mapping[str, Any], report: Report) -> None:
-    for path, advice in _PLACEHOLDER_PATHS.items():
-        value = (flow if path[0] == "flow" else body).get(path[-1])
-        if isinstance(value, str) and "{{" in value and PLACEHOLDER.fullmatch(value):
-            report.add(path, "placeholder", f"this is a placeholder: {advice}")
-
-
-def _check_header(header: object, report: Report) -> None:
-    if not isinstance(header, dict):
-        return
-    kind = header.get("type")
-    given = [name for name in ("media", "text") if header.get(name) is not None]
-    if len(given) > 1:
-        if kind in ("media", "text"):
-            unwanted = "text" if kind == "media" else "media"
-            detail = f"a header has media or text, and its type says {kind}: leave {unwanted} out"
-            report.add((*_HEADER, unwanted), "conflict", detail)
-        else:
-            report.add(_HEADER, "conflict", "a header has media or text: leave one of them out")
-    elif kind in ("media", "text") and kind not in given:
-        instead = f"; or make its type {given[0]}" if given else ""
-        report.add((*_HEADER, kind), "missing", f"a header of type {kind} needs this{instead}")
-    elif not given and kind is None and header.keys() <= {"type", "media", "text"}:
-        report.add(_HEADER, "empty", "give the header media or text, or leave it out")
-
-
-def _check_data(flow: Mapping[str, Any], report: Report) -> None:
-    data = flow.get("data")
-    if not isinstance(data, dict):
-        return
-    if flow.get("action") == "data_exchange":
-        detail = "with data_exchange the Flow's endpoint gives the first screen: leave data out"
-        report.add(_DATA, "conflict", detail)
-    elif not data:
-        report.add(_DATA, "empty", "data must not be empty: leave it out")
-    if _holds_nul(data):
-        report.add(_DATA, "control_character", "a text in here holds U+0000 NUL")
-
-
-def _holds_nul(data: object) -> bool:
-    waiting = [data]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            waiting += node.keys()
-            waiting += node.values()
-        elif isinstance(node, list):
-            waiting += node
-        elif isinstance(node, str) and "\0" in node:
-            return True
-    return False
-
-
-#: RFC 3339, section 5.6. Without the last group it is a moment of nobody knows where.
-_MOMENT: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
-)
-
-
-def _moments(body: Mapping[str, Any], report: Report) -> tuple[datetime | None, datetime | None]:
-    send_at, expires_at = _moment(body, "send_at", report), _moment(body, "expires_at", report)
-    if send_at and expires_at and expires_at <= send_at:
-        report.add(("expires_at",), "conflict", "the message would expire before send_at")
-    return send_at, expires_at
-
-
-def _moment(body: Mapping[str, Any], name: str, report: Report) -> datetime | None:
-    text = body.get(name)
-    if not isinstance(text, str):
-        return None
-    written = _MOMENT.fullmatch(text)
-    if written is None:
-        detail = "write it like 2030-01-31T09:00:00Z (RFC 3339)"
-    elif written[1] is None:
-        detail = "the offset is missing: add Z for UTC, or one such as +07:00"
-    else:
-        try:
-            moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            detail = "there is no such day or time"
-        else:
-            # Cut to milliseconds, as the store keeps it.
-            return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    report.add((name,), "invalid_time", detail)
-    return None
-
-
-# What the checked request becomes
-
-
-def _flow(request: FlowRequest) -> dict[str, Any]:
-    param: dict[str, Any] = {"body": request.param.body}
-    if request.param.header is not None:
-        param["header"] = _header(request.param.header)
-    if request.param.footer is not None:
-        param["footer"] = request.param.footer
+def _flow(given: Object) -> dict[str, Any]:
     flow = {
-        "id": request.id,
-        "token": request.token,
-        "text": request.text,
-        "action": "data_exchange" if request.action == "data_exchange" else "navigate",
-        "screen": request.screen,
-        "mode": request.mode or "published",
-        "param": param,
+        "id": given["id"],
+        "token": given["token"],
+        "text": given["text"],
+        "action": "data_exchange" if given.get("action") == "data_exchange" else "navigate",
+        "screen": given["screen"],
+        "mode": given.get("mode") or "published",
+        "param": _param(given["param"]),
     }
-    if request.data is not None:
-        flow["data"] = request.data
+    data = given.get("data")
+    if data is not None:
+        flow["data"] = data
     return flow
 
 
-def _header(header: FlowHeader) -> dict[str, Any]:
-    if header.media is not None:
-        return {"type": "media", "media": header.media}
-    return {"type": "text", "text": header.text}
+def _param(given: Object) -> dict[str, Any]:
+    param = {"body": given["body"]}
+    header, footer = given.get("header"), given.get("footer")
+    if header is not None:
+        param["header"] = _header(header)
+    if footer is not None:
+        param["footer"] = footer
+    return param
+
+
+def _header(given: Object) -> dict[str, str | None]:
+    media = given.get("media")
+    if media is not None:
+        return {"type": "media", "media": media}
+    return {"type": "text", "text": given.get("text")}
 
 
 #: Characters that are drawn as emoji by themselves (Unicode 16, emoji-data.txt; the ranges are

@@ -21,6 +21,7 @@ FAULT_CODES: Final[Mapping[str, str]] = {
     "too_short": "The text has fewer characters than the field needs.",
     "too_long": "The text has more characters than the field takes.",
     "not_a_choice": "The field takes one of a few values, and this is none of them.",
+    "number_too_large": "A whole number is beyond 64 bits; it can be sent as text.",
     "control_character": "The text holds a NUL or another control character.",
     "placeholder": "A placeholder such as {{ MESSAGE_ID }} was not filled in.",
     "conflict": "Two fields contradict each other.",

@@ -15,9 +15,8 @@ nothing changes. Nothing here reads a clock, draws a random number or does I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from alir.errors import TooLate
 from alir.ids import ProviderId
@@ -33,24 +32,21 @@ from alir.messages.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(NamedTuple):
     """Something users are told of: `message.{name}`, with the message as it stood then."""
 
     name: str
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What became of a message, and what users are told, in order."""
 
     message: Message
     events: tuple[Happened, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What an attempt came to, as its provider's answer says (or the lack of one).
 
     Attributes:
@@ -85,9 +81,7 @@ ARRIVED = frozenset({Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ
 _MAY_WAIT_AGAIN = frozenset({Status.SENDING, Status.QUEUED, Status.UNKNOWN})
 
 #: Only an arrival moves a message on from here.
-_NOTHING_UNDER_WAY = frozenset(
-    {Status.QUEUED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}
-)
+_NOTHING_UNDER_WAY = frozenset({Status.QUEUED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 _BY_OUTCOME = {
     Outcome.ACCEPTED: Status.ACCEPTED,
@@ -123,7 +117,7 @@ def begin(message: Message, *, now: datetime) -> Change:
         raise _too_late(message, "begun")
     attempt = Attempt(number=len(message.attempts) + 1, begun_at=now)
     return Change(
-        replace(message, status=Status.SENDING, attempts=(*message.attempts, attempt)),
+        message.but(status=Status.SENDING, attempts=(*message.attempts, attempt)),
     )
 
 
@@ -143,15 +137,14 @@ def settle(
         return _completed(message, attempt, settlement)
     if attempt.outcome is settlement.outcome:
         return None
-    after = _with_attempt(
-        replace(message, wa_id=message.wa_id or settlement.wa_id),
-        replace(
-            attempt,
-            settled_at=now,
-            outcome=settlement.outcome,
-            provider_id=settlement.provider_id or attempt.provider_id,
-            error=settlement.error,
-        ),
+    settled = attempt._replace(
+        settled_at=now,
+        outcome=settlement.outcome,
+        provider_id=settlement.provider_id or attempt.provider_id,
+        error=settlement.error,
+    )
+    after = message.but(
+        wa_id=message.wa_id or settlement.wa_id, attempts=_with(message.attempts, settled)
     )
     latest = number == len(message.attempts)
     if latest and settlement.outcome is Outcome.BUSY and message.status in _MAY_WAIT_AGAIN:
@@ -180,24 +173,21 @@ def receive(
     is_answer = attempt.outcome is None or attempt.outcome is Outcome.UNKNOWN
     if not is_answer and _is_known(message, receipt):
         return None
-    before = replace(message, wa_id=message.wa_id or wa_id)
+    before = message.but(wa_id=message.wa_id or wa_id)
     if is_answer:
-        before = _with_attempt(
-            before,
-            replace(
-                attempt,
-                settled_at=now,
-                outcome=Outcome.ACCEPTED,
-                provider_id=provider_id or attempt.provider_id,
-                error=None,
-            ),
+        answered = attempt._replace(
+            settled_at=now,
+            outcome=Outcome.ACCEPTED,
+            provider_id=provider_id or attempt.provider_id,
+            error=None,
         )
-    after = replace(before, receipts=(*before.receipts, receipt))
+        before = before.but(attempts=_with(message.attempts, answered))
+    after = before.but(receipts=(*before.receipts, receipt))
     change = _moved(message, after, reason=receipt.error)
     was_told = message.status in ARRIVED or (message.status is Status.FAILED and not is_answer)
     if was_told or not change.events:
         return change
-    accepted = replace(before, status=Status.ACCEPTED, error=None, flags=change.message.flags)
+    accepted = before.but(status=Status.ACCEPTED, error=None, flags=change.message.flags)
     return Change(change.message, (*_told(accepted, Status.ACCEPTED).events, *change.events))
 
 
@@ -216,9 +206,9 @@ def cancel(message: Message) -> Change | None:
         message.status is Status.QUEUED and _has_unknown(message)
     ):
         reason = error(GIVEN_UP, "Given up while it was unknown whether it had arrived")
-        return _told(replace(message, status=Status.FAILED, error=reason), Status.FAILED)
+        return _told(message.but(status=Status.FAILED, error=reason), Status.FAILED)
     if message.status is Status.QUEUED:
-        return _told(replace(message, status=Status.CANCELLED), Status.CANCELLED)
+        return _told(message.but(status=Status.CANCELLED), Status.CANCELLED)
     raise _too_late(message, "cancelled")
 
 
@@ -232,8 +222,7 @@ def retry(message: Message, *, now: datetime) -> Change:
         raise _too_late(message, "sent again")
     flags = _flagged(message, Flag.RESENT) if _has_unknown(message) else message.flags
     return _told(
-        replace(
-            message,
+        message.but(
             status=Status.QUEUED,
             due_at=now,
             first_due_at=now,
@@ -278,16 +267,16 @@ def _busy(after: Message, settlement: Settlement) -> Change:
         )
         return _ended(after, Status.FAILED, reason)
     # Nobody is told: to its user the message was queued all along.
-    return Change(
-        replace(after, status=Status.QUEUED, due_at=settlement.due_at, tries=after.tries + 1)
-    )
+    return Change(after.but(status=Status.QUEUED, due_at=settlement.due_at, tries=after.tries + 1))
 
 
 def _ended(message: Message, status: Status, reason: Mapping[str, Any]) -> Change:
     """Ended without arriving, but for the doubt that an unknown attempt leaves."""
-    if _has_unknown(message):
-        return _told(replace(message, status=Status.UNKNOWN), Status.UNKNOWN)
-    return _told(replace(message, status=status, error=reason), status)
+    if not _has_unknown(message):
+        return _told(message.but(status=status, error=reason), status)
+    if message.status is Status.UNKNOWN:
+        return Change(message)
+    return _told(message.but(status=Status.UNKNOWN), Status.UNKNOWN)
 
 
 def _completed(message: Message, attempt: Attempt, settlement: Settlement) -> Change | None:
@@ -296,9 +285,8 @@ def _completed(message: Message, attempt: Attempt, settlement: Settlement) -> Ch
     wa_id = message.wa_id or settlement.wa_id
     if provider_id == attempt.provider_id and wa_id == message.wa_id:
         return None
-    return Change(
-        _with_attempt(replace(message, wa_id=wa_id), replace(attempt, provider_id=provider_id))
-    )
+    completed = attempt._replace(provider_id=provider_id)
+    return Change(message.but(wa_id=wa_id, attempts=_with(message.attempts, completed)))
 
 
 def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None) -> Change:
@@ -306,12 +294,12 @@ def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None)
     status = _status(before, after)
     if status is not before.status:
         failed = status is Status.FAILED
-        after = replace(after, status=status, error=reason if failed else None)
+        after = after.but(status=status, error=reason if failed else None)
         if before.status is Status.FAILED:
-            after = replace(after, flags=_flagged(after, Flag.AFTER_FAILED))
+            after = after.but(flags=_flagged(after, Flag.AFTER_FAILED))
     duplicated = Flag.DUPLICATED not in after.flags and _arrivals(after) > 1
     if duplicated:
-        after = replace(after, flags=_flagged(after, Flag.DUPLICATED))
+        after = after.but(flags=_flagged(after, Flag.DUPLICATED))
     events: tuple[Happened, ...] = ()
     # Back to sending: what becomes of the attempt under way is told, not that it is.
     if status not in (before.status, Status.SENDING):
@@ -359,10 +347,8 @@ def _has_unknown(message: Message) -> bool:
     return any(standing(message, attempt) is Status.UNKNOWN for attempt in message.attempts)
 
 
-def _with_attempt(message: Message, attempt: Attempt) -> Message:
-    attempts = list(message.attempts)
-    attempts[attempt.number - 1] = attempt
-    return replace(message, attempts=tuple(attempts))
+def _with(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
+    return (*attempts[: attempt.number - 1], attempt, *attempts[attempt.number :])
 
 
 def _flagged(message: Message, flag: str) -> tuple[str, ...]:

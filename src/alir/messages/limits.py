@@ -31,4 +31,8 @@ DIGITS_MAX: Final = 15  #: [E]
 NUMBER_TEXT: Final = 64  #: characters of a number with its spaces and brackets; alir's own
 NUMBERS_REMEMBERED: Final = 16_384  #: answers of libphonenumber kept; under 3 MB
 
+#: What `flow.data` may hold: 64 bits, signed or not. JSON readers commonly round what is larger.
+LEAST_WHOLE_NUMBER: Final = -(2**63)
+LARGEST_WHOLE_NUMBER: Final = 2**64 - 1
+
 UNKNOWN_FIELDS_NAMED: Final = 20  #: for each object; further ones are only counted

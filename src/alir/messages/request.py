@@ -1,20 +1,24 @@
 """The body of `POST /messages`, field by field.
 
-One description for two readers: `check` validates with these models, and `/openapi.json` shows
-their JSON schema. Rules between fields stand in `check`; where a schema can say them too, it does.
-`null` means left out.
+One description for three readers: `/openapi.json` shows the JSON schema of these models, `explain`
+says what pydantic finds wrong by them, and `check` validates with `REQUEST`, which is made of them.
+Rules between fields stand in `explain`; where a schema can say them too, it does. `null` means left
+out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from alir.messages import limits
 from alir.messages.examples import EXAMPLES
 from alir.messages.model import OnUnknown, Priority
+from alir.messages.moment import MOMENT_PATTERN
 from alir.messages.phone import NUMBER_PATTERN
 
 # These patterns are read by Python, by Rust (pydantic) and by every reader of /openapi.json,
@@ -26,10 +30,6 @@ URL: Final = (
     r"^[Hh][Tt][Tt][Pp][Ss]?://"
     rf"(\[[0-9A-Fa-f:.]+\]|[^{_BLANK}/?#@:\\\[\]]+)(:[0-9]{{1,5}})?"
     rf"([/?#][^{_BLANK}\\]*)?$"
-)
-_MOMENT: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 )
 _NO_NUL: Final[JsonDict] = {"pattern": r"^[^\u0000]*$"}
 
@@ -228,18 +228,18 @@ class MessageRequest(_Shape):
         description=(
             "The sender's name. Left out, it is the API token's only sender, or its default one."
         ),
-        examples=["main"],
+        examples=["sandbox"],
     )
     send_at: str | None = Field(
         None,
         description="Not before this moment (RFC 3339, with `Z` or an offset).",
-        json_schema_extra={"format": "date-time", "pattern": _MOMENT},
+        json_schema_extra={"format": "date-time", "pattern": MOMENT_PATTERN},
         examples=["2030-01-31T09:00:00Z"],
     )
     expires_at: str | None = Field(
         None,
         description="Not after this moment (RFC 3339, with `Z` or an offset); after `send_at`.",
-        json_schema_extra={"format": "date-time", "pattern": _MOMENT},
+        json_schema_extra={"format": "date-time", "pattern": MOMENT_PATTERN},
         examples=["2030-01-31T18:00:00+07:00"],
     )
     callback_data: str | None = Field(
@@ -260,3 +260,29 @@ class MessageRequest(_Shape):
     priority: Priority | None = Field(
         Priority.SINGLE, description="Its class in the queue: `single` (the default) or `bulk`."
     )
+
+
+def _as_dicts(schema: Mapping[str, Any]) -> CoreSchema:
+    """The same rules, for a validator that answers with dicts of what was given.
+
+    To build them takes half as long as to build models, and to read them is quicker too.
+    """
+    kind = schema["type"]
+    if kind == "model":
+        return core_schema.typed_dict_schema(
+            {
+                field.get("validation_alias", name): core_schema.typed_dict_field(
+                    _as_dicts(field["schema"]), required=field["schema"]["type"] != "default"
+                )
+                for name, field in schema["schema"]["fields"].items()
+            },
+            extra_behavior=schema["config"]["extra_fields_behavior"],
+        )
+    if kind == "nullable":
+        return core_schema.nullable_schema(_as_dicts(schema["schema"]))
+    return _as_dicts(schema["schema"]) if kind == "default" else schema
+
+
+#: Takes what `MessageRequest` takes. Answers with a new dict, `flow`, `param`, `header` and `data`
+#: new ones in it, by the names of the API; what was left out is not there.
+REQUEST: Final = SchemaValidator(_as_dicts(MessageRequest.__pydantic_core_schema__))

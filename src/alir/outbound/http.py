@@ -41,7 +41,7 @@ class Answer:
     """A whole HTTP answer.
 
     Attributes:
-        headers: names in lower case; of a repeated header the first value.
+        headers: looked up without regard to case; of a repeated header the first value.
     """
 
     status: int
@@ -109,10 +109,7 @@ class PooledHttpClient:
             if _was_never_connected(error):
                 raise NeverConnected(type(error).__name__) from error
             raise NoAnswer(type(error).__name__) from error
-        found: dict[str, str] = {}
-        for name, value in response.headers.items():
-            found.setdefault(name.lower(), value)
-        return Answer(response.status, found, content)
+        return Answer(response.status, response.headers, content)
 
 
 def _was_never_connected(error: PyreqwestError) -> bool:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic_core import from_json
+import orjson
 from sqlalchemy import bindparam, insert, select, text, update
 
 from alir.clock import Clock, to_milliseconds
@@ -58,7 +58,7 @@ class CallbackStore:
         )
         return await self._database.read(
             lambda connection: [
-                RawCallback(seq, provider, tuple(from_json(senders)), body)
+                RawCallback(seq, provider, tuple(orjson.loads(senders)), body)
                 for seq, provider, senders, body in run(connection, query)
             ]
         )

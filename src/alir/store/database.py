@@ -11,14 +11,17 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store.migrations import HEAD
@@ -40,23 +43,29 @@ _DIALECT = sqlite.dialect(paramstyle="qmark")
 class Statement:
     """One statement of the hot path, compiled once from the tables and run on the driver."""
 
-    __slots__ = ("_constants", "_names", "sql")
+    __slots__ = ("_pick", "sql")
 
     def __init__(self, statement: ClauseElement, *columns: str) -> None:
         compiled = statement.compile(
             dialect=_DIALECT, column_keys=list(columns) if columns else None
         )
         self.sql = str(compiled)
-        self._names: tuple[str, ...] = tuple(getattr(compiled, "positiontup", None) or ())
-        self._constants = {k: v for k, v in compiled.params.items() if v is not None}
+        names: tuple[str, ...] = tuple(getattr(compiled, "positiontup", None) or ())
+        constants = {name: compiled.params[name] for name in names}
+        self._pick = _picker(names, {k: v for k, v in constants.items() if v is not None})
 
     def run(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Run it with these values, by name."""
-        constants = self._constants
-        return connection.execute(
-            self.sql,
-            [values[name] if name in values else constants[name] for name in self._names],
-        )
+        return connection.execute(self.sql, self._pick(values))
+
+
+def _picker(
+    names: tuple[str, ...], constants: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Picks the values of a statement in the order in which the driver wants them."""
+    if len(names) < 2 or constants:  # noqa: PLR2004 - itemgetter answers with a tuple from two on
+        return lambda values: [constants[n] if n in constants else values[n] for n in names]
+    return itemgetter(*names)
 
 
 def run(connection: sqlite3.Connection, statement: ClauseElement) -> sqlite3.Cursor:
@@ -89,14 +98,19 @@ class Database:
             StoreUnavailable: the file cannot be opened or written.
         """
         path = path_of(url)
+        lock = None
         try:
-            lock = take_lock(path) if exclusive else None
-            _bring_up_to_date(path)
-        except (OSError, sqlite3.Error) as error:
+            with ExitStack() as on_failure:
+                if exclusive:
+                    lock = take_lock(path)
+                    on_failure.callback(os.close, lock)
+                _bring_up_to_date(path)
+                on_failure.pop_all()
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
         return cls(path, lock=lock, observe=observe)
 
-    async def write(self, work: Work[T]) -> T:
+    def write(self, work: Work[T]) -> Awaitable[T]:
         """Run `work` on the writing connection, in the next group's transaction.
 
         Returns once the group is on disk. `work` may be run more than once; only one run is kept.
@@ -104,7 +118,7 @@ class Database:
         Raises:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
-        return await self._writer.write(work)
+        return self._writer.write(work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a reading connection, which sees everything committed so far.
@@ -174,7 +188,8 @@ def take_lock(path: Path) -> int:
     Raises:
         DatabaseInUse: another gateway holds it.
     """
-    beside = path.with_name(f"{path.name}.lock")
+    real = path.resolve()  # whatever links lead to it, it is one database
+    beside = real.with_name(f"{real.name}.lock")
     descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -198,6 +213,11 @@ def _bring_up_to_date(path: Path) -> None:
         version = None  # a new file, without the table
     finally:
         connection.close()
+    if version is not None and version[0] > HEAD:
+        raise StoreUnavailable(
+            f"the database {path} was used by a newer alir: its tables are of version "
+            f"{version[0]}, and this one knows {HEAD}"
+        )
     if version is None or version[0] != HEAD:
         from alir.store.migrations.run import upgrade  # alembic is slow to import
 

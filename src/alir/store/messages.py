@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -21,12 +21,15 @@ from alir.errors import AlirError, IdempotencyConflict, NotFound
 from alir.ids import ApiTokenId, MessageId, SenderName, event_id
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life
-from alir.messages.model import Message
+from alir.messages.model import Flag, Message, Status
 from alir.store import rows, tables
 from alir.store.database import Database, Statement, run
 from alir.store.parked import unpark
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
+
+#: Bounds the memory that messages in a long queue take: about 3 KB each.
+MOST_FRESH = 1_000
 
 Decide = Callable[[Message], life.Change | None]
 
@@ -43,7 +46,6 @@ _BY_KEY = Statement(
     )
 )
 _GET = Statement(select(*rows.MESSAGE_COLUMNS).where(_m.id == bindparam("id")))
-_EXISTS = Statement(select(_m.version).where(_m.id == bindparam("id")))
 _ATTEMPTS = Statement(
     select(*rows.ATTEMPT_COLUMNS).where(_a.message_id == bindparam("id")).order_by(_a.number)
 )
@@ -53,7 +55,7 @@ _RECEIPTS = Statement(
 # The partial index is used only where its condition stands in the query as a constant.
 _QUEUED = text("message.status = 'queued'")
 _DUE = Statement(
-    select(*rows.MESSAGE_COLUMNS)
+    select(_m.id, _m.version)
     .where(_m.sender == bindparam("sender"), _QUEUED, _m.due_at <= bindparam("now"))
     .order_by(_m.due_at, _m.seq)
     .limit(bindparam("limit"))
@@ -100,16 +102,25 @@ class MessageStore:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._changed = changed
+        self._tell = changed
+        # Messages that this process stored a moment ago, so that beginning them does not read
+        # and take apart what was just put together. Only one whose version stands is used.
+        self._fresh: dict[str, Message] = {}
 
-    async def accept(self, message: Message, key: IdempotencyKey | None) -> Stored:
+    async def accept(
+        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+    ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
+
+        Args:
+            begin: begin its first attempt with the same write.
 
         Raises:
             IdempotencyConflict: the key stands for another request.
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
-        values = rows.message_row(message)
+        stands = life.begin(message, now=self._clock.now()).message if begin else message
+        values = rows.message_row(stands)
         if key is not None:
             values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
         event = _event_row(life.Happened("queued", message), message.version, 0, message.created_at)
@@ -122,13 +133,15 @@ class MessageStore:
                 if found is not None:
                     return Stored(found, replayed=True)
             _INSERT_MESSAGE.run(connection, values)
+            for attempt in stands.attempts:
+                _PUT_ATTEMPT.run(connection, rows.attempt_row(message.id, attempt))
             _PUT_EVENT.run(connection, event)
-            return Stored(message, replayed=False)
+            return Stored(stands, replayed=False)
 
         stored = await self._database.write(work)
         if isinstance(stored, IdempotencyConflict):
             raise stored
-        if not stored.replayed:
+        if not stored.replayed and not begin:
             self._changed(message)
         return stored
 
@@ -156,11 +169,13 @@ class MessageStore:
             ).fetchall()
             begun: list[Message] = []
             expired: list[Message] = []
-            for row in due:
-                message = _with_rest(connection, row)
+            for message_id, version in due:
+                message = self._fresh.get(message_id)
+                if message is None or message.version != version:
+                    message = load(connection, message_id)
                 lapse = life.expire(message, now=now)
                 (begun if lapse is None else expired).append(
-                    save(connection, message, lapse or life.begin(message, now=now), now)
+                    _save_current(connection, message, lapse or life.begin(message, now=now), now)
                 )
             more = len(due) == limit
             next_due = None if more else _next_due(connection, sender)
@@ -216,6 +231,13 @@ class MessageStore:
         if is_changed:
             self._changed(after)
         return after
+
+    def _changed(self, message: Message) -> None:
+        if message.status is not Status.QUEUED:
+            self._fresh.pop(message.id, None)
+        elif len(self._fresh) < MOST_FRESH:
+            self._fresh[message.id] = message
+        self._tell(message)
 
     async def get(self, message_id: MessageId) -> Message:
         """The message as it stands.
@@ -281,10 +303,13 @@ class MessageStore:
         )
 
     async def unknown_to_retry(self) -> list[Message]:
-        """Unknown messages whose `on_unknown` is retry, oldest first."""
+        """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
         query = (
             select(*rows.MESSAGE_COLUMNS)
-            .where(text("message.status = 'unknown'"), _m.on_unknown == "retry")
+            .where(
+                text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
+                _m.flags.not_like(f'%"{Flag.RESENT}"%'),
+            )
             .order_by(_m.seq)
         )
         return await self._database.read(
@@ -341,27 +366,40 @@ def change(
     connection: sqlite3.Connection, message: Message | str, decide: Decide, now: datetime
 ) -> tuple[Message, bool]:
     """Decide and write, inside a transaction; whether anything changed comes second."""
-    current = load(connection, message) if isinstance(message, str) else message
-    if isinstance(message, Message) and not _still_stands(connection, message):
-        current = load(connection, message.id)
+    if isinstance(message, Message):
+        with suppress(AlirError):  # it may have changed since; then that is decided upon below
+            decided = decide(message)
+            if decided is not None and (after := save(connection, message, decided, now)):
+                return after, True
+        message = message.id
+    current = load(connection, message)
     decided = decide(current)
     if decided is None:
         return current, False
-    return save(connection, current, decided, now), True
+    return _save_current(connection, current, decided, now), True
+
+
+def _save_current(
+    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
+) -> Message:
+    """Write a change of a message that was read in this very transaction."""
+    after = save(connection, before, decided, now)
+    assert after is not None, "a version stands that was just read"  # noqa: S101
+    return after
 
 
 def save(
     connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
-) -> Message:
-    """Write a change that was decided upon `before`, which must still stand."""
-    after = replace(decided.message, version=before.version + 1)
+) -> Message | None:
+    """Write a change that was decided upon `before`; None, and nothing, where that has changed."""
+    after = decided.message.but(version=before.version + 1)
     values = rows.changing_columns(after) | {
         "id_": before.id,
         "decided_upon": before.version,
         "version_": after.version,
     }
-    written = _UPDATE_MESSAGE.run(connection, values).rowcount
-    assert written == 1, "a change must be decided upon the version that stands"  # noqa: S101
+    if _UPDATE_MESSAGE.run(connection, values).rowcount == 0:
+        return None
     for attempt in after.attempts:
         earlier = before.attempt(attempt.number)
         if earlier is None:
@@ -399,11 +437,6 @@ def by_provider_id(connection: sqlite3.Connection, provider_id: str) -> tuple[st
     """Message id, attempt number and sender of the attempt that has the provider's id."""
     row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
     return None if row is None else (row[0], row[1], row[2])
-
-
-def _still_stands(connection: sqlite3.Connection, message: Message) -> bool:
-    row = _EXISTS.run(connection, {"id": message.id}).fetchone()
-    return row is not None and row[0] == message.version
 
 
 def _with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:

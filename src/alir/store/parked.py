@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from pydantic_core import from_json
+import orjson
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -16,7 +16,7 @@ from alir.receipts.model import Told
 from alir.store import rows, tables
 from alir.store.database import Statement, run
 
-_p, _a = tables.parked_receipt.c, tables.attempt.c
+_p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
 _COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error)
 
 _PARK = Statement(
@@ -64,11 +64,12 @@ def unpark(
 
 
 def unpark_matched(connection: sqlite3.Connection) -> list[Told]:
-    """Take out everything whose attempt is known by now."""
+    """Take out everything whose attempt, of the same sender, is known by now."""
     query = (
         select(_p.sender, _p.provider_id)
         .distinct()
         .join_from(tables.parked_receipt, tables.attempt, _a.provider_id == _p.provider_id)
+        .join(tables.message, (_m.id == _a.message_id) & (_m.sender == _p.sender))
     )
     return [
         told
@@ -90,5 +91,5 @@ def _told(row: rows.Row) -> Told:
         status=ReceiptStatus(status),
         at=from_milliseconds(at),
         wa_id=wa_id,
-        error=None if error is None else from_json(error),
+        error=None if error is None else orjson.loads(error),
     )

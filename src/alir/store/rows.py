@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json, to_json
+import orjson
 
 from alir.clock import from_milliseconds, to_milliseconds
 from alir.messages.model import (
@@ -103,7 +103,7 @@ def message_of(
         status=Status(status),
         type=type_,
         to=to,
-        flow=from_json(flow),
+        flow=orjson.loads(flow),
         on_unknown=OnUnknown(on_unknown),
         priority=Priority(priority),
         created_at=from_milliseconds(created_at),
@@ -111,8 +111,8 @@ def message_of(
         first_due_at=from_milliseconds(first_due_at),
         tries=tries,
         version=version,
-        flags=() if flags == "[]" else tuple(from_json(flags)),
-        warnings=() if warnings == "[]" else tuple(Notice(**w) for w in from_json(warnings)),
+        flags=() if flags == "[]" else tuple(orjson.loads(flags)),
+        warnings=() if warnings == "[]" else tuple(Notice(**w) for w in orjson.loads(warnings)),
         wa_id=wa_id,
         reply_to=reply_to,
         reply_message_id=reply_message_id,
@@ -217,7 +217,7 @@ def receipt_row(message_id: str, receipt: Receipt, position: int) -> dict[str, A
 
 def text(value: object) -> str:
     """`value` as JSON text."""
-    return to_json(value).decode()
+    return orjson.dumps(value).decode()
 
 
 def _text_or_none(value: Mapping[str, Any] | None) -> str | None:
@@ -225,7 +225,7 @@ def _text_or_none(value: Mapping[str, Any] | None) -> str | None:
 
 
 def _parsed(value: str | None) -> Any:
-    return None if value is None else from_json(value)
+    return None if value is None else orjson.loads(value)
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

@@ -89,8 +89,8 @@ message = Table(
     Index(
         "message_unknown",
         "seq",
-        sqlite_where=text("status = 'unknown'"),
-        postgresql_where=text("status = 'unknown'"),
+        sqlite_where=text("status = 'unknown' AND on_unknown = 'retry'"),
+        postgresql_where=text("status = 'unknown' AND on_unknown = 'retry'"),
     ),
     # Lists by person and by flow token.
     Index("message_to", "to", "seq"),

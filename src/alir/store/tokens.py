@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic_core import from_json
+import orjson
 from sqlalchemy import insert, select, update
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
@@ -191,8 +191,8 @@ def _record(row: rows.Row) -> TokenRecord:
     token = ApiToken(
         id=id_,
         name=name,
-        scopes=frozenset(Scope(scope) for scope in from_json(scopes)),
-        senders=None if senders is None else tuple(from_json(senders)),
+        scopes=frozenset(Scope(scope) for scope in orjson.loads(scopes)),
+        senders=None if senders is None else tuple(orjson.loads(senders)),
         default_sender=default_sender,
     )
     revoked = None if revoked_at is None else from_milliseconds(revoked_at)

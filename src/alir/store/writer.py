@@ -126,20 +126,27 @@ class GroupWriter:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         self._number += 1
         while True:
+            in_doubt = False
             try:
-                return await self._transaction(jobs)
+                connection = self._open()
+                if not self._run_all(jobs, connection):
+                    return False
+                in_doubt = True
+                await self._to_disk(connection)
             except sqlite3.Error as error:
-                # Begin or commit failed: what the connection did is in doubt.
-                stored = self._is_stored()
+                self._disconnect()
+                stored = await self._ask_whether_stored(give_up_at) if in_doubt else False
                 if stored:
                     return True
-                if time.monotonic() >= give_up_at:
+                if stored is None or time.monotonic() >= give_up_at:
                     _fail(jobs, error, in_doubt=stored is None)
                     return True  # repeating them one by one would change nothing
-                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return True
+            await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _transaction(self, jobs: list[_Job]) -> bool:
-        connection = self._open()
+    def _run_all(self, jobs: list[_Job], connection: sqlite3.Connection) -> bool:
+        """Begin a transaction and run `jobs` in it; False, and no transaction, where one fails."""
         connection.execute("BEGIN IMMEDIATE")
         for job in jobs:
             try:
@@ -156,7 +163,6 @@ class GroupWriter:
             " ON CONFLICT (writer) DO UPDATE SET number = excluded.number",
             (self._name, self._number),
         )
-        await self._to_disk(connection)
         return True
 
     async def _to_disk(self, connection: sqlite3.Connection) -> None:
@@ -175,20 +181,30 @@ class GroupWriter:
             self._connection = self._connect()
         return self._connection
 
-    def _is_stored(self) -> bool | None:
-        """Whether the group is on disk, asked on a new connection; None: nobody can say."""
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        try:
-            row = (
-                self._open()
-                .execute("SELECT number FROM commit_group WHERE writer = ?", (self._name,))
-                .fetchone()
-            )
-        except sqlite3.Error:
-            return None
-        return row is not None and row[0] == self._number
+
+    async def _ask_whether_stored(self, give_up_at: float) -> bool | None:
+        """Whether the group is on disk, asked on a new connection; None: nobody can say.
+
+        Until that is known nothing may be repeated: it would be done twice.
+        """
+        while True:
+            try:
+                row = (
+                    self._open()
+                    .execute("SELECT number FROM commit_group WHERE writer = ?", (self._name,))
+                    .fetchone()
+                )
+            except sqlite3.Error:
+                self._disconnect()
+            else:
+                return row is not None and row[0] == self._number
+            if time.monotonic() >= give_up_at:
+                return None
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 @dataclass(slots=True, frozen=True)

@@ -649,3 +649,18 @@ def test_warnings_of_the_number_and_of_the_button_come_together() -> None:
         ("#/to", "number_not_possible"),
         ("#/flow/text", "button_text_long"),
     ]
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_a_whole_number_beyond_64_bits_in_data_is_refused_and_may_be_sent_as_text(
+    number: int,
+) -> None:
+    request = mended(data={"deep": [{"n": number}]})
+
+    with pytest.raises(RequestInvalid) as refused:
+        check(request)
+
+    assert [(f.pointer, f.code) for f in refused.value.faults] == [
+        ("#/flow/data", "number_too_large")
+    ]
+    assert check(mended(data={"deep": [{"n": str(number)}]}))

@@ -281,15 +281,14 @@ def test_after_a_receipt_the_answer_only_adds_what_the_receipt_did_not_say(
     before = Life().begun().message
     change = life.receive(before, receipt, now=NOW, provider_id=None)
     assert change is not None
-    answer = replace(SETTLEMENTS[late], wa_id="15551230001")
+    answer = SETTLEMENTS[late]._replace(wa_id="15551230001")
     after = life.settle(change.message, 1, answer, now=LATER)
 
     assert after is not None
     assert after.events == ()
     assert after.message.status is change.message.status
-    assert after.message.attempts[0] == replace(
-        change.message.attempts[0], provider_id=answer.provider_id
-    )
+    [first] = change.message.attempts
+    assert after.message.attempts == (first._replace(provider_id=answer.provider_id),)
     assert after.message.wa_id == "15551230001"
     assert life.settle(after.message, 1, answer, now=LATER) is None
 
@@ -383,6 +382,14 @@ def test_while_an_attempt_is_unknown_a_later_one_that_fails_leaves_the_message_h
     assert message.error_code is None
     assert message.message.attempts[1].error == SETTLEMENTS[second].error
     assert not life.may_retry_by_itself(replace(message.message, on_unknown=OnUnknown.RETRY))
+
+
+def test_users_are_told_once_that_a_message_is_unknown() -> None:
+    message = resent().settled(UNKNOWN_NOW).settled(BUSY_FOR_TOO_LONG)
+
+    assert message.status is Status.UNKNOWN
+    assert message.outcomes == [Outcome.UNKNOWN, Outcome.BUSY]
+    assert message.told == ["unknown", "queued", "unknown"]
 
 
 def test_a_busy_second_attempt_is_tried_again_while_the_first_is_unknown() -> None:
@@ -605,20 +612,25 @@ _ENDS = {Status.FAILED, Status.UNKNOWN}
 _MORE = {Status.SENT, Status.DELIVERED, Status.READ}
 #: What may follow upon what. Nothing is sent or delivered that was not told to be accepted, or
 #: failed, before.
-_ARROWS = {
+_ARROWS: dict[Status, set[Status]] = {
     Status.QUEUED: {
         *(Status.SENDING, Status.ACCEPTED, Status.CANCELLED, Status.EXPIRED),
         *_ENDS,
     },
     Status.SENDING: {Status.QUEUED, Status.ACCEPTED, *_ENDS},
-    Status.ACCEPTED: {Status.SENDING, *_MORE, *_ENDS},
-    Status.SENT: {Status.SENDING, Status.DELIVERED, Status.READ, *_ENDS},
+    Status.ACCEPTED: _MORE,
+    Status.SENT: {Status.DELIVERED, Status.READ},
     Status.DELIVERED: {Status.READ},
     Status.READ: set(),
     Status.UNKNOWN: {Status.QUEUED, Status.ACCEPTED, Status.FAILED},
     Status.FAILED: {Status.QUEUED, Status.ACCEPTED, *_MORE},
     Status.CANCELLED: {Status.ACCEPTED},
     Status.EXPIRED: {Status.ACCEPTED},
+}
+#: A failed receipt for the furthest attempt takes a message to where its other attempts stand.
+_ARROWS_BACK: dict[Status, set[Status]] = {
+    Status.ACCEPTED: {Status.SENDING, *_ENDS},
+    Status.SENT: {Status.SENDING, Status.ACCEPTED, *_ENDS},
 }
 
 
@@ -630,19 +642,25 @@ def assert_change_is_sound(before: Message, change: Change) -> None:
     assert set(before.flags) <= set(after.flags)
     for old, new in zip(before.attempts, after.attempts, strict=False):
         if old.outcome not in (None, Outcome.UNKNOWN):
-            assert replace(new, provider_id=old.provider_id) == old, "settled once"
+            assert new._replace(provider_id=old.provider_id) == old, "settled once"
         assert new.outcome is not None or old.outcome is None
+    failed = any(r.status is FAILED for r in after.receipts[len(before.receipts) :])
     stands = before.status
     for event in change.events:
-        if event.name != Flag.DUPLICATED:
-            assert event.message.status == event.name, "the snapshot is of that moment"
-            assert event.message.status in _ARROWS[stands] - {stands}
-            stands = event.message.status
-        else:
+        if event.name == Flag.DUPLICATED:
             assert Flag.DUPLICATED not in before.flags
             assert Flag.DUPLICATED in event.message.flags
+        else:
+            assert event.message.status == event.name, "the snapshot is of that moment"
+            assert event.message.status in _after(stands, failed=failed)
+            stands = event.message.status
     if after.status is not stands:
-        assert after.status in _ARROWS[stands] & _SILENT, "users are told of every other status"
+        assert after.status in _after(stands, failed=failed)
+        assert after.status in _SILENT, "users are told of every other status"
+
+
+def _after(status: Status, *, failed: bool) -> set[Status]:
+    return _ARROWS[status] | (_ARROWS_BACK.get(status, set()) if failed else set())
 
 
 def assert_message_is_sound(message: Message) -> None:
@@ -716,7 +734,7 @@ class AnyLife(RuleBasedStateMachine):
         number = max(1, len(self.message.attempts) - earlier)
         answer = SETTLEMENTS[settlement]
         if answer.provider_id is not None:
-            answer = replace(answer, provider_id=ProviderId(f"wamid.{number}"))
+            answer = answer._replace(provider_id=ProviderId(f"wamid.{number}"))
         self.apply(life.settle(self.message, number, answer, now=self.now))
         assert life.settle(self.message, number, answer, now=self.now) is None
 

@@ -1,62 +1,22 @@
 """Messages: one, a list of them, and what can still be done about one."""
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic_core import to_json
 
 from alir.api.documented import COMMON, needs, problems
 from alir.api.ports import Gateway
-from alir.api.problems import Refusal, invalid_request
+from alir.api.queries import ListQuery, cursor_of
 from alir.api.rights import Rights
 from alir.api.shapes import MessageAnswer, MessagesAnswer
-from alir.errors import Fault, NotFound, RequestInvalid
-from alir.intake.ports import Filters
+from alir.errors import NotFound
 from alir.intake.tokens import ApiToken, Scope
 from alir.messages import life
-from alir.messages.model import Message, Status
-from alir.messages.phone import read_number
+from alir.messages.model import Message
 
-LARGEST_PAGE = 200
-DEFAULT_PAGE = 50
 #: No id that alir ever gave out is longer, nor any of WhatsApp's that was ever seen.
 LONGEST_ID = 256
-_LONGEST_CURSOR = 32
-_LONGEST_FILTER = 1024
-
-
-class ListQuery(BaseModel):
-    """What `GET /messages` can be asked."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Status | None = Field(None, description="Where the messages stand.")
-    to: str | None = Field(None, max_length=64, description="The recipient's number.")
-    flow_id: str | None = Field(None, max_length=_LONGEST_FILTER, description="The Flow's id.")
-    flow_token: str | None = Field(None, max_length=_LONGEST_FILTER, description="The flow token.")
-    from_: str | None = Field(None, alias="from", max_length=64, description="A sender's name.")
-    since: AwareDatetime | None = Field(None, description="Accepted at this moment or later.")
-    until: AwareDatetime | None = Field(None, description="Accepted before this moment.")
-    limit: int = Field(DEFAULT_PAGE, ge=1, le=LARGEST_PAGE, description="The most on one page.")
-    cursor: str | None = Field(
-        None, max_length=_LONGEST_CURSOR, description="`next_cursor` of the page before."
-    )
-
-    def as_filters(self, token: ApiToken) -> Filters:
-        """The filters, narrowed to the senders that the API token may use."""
-        return Filters(
-            senders=token.senders,
-            status=None if self.status is None else self.status.value,
-            to=None if self.to is None else _number(self.to),
-            flow_id=self.flow_id,
-            flow_token=self.flow_token,
-            sender=self.from_,
-            since=self.since,
-            until=self.until,
-        )
 
 
 def router(gateway: Gateway, rights: Rights) -> APIRouter:
@@ -64,7 +24,15 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     routes = APIRouter(tags=["messages"])
     Reader = Annotated[ApiToken, Depends(rights.read)]  # noqa: N806 - a type
     Sender = Annotated[ApiToken, Depends(rights.send)]  # noqa: N806 - a type
-    AnyId = Annotated[str, Path(alias="id", max_length=LONGEST_ID)]  # noqa: N806 - a type
+    AnyId = Annotated[  # noqa: N806 - a type
+        str,
+        Path(
+            alias="id",
+            max_length=LONGEST_ID,
+            description="Any id of the message: `id`, `request_id`, or WhatsApp's.",
+            examples=["msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"],
+        ),
+    ]
 
     async def visible(any_id: str, token: ApiToken) -> Message:
         message = await gateway.messages.find(any_id)
@@ -82,12 +50,11 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     )
     async def list_messages(token: Reader, query: Annotated[ListQuery, Query()]) -> Response:
         """Newest first, narrowed by the filters; `next_cursor` is the next page's `cursor`."""
-        before = None if query.cursor is None else _place(query.cursor)
         found, more = await gateway.messages.page(
-            query.as_filters(token), limit=query.limit, before=before
+            query.filters(token), limit=query.limit, before=query.before
         )
-        cursor = None if more is None else _cursor(more)
-        return _json({"data": [m.as_json() for m in found], "next_cursor": cursor})
+        next_cursor = None if more is None else cursor_of(more)
+        return _json({"data": [m.as_json() for m in found], "next_cursor": next_cursor})
 
     @routes.get(
         "/messages/{id}",
@@ -131,33 +98,9 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     return routes
 
 
-def _number(text: str) -> str:
-    """The number as it is stored. In a query string a `+` means a space; so it is read as one."""
-    lost_plus = text.startswith(" ")
-    try:
-        return read_number(f"+{text.strip()}" if lost_plus else text).e164
-    except RequestInvalid as error:
-        raise Refusal(invalid_request(error.faults)) from None
-
-
-def _cursor(place: int) -> str:
-    return urlsafe_b64encode(place.to_bytes(8)).decode().rstrip("=")
-
-
-def _place(cursor: str) -> int:
-    try:
-        place = int.from_bytes(urlsafe_b64decode(f"{cursor}="))
-    except (binascii.Error, ValueError):
-        place = 0
-    if not 0 < place < 1 << 63:
-        detail = "Not a cursor: take `next_cursor` of the page before, as it is."
-        raise Refusal(invalid_request([Fault("#/cursor", "invalid_cursor", detail)]))
-    return place
-
-
 def _message(message: Message) -> Response:
     return _json({"data": message.as_json()})
 
 
 def _json(content: object) -> Response:
-    return Response(to_json(content), media_type="application/json")
+    return Response(orjson.dumps(content), media_type="application/json")

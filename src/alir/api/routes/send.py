@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from pydantic_core import to_json
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from alir import strictjson
@@ -29,8 +29,7 @@ LONGEST_KEY = 255
 _FIRST_VISIBLE, _LAST_VISIBLE = "!", "~"
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(NamedTuple):
     """A request that was stored, and how its caller wants to be answered."""
 
     message: Message
@@ -90,12 +89,12 @@ class SendMessage:
             await respond_problem(send, problem, f"/api/whatsapp/v1/messages/{message.id}")
         else:
             status, body = answer
-            await respond(send, status, to_json(body), headers=headers)
+            await respond(send, status, orjson.dumps(body), headers=headers)
 
     def _wait(self, taken: _Taken) -> float:
         """How long to wait: not at all where it is known not to be settled in time."""
         message, seconds = taken.message, taken.wanted.seconds
-        if message.due_at > self._gateway.clock.now():
+        if seconds <= 0 or message.due_at > self._gateway.clock.now():
             return 0
         if self._gateway.expected_wait(message.sender).total_seconds() > seconds:
             return 0

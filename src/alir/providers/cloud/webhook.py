@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import from_json
-
 from alir.ids import ProviderId, SenderName
 from alir.messages import life
 from alir.messages.model import ReceiptStatus
+from alir.providers import lenient
 from alir.providers.cloud.wire import error_of
 from alir.providers.whatsapp import mark
 from alir.receipts.model import Told
@@ -73,13 +72,9 @@ class CloudCallbacks:
         raw callback, and never spoils the rest.
         """
         allowed = {c.account: c.name for c in self.senders if c.name in senders}
-        try:
-            content = from_json(body)
-        except ValueError:
-            return []
         return [
             told
-            for value in _values(content)
+            for value in _values(lenient.parse(body))
             if (sender := allowed.get(_account(value))) is not None
             for status in _list(value.get("statuses"))
             if (told := _told(sender, status, now)) is not None

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from pydantic_core import from_json, to_json
+import orjson
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.ids import ProviderId
 from alir.messages.model import Message
+from alir.providers import lenient
 from alir.providers.whatsapp import mark
 from alir.providers.whatsapp.codes import Concern, meanings
 from alir.providers.whatsapp.payload import flow_message
@@ -45,7 +46,7 @@ _FIELDS = (
 
 def build_send(message: Message, attempt: int) -> bytes:
     """The body that hands attempt `attempt` of `message` over."""
-    return to_json(flow_message(message, mark=mark.write(message.id, attempt)))
+    return orjson.dumps(flow_message(message, mark=mark.write(message.id, attempt)))
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Sent:
@@ -59,10 +60,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Sent:
         ProviderRefused: not taken; it never will be.
         OutcomeUnknown: the answer does not say whether it was taken.
     """
-    try:
-        answer = from_json(body)
-    except ValueError:
-        answer = None
+    answer = lenient.parse(body)
     match answer:
         case {"error": {"code": int(code)} as error} if not isinstance(code, bool):
             raise _failure(status, code, error, _retry_after(headers))
@@ -123,7 +121,7 @@ def _details(said: Mapping[str, Any]) -> str | None:
     return text[:LONGEST_DETAIL]
 
 
-def _wa_id(answer: Mapping[str, Any]) -> str | None:
+def _wa_id(answer: object) -> str | None:
     match answer:
         case {"contacts": [{"wa_id": str(wa_id)}, *_]}:
             return wa_id

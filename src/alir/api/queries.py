@@ -1,0 +1,128 @@
+"""What the query of a list can ask. A query is checked like a body: all its faults at once."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from alir.errors import Fault, RequestInvalid
+from alir.intake.ports import Filters
+from alir.intake.tokens import ApiToken
+from alir.messages.limits import FLOW_ID, FLOW_TOKEN, NUMBER_TEXT, SENDER_NAME
+from alir.messages.model import Status
+from alir.messages.moment import MOMENT_PATTERN, read_moment
+from alir.messages.phone import NUMBER_PATTERN, read_number
+
+LARGEST_PAGE: Final = 200
+DEFAULT_PAGE: Final = 50
+_CURSOR_LENGTH: Final = 11  #: of 8 bytes in base64
+
+
+def cursor_of(place: int) -> str:
+    """The cursor of the page that begins before `place`.
+
+    >>> cursor_of(42)
+    'AAAAAAAAACo'
+    """
+    return urlsafe_b64encode(place.to_bytes(8)).decode().rstrip("=")
+
+
+def _place(cursor: str) -> int:
+    try:
+        place = int.from_bytes(urlsafe_b64decode(f"{cursor}="))
+    except (binascii.Error, ValueError):
+        place = 0
+    if not 0 < place < 1 << 63 or cursor != cursor_of(place):
+        detail = "no cursor: take next_cursor of the page before, as it is"
+        raise RequestInvalid([Fault("#/cursor", "invalid_cursor", detail)])
+    return place
+
+
+# A `+` that is not written %2B arrives as a space.
+
+
+def _number(text: str) -> str:
+    return read_number(f"+{text.strip()}" if text.startswith(" ") else text).e164
+
+
+def _moment(text: str) -> datetime:
+    return read_moment(text.replace(" ", "+"), "#")
+
+
+def _checked_by(read: Callable[[str], object]) -> BeforeValidator:
+    """Let `read` make the value, and its fault pydantic's."""
+
+    def validate(text: str) -> object:
+        try:
+            return read(text)
+        except RequestInvalid as error:
+            fault = error.faults[0]
+            raise PydanticCustomError(fault.code, "{detail}", {"detail": fault.detail}) from None
+
+    return BeforeValidator(validate)
+
+
+_Number = Annotated[str, _checked_by(_number)]
+_Moment = Annotated[datetime, _checked_by(_moment)]
+_Cursor = Annotated[
+    int,
+    _checked_by(_place),
+    WithJsonSchema({"type": "string", "pattern": f"^[A-Za-z0-9_-]{{{_CURSOR_LENGTH}}}$"}),
+]
+
+
+class ListQuery(BaseModel):
+    """What `GET /messages` can be asked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Status | None = Field(None, description="Where the messages stand.")
+    to: _Number | None = Field(
+        None,
+        description="The recipient's number, in any form that `POST /messages` takes.",
+        json_schema_extra={"maxLength": NUMBER_TEXT, "pattern": NUMBER_PATTERN},
+        examples=["+10000000000"],
+    )
+    flow_id: str | None = Field(None, max_length=FLOW_ID, description="The Flow's id.")
+    flow_token: str | None = Field(None, max_length=FLOW_TOKEN, description="The flow token.")
+    from_: str | None = Field(
+        None, alias="from", max_length=SENDER_NAME, description="A sender's name."
+    )
+    since: _Moment | None = Field(
+        None,
+        description="Accepted at this moment or later.",
+        json_schema_extra={"pattern": MOMENT_PATTERN},
+        examples=["2026-11-22T09:30:00Z"],
+    )
+    until: _Moment | None = Field(
+        None,
+        description="Accepted before this moment.",
+        json_schema_extra={"pattern": MOMENT_PATTERN},
+        examples=["2026-11-22T18:00:00+07:00"],
+    )
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=LARGEST_PAGE, description="The most on one page.")
+    before: _Cursor | None = Field(
+        None,
+        alias="cursor",
+        description="`next_cursor` of the page before.",
+        examples=["AAAAAAAAACo"],
+    )
+
+    def filters(self, token: ApiToken) -> Filters:
+        """The filters, narrowed to the senders that the API token may use."""
+        return Filters(
+            senders=token.senders,
+            status=None if self.status is None else self.status.value,
+            to=self.to,
+            flow_id=self.flow_id,
+            flow_token=self.flow_token,
+            sender=self.from_,
+            since=self.since,
+            until=self.until,
+        )

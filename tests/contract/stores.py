@@ -1,0 +1,154 @@
+"""The stores of one database, opened as the gateway opens them, and what tests ask of them.
+
+A database that alir can run on is one subclass of `Backend` and one entry in `BACKENDS`; every
+contract test then runs on it too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from tests.clock import FakeClock
+from tests.examples import MAIN, a_message
+
+from alir.ids import MessageId, ProviderId, SenderName
+from alir.messages.life import Settlement
+from alir.messages.model import Message, Outcome, ReceiptStatus
+from alir.receipts.model import Mark, Told
+from alir.store import tables
+from alir.store.callbacks import CallbackStore
+from alir.store.database import Database, run
+from alir.store.messages import MessageStore
+from alir.store.receipts import ReceiptStore
+from alir.store.tokens import TokenStore
+
+KEEP_PARKED = timedelta(days=7)
+
+
+@dataclass
+class Stores:
+    """Every store of one open database.
+
+    Attributes:
+        changed: the messages that the stores told of, in order.
+    """
+
+    database: Database
+    clock: FakeClock
+    changed: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.messages = MessageStore(self.database, self.clock, changed=self.changed.append)
+        self.receipts = ReceiptStore(self.database, self.clock, changed=self.changed.append)
+        self.callbacks = CallbackStore(self.database, self.clock)
+        self.tokens = TokenStore(self.database, self.clock)
+
+    async def accepted(self, **fields: Any) -> Message:
+        """A message that was stored now."""
+        now = self.clock.now()
+        fields = {"created_at": now, "due_at": now, "first_due_at": now} | fields
+        return (await self.messages.accept(a_message(**fields), None)).message
+
+    async def begun(self, **fields: Any) -> Message:
+        """A message whose first attempt is begun."""
+        message = await self.accepted(**fields)
+        begun = await self.messages.begin(message.sender, limit=100)
+        return next(m for m in begun.messages if m.id == message.id)
+
+    async def sent(self, provider_id: str = "wamid.1", **fields: Any) -> Message:
+        """A message that its provider took."""
+        message = await self.begun(**fields)
+        return await self.settle(message, ACCEPTED, provider_id=provider_id)
+
+    async def settle(
+        self, message: Message, outcome: Outcome, *, provider_id: str | None = None, **more: Any
+    ) -> Message:
+        """Settle the latest attempt."""
+        found = None if provider_id is None else ProviderId(provider_id)
+        settlement = Settlement(outcome=outcome, provider_id=found, **more)
+        number = len(message.attempts)
+        return await self.messages.settle(message, settlement, number=number)
+
+    async def tell(self, *told: Told) -> None:
+        """Receive a callback that says this."""
+        raw = await self.callbacks.keep("cloud", [MAIN], b"{}")
+        await self.receipts.apply(told, callback=raw.seq)
+
+    async def events(self, message_id: MessageId | None = None) -> list[dict[str, Any]]:
+        """Every event, or those of one message, in order, as `{"type", "data"}`."""
+        event = tables.event.c
+        query = select(event.type, event.data, event.message_id).order_by(event.number)
+        rows = await self.database.read(lambda connection: run(connection, query).fetchall())
+        return [
+            {"type": type_, "data": json.loads(data)}
+            for type_, data, of in rows
+            if message_id in (None, of)
+        ]
+
+    async def event_types(self, message_id: MessageId) -> list[str]:
+        return [event["type"] for event in await self.events(message_id)]
+
+    async def parked(self) -> int:
+        """How many receipts are parked."""
+        query = select(tables.parked_receipt.c.seq)
+        return len(await self.database.read(lambda c: run(c, query).fetchall()))
+
+
+ACCEPTED = Outcome.ACCEPTED
+
+
+def told(
+    status: ReceiptStatus,
+    *,
+    of: Message | None = None,
+    attempt: int = 1,
+    provider_id: str = "wamid.1",
+    sender: SenderName = MAIN,
+    **more: Any,
+) -> Told:
+    """A receipt; with `of` it carries the mark of that message."""
+    mark = None if of is None else Mark(of.id, attempt)
+    at = FakeClock().now()
+    return Told(
+        sender=sender, provider_id=ProviderId(provider_id), status=status, at=at, mark=mark, **more
+    )
+
+
+class Backend(ABC):
+    """One empty database; what is opened one after the other finds what was stored before."""
+
+    @abstractmethod
+    def database(self, *, exclusive: bool = True) -> Database:
+        """Open it."""
+
+    @asynccontextmanager
+    async def open(self, *, clock: FakeClock | None = None) -> AsyncIterator[Stores]:
+        """Open every store, and close them in the end."""
+        database = self.database()
+        try:
+            yield Stores(database, clock or FakeClock())
+        finally:
+            await database.close()
+
+
+class SQLite(Backend):
+    """A file."""
+
+    def __init__(self, folder: Path, template: Path) -> None:
+        self.path = folder / "alir.db"
+        shutil.copy(template, self.path)
+
+    def database(self, *, exclusive: bool = True) -> Database:
+        return Database.open(f"sqlite:///{self.path}", exclusive=exclusive)
+
+
+BACKENDS: Sequence[str] = ("sqlite",)

@@ -1,0 +1,307 @@
+"""A message is stored once, found by every id that was given out, and survives a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.clock import START
+from tests.contract.stores import Backend, Stores
+from tests.examples import FLOW, MAIN, OTHER, TOKEN, a_message
+from tests.running import in_a_loop
+
+from alir.errors import IdempotencyConflict, NotFound
+from alir.ids import ApiTokenId, MessageId, ProviderId, new_message_id
+from alir.intake.ports import Filters, IdempotencyKey
+from alir.messages.model import Message, Notice, OnUnknown, Outcome, Priority, Status
+
+KEY = IdempotencyKey("order-1", b"h" * 32)
+OTHER_BODY = IdempotencyKey("order-1", b"x" * 32)
+OTHER_TOKEN = ApiTokenId("tok_01JZZZZZZZZZZZZZZZZZZZZZZZ")
+
+
+def a_full_message() -> Message:
+    """Every field that a new message can have."""
+    return a_message(
+        flow={
+            **FLOW,
+            "action": "navigate",
+            "data": {"visits": [1, -2.5, True, None, {"ünï": "cødé 🙂\u2028"}], "": ""},
+            "param": {
+                "header": {"type": "media", "media": "https://example.com/a.png"},
+                "body": "Line one\nline two \x7f",
+                "footer": "Foot",
+            },
+        },
+        on_unknown=OnUnknown.RETRY,
+        reply_to=ProviderId("wamid.earlier"),
+        reply_message_id="msg_earlier",
+        callback_data='{"order": 7}',
+        priority=Priority.BULK,
+        send_at=START + timedelta(hours=1, milliseconds=7),
+        due_at=START + timedelta(hours=1, milliseconds=7),
+        expires_at=START + timedelta(days=30),
+        warnings=(Notice("number_read", "#/to", "Read as if it began with a plus sign."),),
+    )
+
+
+# Storing
+
+
+@in_a_loop
+async def test_a_message_is_stored_as_it_is_and_told_of_once(database: Backend) -> None:
+    message = a_full_message()
+    async with database.open() as store:
+        stored = await store.messages.accept(message, None)
+
+        assert (stored.message, stored.replayed) == (message, False)
+        assert store.changed == [message]
+    async with database.open() as store:
+        assert await store.messages.get(message.id) == message
+
+
+@pytest.mark.parametrize(
+    "number",
+    [0, -1, 2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1, 0.1, 1e-300, 1.7976931348623157e308],
+)
+@in_a_loop
+async def test_numbers_in_the_flows_data_stay_as_they_were(database: Backend, number: Any) -> None:
+    message = a_message(flow={**FLOW, "data": {"n": number}})
+    async with database.open() as store:
+        await store.messages.accept(message, None)
+        [event] = await store.events()
+    async with database.open() as store:
+        found = (await store.messages.get(message.id)).flow["data"]["n"]
+
+    assert (found, type(found)) == (number, type(number))
+    assert event["data"]["flow"]["data"]["n"] == number
+
+
+@in_a_loop
+async def test_a_stored_message_comes_with_its_event(database: Backend) -> None:
+    message = a_full_message()
+    async with database.open() as store:
+        await store.messages.accept(message, None)
+
+        [event] = await store.events()
+        assert event["type"] == "message.queued"
+        assert event["data"]["id"] == message.id
+        assert event["data"]["status"] == "queued"
+        assert event["data"]["callback_data"] == '{"order": 7}'
+
+
+# Idempotency
+
+
+@in_a_loop
+async def test_the_same_key_and_body_find_the_first_message(database: Backend) -> None:
+    first, second = a_message(), a_message()
+    async with database.open() as store:
+        await store.messages.accept(first, KEY)
+        again = await store.messages.accept(second, KEY)
+
+        assert (again.message.id, again.replayed) == (first.id, True)
+        assert len(store.changed) == 1
+        assert len(await store.events()) == 1
+        with pytest.raises(NotFound):
+            await store.messages.get(second.id)
+
+
+@in_a_loop
+async def test_a_repeat_is_answered_with_the_message_as_it_stands_now(database: Backend) -> None:
+    async with database.open() as store:
+        stored = await store.messages.accept(a_message(), KEY)
+        [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+        await store.settle(begun, Outcome.ACCEPTED, provider_id="wamid.1")
+
+        again = await store.messages.accept(a_message(), KEY)
+        assert again.message.id == stored.message.id
+        assert again.message.status is Status.ACCEPTED
+        assert len(again.message.attempts) == 1
+        assert await store.messages.replayed(TOKEN, KEY) == again.message
+
+
+@in_a_loop
+async def test_the_same_key_with_another_body_is_a_conflict(database: Backend) -> None:
+    other = a_message()
+    async with database.open() as store:
+        await store.messages.accept(a_message(), KEY)
+        with pytest.raises(IdempotencyConflict):
+            await store.messages.accept(other, OTHER_BODY)
+        with pytest.raises(IdempotencyConflict):
+            await store.messages.replayed(TOKEN, OTHER_BODY)
+        with pytest.raises(NotFound):
+            await store.messages.get(other.id)
+
+
+@in_a_loop
+async def test_keys_belong_to_one_api_token(database: Backend) -> None:
+    async with database.open() as store:
+        first = await store.messages.accept(a_message(), KEY)
+        second = await store.messages.accept(a_message(token_id=OTHER_TOKEN), OTHER_BODY)
+
+        assert not second.replayed
+        assert first.message.id != second.message.id
+        assert await store.messages.replayed(OTHER_TOKEN, OTHER_BODY) == second.message
+        assert await store.messages.replayed(ApiTokenId("tok_3"), KEY) is None
+
+
+@in_a_loop
+async def test_messages_without_a_key_are_never_taken_for_each_other(database: Backend) -> None:
+    async with database.open() as store:
+        stored = [await store.messages.accept(a_message(), None) for _ in range(3)]
+
+        assert not any(s.replayed for s in stored)
+
+
+@in_a_loop
+async def test_keys_outlive_a_restart(database: Backend) -> None:
+    async with database.open() as store:
+        first = await store.messages.accept(a_message(), KEY)
+    async with database.open() as store:
+        again = await store.messages.accept(a_message(), KEY)
+
+        assert (again.message.id, again.replayed) == (first.message.id, True)
+
+
+@in_a_loop
+async def test_two_hundred_requests_with_one_key_at_once_make_one_message(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        stored = await asyncio.gather(
+            *(store.messages.accept(a_message(), KEY) for _ in range(200))
+        )
+
+        assert len({s.message.id for s in stored}) == 1
+        assert [s.replayed for s in stored].count(False) == 1
+        assert len(await store.events()) == 1
+
+
+@in_a_loop
+async def test_requests_at_once_with_one_key_and_two_bodies_make_one_message(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        results = await asyncio.gather(
+            *(store.messages.accept(a_message(), key) for key in [KEY, OTHER_BODY] * 50),
+            return_exceptions=True,
+        )
+
+        conflicts = [r for r in results if isinstance(r, IdempotencyConflict)]
+        assert len(conflicts) == 50
+        assert len(await store.events()) == 1
+
+
+# Finding
+
+
+@in_a_loop
+async def test_every_id_that_was_given_out_finds_the_message(database: Backend) -> None:
+    async with database.open() as store:
+        await store.accepted()
+        message = await store.sent("wamid.HBgL=")
+
+        for any_id in (message.id, "wamid.HBgL="):
+            assert await store.messages.find(any_id) == message
+
+
+@pytest.mark.parametrize(
+    "any_id", ["", "msg_", "wamid.unknown", "%", "\x00", str(new_message_id())]
+)
+@in_a_loop
+async def test_what_was_never_given_out_finds_nothing(database: Backend, any_id: str) -> None:
+    async with database.open() as store:
+        await store.sent()
+        with pytest.raises(NotFound):
+            await store.messages.find(any_id)
+        with pytest.raises(NotFound):
+            await store.messages.get(MessageId(any_id))
+
+
+# Lists
+
+
+async def _listed(store: Stores, filters: Filters, *, limit: int = 200) -> list[MessageId]:
+    found, more = await store.messages.page(filters, limit=limit, before=None)
+    assert more is None
+    return [message.id for message in found]
+
+
+@in_a_loop
+async def test_a_list_is_newest_first_and_goes_on_at_its_cursor(database: Backend) -> None:
+    async with database.open() as store:
+        ids = [(await store.accepted()).id for _ in range(7)]
+        pages: list[list[MessageId]] = []
+        before = None
+        while True:
+            page, before = await store.messages.page(Filters(), limit=3, before=before)
+            pages.append([message.id for message in page])
+            await store.accepted()  # what comes in meanwhile moves no page
+            if before is None:
+                break
+
+        assert [len(page) for page in pages] == [3, 3, 1]
+        assert [id_ for page in pages for id_ in page] == ids[::-1]
+
+
+@in_a_loop
+async def test_a_page_that_ends_exactly_has_no_cursor(database: Backend) -> None:
+    async with database.open() as store:
+        for _ in range(3):
+            await store.accepted()
+        found, more = await store.messages.page(Filters(), limit=3, before=None)
+
+        assert (len(found), more) == (3, None)
+        assert await store.messages.page(Filters(to="+1"), limit=3, before=None) == ([], None)
+
+
+@in_a_loop
+async def test_a_list_shows_messages_whole(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        [found], _ = await store.messages.page(Filters(), limit=1, before=None)
+
+        assert found == message
+
+
+@in_a_loop
+async def test_every_filter_selects_what_it_names_and_all_apply_together(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        plain = await store.accepted()
+        to = await store.accepted(to="+15551230002")
+        flow = await store.accepted(flow={**FLOW, "id": "2"})
+        token = await store.accepted(flow={**FLOW, "token": "visit-2"})
+        other = await store.begun(sender=OTHER)
+        store.clock.leap(60)
+        late = await store.accepted()
+        minute = START + timedelta(minutes=1)
+
+        newest_first = [late.id, other.id, token.id, flow.id, to.id, plain.id]
+        assert await _listed(store, Filters()) == newest_first
+        assert await _listed(store, Filters(to="+15551230002")) == [to.id]
+        assert await _listed(store, Filters(flow_id="2")) == [flow.id]
+        assert await _listed(store, Filters(flow_token="visit-2")) == [token.id]
+        assert await _listed(store, Filters(sender=OTHER)) == [other.id]
+        assert await _listed(store, Filters(status="sending")) == [other.id]
+        assert await _listed(store, Filters(since=minute)) == [late.id]
+        assert await _listed(store, Filters(until=minute)) == newest_first[1:]
+        assert await _listed(store, Filters(since=START, until=START)) == []
+        assert await _listed(store, Filters(status="queued", since=minute)) == [late.id]
+        assert await _listed(store, Filters(status="failed")) == []
+
+
+@in_a_loop
+async def test_a_list_is_narrowed_to_the_senders_that_may_be_seen(database: Backend) -> None:
+    async with database.open() as store:
+        mine = await store.accepted()
+        other = await store.accepted(sender=OTHER)
+
+        assert await _listed(store, Filters(senders=[MAIN])) == [mine.id]
+        assert await _listed(store, Filters(senders=[MAIN, OTHER])) == [other.id, mine.id]
+        assert await _listed(store, Filters(senders=[])) == []
+        assert await _listed(store, Filters(senders=[MAIN], sender=OTHER)) == []

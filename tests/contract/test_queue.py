@@ -1,0 +1,239 @@
+"""Beginning: what is due, in order, once; and what time finds in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.clock import START
+from tests.contract.stores import Backend
+from tests.examples import MAIN, OTHER
+from tests.running import in_a_loop
+
+from alir.messages import life
+from alir.messages.model import Flag, OnUnknown, Outcome, Status
+
+
+def _later(seconds: float) -> dict[str, object]:
+    return {"due_at": START + timedelta(seconds=seconds)}
+
+
+@in_a_loop
+async def test_due_messages_are_begun_longest_due_first_then_in_the_order_of_accepting(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        second = await store.accepted(due_at=START - timedelta(seconds=1))
+        third = await store.accepted(due_at=START)
+        fourth = await store.accepted(due_at=START)
+        first = await store.accepted(due_at=START - timedelta(seconds=2))
+        begun = await store.messages.begin(MAIN, limit=10)
+
+        assert [m.id for m in begun.messages] == [first.id, second.id, third.id, fourth.id]
+        for message in begun.messages:
+            assert message.status is Status.SENDING
+            assert [(a.number, a.begun_at) for a in message.attempts] == [(1, START)]
+            assert await store.messages.get(message.id) == message
+
+
+@in_a_loop
+async def test_only_the_senders_own_messages_are_begun(database: Backend) -> None:
+    async with database.open() as store:
+        mine = await store.accepted()
+        other = await store.accepted(sender=OTHER)
+        begun = await store.messages.begin(MAIN, limit=10)
+
+        assert [m.id for m in begun.messages] == [mine.id]
+        assert (await store.messages.get(other.id)).status is Status.QUEUED
+
+
+@in_a_loop
+async def test_only_queued_messages_are_begun(database: Backend) -> None:
+    async with database.open() as store:
+        await store.begun()
+        await store.sent()
+        cancelled = await store.accepted()
+        await store.messages.change(cancelled, life.cancel)
+        changed = len(store.changed)
+
+        assert (await store.messages.begin(MAIN, limit=10)).messages == ()
+        assert len(store.changed) == changed
+
+
+@in_a_loop
+async def test_a_message_is_not_begun_before_it_is_due(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.accepted(**_later(0.001))
+        early = await store.messages.begin(MAIN, limit=10)
+        store.clock.leap(0.001)
+        in_time = await store.messages.begin(MAIN, limit=10)
+
+        assert (early.messages, early.more) == ((), False)
+        assert early.next_due == START + timedelta(milliseconds=1)
+        assert [m.id for m in in_time.messages] == [message.id]
+
+
+@in_a_loop
+async def test_what_waits_behind_the_limit_is_begun_next(database: Backend) -> None:
+    async with database.open() as store:
+        ids = [(await store.accepted()).id for _ in range(5)]
+        rounds = [await store.messages.begin(MAIN, limit=2) for _ in range(3)]
+
+        assert [m.id for begun in rounds for m in begun.messages] == ids
+        assert [begun.more for begun in rounds] == [True, True, False]
+        assert [begun.next_due for begun in rounds] == [None, None, None]
+
+
+@in_a_loop
+async def test_the_next_due_message_of_the_sender_is_told(database: Backend) -> None:
+    async with database.open() as store:
+        await store.accepted()
+        await store.accepted(**_later(90))
+        await store.accepted(**_later(60))
+        await store.accepted(sender=OTHER, **_later(1))
+        begun = await store.messages.begin(MAIN, limit=10)
+
+        assert len(begun.messages) == 1
+        assert begun.next_due == START + timedelta(seconds=60)
+
+
+@in_a_loop
+async def test_many_who_begin_at_once_never_begin_the_same_message(database: Backend) -> None:
+    async with database.open() as store:
+        ids = {(await store.accepted()).id for _ in range(60)}
+        rounds = await asyncio.gather(*(store.messages.begin(MAIN, limit=3) for _ in range(40)))
+
+        begun = [m.id for begun in rounds for m in begun.messages]
+        assert len(begun) == 60
+        assert set(begun) == ids
+        assert len(await store.messages.left_begun()) == 60
+
+
+@in_a_loop
+async def test_a_message_accepted_and_begun_in_one_breath_is_begun_once(database: Backend) -> None:
+    async with database.open() as store:
+        _, first, _, second = await asyncio.gather(
+            store.accepted(),
+            store.messages.begin(MAIN, limit=10),
+            store.accepted(),
+            store.messages.begin(MAIN, limit=10),
+        )
+        third = await store.messages.begin(MAIN, limit=10)
+
+        begun = [m.id for b in (first, second, third) for m in b.messages]
+        assert len(begun) == len(set(begun)) == 2
+
+
+@in_a_loop
+async def test_what_has_expired_is_marked_so_and_never_begun(database: Backend) -> None:
+    async with database.open() as store:
+        expired = await store.accepted(expires_at=START)
+        living = await store.accepted(expires_at=START + timedelta(milliseconds=1))
+        begun = await store.messages.begin(MAIN, limit=10)
+
+        assert [m.id for m in begun.messages] == [living.id]
+        assert (await store.messages.get(expired.id)).status is Status.EXPIRED
+        assert await store.event_types(expired.id) == ["message.queued", "message.expired"]
+        assert {m.id: m.status for m in store.changed}[expired.id] is Status.EXPIRED
+
+
+@in_a_loop
+async def test_expired_messages_at_the_head_do_not_hide_what_is_due_behind_them(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        for _ in range(2):
+            await store.accepted(expires_at=START)
+        living = await store.accepted()
+        first = await store.messages.begin(MAIN, limit=2)
+        second = await store.messages.begin(MAIN, limit=2)
+
+        assert (first.messages, first.more) == ((), True)
+        assert [m.id for m in second.messages] == [living.id]
+
+
+@in_a_loop
+async def test_expired_finds_waiting_messages_whose_moment_has_passed(database: Backend) -> None:
+    async with database.open() as store:
+        in_a_minute = START + timedelta(minutes=1)
+        second = await store.accepted(expires_at=in_a_minute, **_later(3600))
+        first = await store.accepted(expires_at=START + timedelta(seconds=5))
+        await store.accepted(expires_at=in_a_minute + timedelta(milliseconds=1))
+        await store.accepted()
+        await store.begun(sender=OTHER, expires_at=in_a_minute)
+        assert await store.messages.expired(limit=10) == []
+        store.clock.leap(60)
+
+        assert await store.messages.expired(limit=10) == [first.id, second.id]
+        assert await store.messages.expired(limit=1) == [first.id]
+
+
+@in_a_loop
+async def test_what_is_begun_and_not_settled_is_found_after_a_restart(database: Backend) -> None:
+    async with database.open() as store:
+        await store.sent()
+        early = await store.begun()
+        store.clock.leap(1)
+        again = await store.settle(await store.begun(), Outcome.BUSY, due_at=store.clock.now())
+        [late] = (await store.messages.begin(MAIN, limit=10)).messages
+        assert late.id == again.id
+    async with database.open() as store:
+        left = await store.messages.left_begun()
+
+        assert left == [(early.id, 1), (late.id, 2)]
+
+
+@pytest.mark.parametrize("on_unknown", OnUnknown)
+@in_a_loop
+async def test_unknown_messages_that_may_be_sent_once_more_are_found_oldest_first(
+    database: Backend, on_unknown: OnUnknown
+) -> None:
+    async with database.open() as store:
+        await store.accepted(on_unknown=on_unknown)
+        unknown = [
+            await store.settle(await store.begun(on_unknown=on_unknown), Outcome.UNKNOWN)
+            for _ in range(2)
+        ]
+
+        expected = unknown if on_unknown is OnUnknown.RETRY else []
+        assert await store.messages.unknown_to_retry() == expected
+
+
+@in_a_loop
+async def test_a_second_unknown_is_held(database: Backend) -> None:
+    async with database.open() as store:
+        unknown = await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
+        await store.messages.change(unknown, lambda m: life.retry(m, now=store.clock.now()))
+        [again] = (await store.messages.begin(MAIN, limit=10)).messages
+        held = await store.settle(again, Outcome.UNKNOWN)
+
+        assert (held.status, held.flags) == (Status.UNKNOWN, (Flag.RESENT,))
+        assert await store.messages.unknown_to_retry() == []
+
+
+@in_a_loop
+async def test_due_messages_are_counted_up_to_a_bound_with_the_longest_waiting(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        assert await store.messages.due(MAIN, at_most=10) == (0, None)
+        await store.accepted(**_later(-30))
+        await store.accepted()
+        await store.accepted()
+        await store.accepted(**_later(1))
+        await store.accepted(sender=OTHER)
+
+        oldest = START - timedelta(seconds=30)
+        assert await store.messages.due(MAIN, at_most=10) == (3, oldest)
+        assert await store.messages.due(MAIN, at_most=2) == (2, oldest)
+
+
+@in_a_loop
+async def test_the_queue_outlives_a_restart(database: Backend) -> None:
+    async with database.open() as store:
+        ids = [(await store.accepted()).id for _ in range(3)]
+    async with database.open() as store:
+        begun = await store.messages.begin(MAIN, limit=10)
+
+        assert [m.id for m in begun.messages] == ids

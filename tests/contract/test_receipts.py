@@ -1,0 +1,303 @@
+"""Receipts find their attempt by its mark or by the provider's id, or wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.clock import START
+from tests.contract.stores import KEEP_PARKED, Backend, told
+from tests.examples import MAIN, OTHER
+from tests.running import in_a_loop
+
+from alir.messages import life
+from alir.messages.model import Outcome, Receipt, ReceiptStatus, Status
+
+SENT, DELIVERED, READ, FAILED = ReceiptStatus
+UNDELIVERED = life.error("undelivered", "Undeliverable", provider_code="131026", detail="…")
+
+
+@in_a_loop
+async def test_a_receipt_finds_its_attempt_by_the_providers_id(database: Backend) -> None:
+    async with database.open() as store:
+        await store.sent("wamid.other")
+        message = await store.sent("wamid.1")
+        await store.tell(told(DELIVERED, wa_id="15551230001"))
+        after = await store.messages.get(message.id)
+
+        assert (after.status, after.wa_id) == (Status.DELIVERED, "15551230001")
+        assert after.receipts == (Receipt(attempt=1, status=DELIVERED, at=START),)
+        assert store.changed[-1] == after
+
+
+@in_a_loop
+async def test_a_receipt_finds_its_attempt_by_the_mark_before_any_answer(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(SENT, of=message, provider_id="wamid.9"))
+        after = await store.messages.get(message.id)
+
+        assert after.status is Status.SENT
+        assert (after.attempts[0].outcome, after.attempts[0].provider_id) == (
+            Outcome.ACCEPTED,
+            "wamid.9",
+        )
+        await store.tell(told(READ, provider_id="wamid.9"))  # from now on without the mark too
+        assert (await store.messages.get(message.id)).status is Status.READ
+
+
+@in_a_loop
+async def test_a_mark_says_which_attempt_a_receipt_is_about(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.settle(await store.begun(), Outcome.UNKNOWN)
+        await store.messages.change(message, lambda m: life.retry(m, now=START))
+        await store.messages.begin(MAIN, limit=1)
+        await store.tell(told(DELIVERED, of=message, attempt=1, provider_id="wamid.1"))
+        after = await store.messages.get(message.id)
+
+        assert [a.outcome for a in after.attempts] == [Outcome.ACCEPTED, None]
+        assert after.status is Status.DELIVERED
+
+
+@in_a_loop
+async def test_a_failed_receipt_keeps_its_error(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        await store.tell(told(FAILED, error=UNDELIVERED))
+        after = await store.messages.get(message.id)
+
+        assert (after.status, after.error) == (Status.FAILED, UNDELIVERED)
+        assert after.receipts[0].error == UNDELIVERED
+
+
+@in_a_loop
+async def test_a_receipt_told_twice_is_kept_once(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        await store.tell(told(SENT), told(SENT))
+        await store.tell(told(SENT))
+        after = await store.messages.get(message.id)
+
+        assert [r.status for r in after.receipts] == [SENT]
+        types = await store.event_types(message.id)
+        assert types == ["message.queued", "message.accepted", "message.sent"]
+
+
+@in_a_loop
+async def test_receipts_of_one_callback_are_applied_in_its_order(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        await store.tell(told(READ), told(DELIVERED), told(SENT))
+        after = await store.messages.get(message.id)
+
+        assert [r.status for r in after.receipts] == [READ, DELIVERED, SENT]
+        types = await store.event_types(message.id)
+        assert types == ["message.queued", "message.accepted", "message.read"]
+
+
+@in_a_loop
+async def test_one_callback_moves_many_messages(database: Backend) -> None:
+    async with database.open() as store:
+        messages = [await store.sent(f"wamid.{n}") for n in range(50)]
+        strangers = [told(READ, provider_id=f"wamid.stranger{n}") for n in range(50)]
+        known = [told(READ, provider_id=f"wamid.{n}") for n in range(50)]
+        await store.tell(*[one for pair in zip(strangers, known, strict=True) for one in pair])
+
+        for message in messages:
+            assert (await store.messages.get(message.id)).status is Status.READ
+        assert await store.parked() == 50
+
+
+@in_a_loop
+async def test_the_receipts_of_many_callbacks_at_once_are_all_kept(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        await asyncio.gather(*(store.tell(told(status)) for status in list(ReceiptStatus) * 5))
+        after = await store.messages.get(message.id)
+
+        assert {r.status for r in after.receipts} == set(ReceiptStatus)
+        assert len(after.receipts) == 4
+        assert after.status is Status.READ
+
+
+# Parked
+
+
+@in_a_loop
+async def test_a_receipt_before_the_answer_waits_for_the_providers_id(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(READ), told(SENT))
+        assert (await store.messages.get(message.id)).status is Status.SENDING
+        assert await store.parked() == 2
+
+        after = await store.settle(message, Outcome.ACCEPTED, provider_id="wamid.1")
+
+        assert after.status is Status.READ
+        assert [r.status for r in after.receipts] == [READ, SENT]
+        assert await store.messages.get(message.id) == after
+        assert await store.parked() == 0
+        types = await store.event_types(message.id)
+        assert types == ["message.queued", "message.accepted", "message.read"]
+
+
+@in_a_loop
+async def test_parked_receipts_outlive_a_restart(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(FAILED, error=UNDELIVERED, wa_id="15551230001"))
+    async with database.open() as store:
+        after = await store.settle(message, Outcome.ACCEPTED, provider_id="wamid.1")
+
+        assert (after.status, after.error) == (Status.FAILED, UNDELIVERED)
+        assert after.wa_id == "15551230001"
+        assert after.receipts == (Receipt(attempt=1, status=FAILED, at=START, error=UNDELIVERED),)
+
+
+@in_a_loop
+async def test_the_same_receipt_of_somebody_elses_message_is_parked_once(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        for _ in range(3):
+            await store.tell(told(SENT), told(SENT))
+        await store.tell(told(READ), told(SENT, sender=OTHER), told(SENT, provider_id="wamid.2"))
+
+        assert await store.parked() == 4
+
+
+@in_a_loop
+async def test_the_sweep_applies_what_was_parked_before_its_id_became_known(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(DELIVERED))  # without the mark: parked
+        await store.tell(told(SENT, of=message))  # with it: now the id is known
+        assert (await store.messages.get(message.id)).status is Status.SENT
+        await store.receipts.sweep(keep=KEEP_PARKED)
+
+        after = await store.messages.get(message.id)
+        assert after.status is Status.DELIVERED
+        assert store.changed[-1] == after
+        assert await store.parked() == 0
+
+
+@pytest.mark.parametrize("days", [6.99, 7.01])
+@in_a_loop
+async def test_what_nobody_claims_is_forgotten_after_seven_days(
+    database: Backend, days: float
+) -> None:
+    async with database.open() as store:
+        await store.tell(told(SENT))
+        for _ in range(4):
+            store.clock.leap(timedelta(days=days / 4).total_seconds())
+            await store.receipts.sweep(keep=KEEP_PARKED)
+
+        assert await store.parked() == (1 if days < 7 else 0)
+
+
+# Whose receipt
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["by id", "by mark"])
+@in_a_loop
+async def test_a_receipt_that_another_senders_secret_signed_moves_nothing(
+    database: Backend, marked: bool
+) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        await store.tell(told(READ, sender=OTHER, of=message if marked else None))
+        await store.receipts.sweep(keep=KEEP_PARKED)
+
+        assert await store.messages.get(message.id) == message
+        assert message.id not in [m.id for m in store.changed[3:]]
+
+
+@in_a_loop
+async def test_a_parked_receipt_of_another_sender_is_not_taken_for_the_answer(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(READ, sender=OTHER))
+        after = await store.settle(message, Outcome.ACCEPTED, provider_id="wamid.1")
+
+        assert after.status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_sweeping_does_not_lengthen_the_stay_of_another_senders_receipt(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.sent()
+        await store.tell(told(READ, sender=OTHER))
+        for _ in range(8):
+            await store.receipts.sweep(keep=KEEP_PARKED)
+            store.clock.leap(timedelta(days=1).total_seconds())
+        await store.receipts.sweep(keep=KEEP_PARKED)
+
+        assert await store.parked() == 0
+
+
+@pytest.mark.parametrize("attempt", [2, 99])
+@in_a_loop
+async def test_a_mark_of_an_attempt_that_never_was_moves_nothing(
+    database: Backend, attempt: int
+) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(READ, of=message, attempt=attempt))
+
+        assert await store.messages.get(message.id) == message
+        assert await store.parked() == 1
+
+
+# Callbacks
+
+
+@in_a_loop
+async def test_a_callback_is_kept_as_it_came_until_it_is_applied(database: Backend) -> None:
+    bodies = [b'{"object": "whatsapp_business_account"}', b"\x00\xff\xfe", b""]
+    async with database.open() as store:
+        kept = [await store.callbacks.keep("cloud", [MAIN, OTHER], body) for body in bodies]
+        assert [(raw.senders, raw.body) for raw in kept] == [((MAIN, OTHER), b) for b in bodies]
+    async with database.open() as store:
+        assert await store.callbacks.unapplied() == kept
+        await store.receipts.apply([], callback=kept[1].seq)
+
+        assert await store.callbacks.unapplied() == [kept[0], kept[2]]
+    async with database.open() as store:
+        assert await store.callbacks.unapplied() == [kept[0], kept[2]]
+
+
+@in_a_loop
+async def test_a_callback_is_marked_together_with_what_it_changed(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
+        assert (await store.messages.get(message.id)).status is Status.ACCEPTED
+
+        await store.receipts.apply([told(SENT)], callback=raw.seq)
+
+        assert await store.callbacks.unapplied() == []
+        assert (await store.messages.get(message.id)).status is Status.SENT
+
+
+@in_a_loop
+async def test_a_callback_applied_twice_changes_nothing(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
+        receipts = [told(SENT), told(FAILED), told(READ), told(READ, provider_id="wamid.2")]
+        await store.receipts.apply(receipts, callback=raw.seq)
+        once = (await store.messages.get(message.id), await store.events(), len(store.changed))
+        await store.receipts.apply(receipts, callback=raw.seq)
+        twice = (await store.messages.get(message.id), await store.events(), len(store.changed))
+
+        assert twice == once
+        assert await store.parked() == 1

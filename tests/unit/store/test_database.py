@@ -1,0 +1,318 @@
+"""Opening a database: once for each file, up to date, or with a reason why not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.clock import FakeClock
+from tests.examples import MAIN, a_message
+from tests.running import in_a_loop
+from tests.unit.store.faulty import Faults, always, times
+
+from alir.dispatch.ports import Begun
+from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.intake.ports import IdempotencyKey
+from alir.messages.model import Message, Status
+from alir.store import database, tables, writer
+from alir.store.database import BUSY_TIMEOUT_MS, Database, connect, path_of, run
+from alir.store.messages import MessageStore
+from alir.store.migrations import HEAD
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+async def opens(path: Path) -> None:
+    """It can be opened and written, and nothing holds it afterwards."""
+    opened = Database.open(url(path))
+    await opened.write(lambda connection: connection.execute("SELECT 1").fetchone())
+    await opened.close()
+
+
+# The connection
+
+
+def test_a_commit_that_returned_is_on_disk(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "alir.db")
+    pragmas = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "busy_timeout")
+    }
+    connection.close()
+
+    full = 2
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": full,
+        "busy_timeout": BUSY_TIMEOUT_MS,
+    }
+
+
+@in_a_loop
+async def test_reading_connections_cannot_write(tmp_path: Path) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    with pytest.raises(StoreUnavailable):
+        await opened.read(lambda c: c.execute("DELETE FROM message"))
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_read_sees_what_was_committed_before_it(tmp_path: Path) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    query = select(tables.commit_group.c.number)
+    for number in range(1, 20):
+        await opened.write(lambda _: None)
+        [row] = await opened.read(lambda c: run(c, query).fetchall())
+        assert row == (number,)
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_database_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    with pytest.raises(StoreUnavailable) as caught:
+        await opened.read(lambda c: c.execute("SELECT * FROM gone"))
+    await opened.close()
+
+    assert not caught.value.in_doubt
+
+
+# The address
+
+
+@pytest.mark.parametrize(
+    "address", ["", "sqlite://", "sqlite:///", "alir.db", "postgresql://host/db", "SQLITE:///a"]
+)
+def test_an_address_that_names_no_file_is_a_settings_error(address: str) -> None:
+    with pytest.raises(SettingsInvalid):
+        path_of(address)
+
+
+def test_an_address_names_a_file_relative_or_absolute() -> None:
+    assert path_of("sqlite:///alir.db") == Path("alir.db")
+    assert path_of("sqlite:////var/lib/alir.db") == Path("/var/lib/alir.db")
+
+
+# What cannot be opened
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, exclusive: bool) -> None:
+    with pytest.raises(StoreUnavailable):
+        Database.open(url(tmp_path / "none" / "alir.db"), exclusive=exclusive)
+
+
+@in_a_loop
+async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "alir.db"
+    path.write_bytes(b"this is a letter, not a database" * 100)
+    with pytest.raises(StoreUnavailable):
+        Database.open(url(path))
+    assert path.read_bytes().startswith(b"this is a letter")
+
+    path.unlink()
+    await opens(path)  # the failed one holds no lock
+
+
+@in_a_loop
+async def test_a_database_of_a_newer_alir_is_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "alir.db"
+    await opens(path)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    with pytest.raises(StoreUnavailable, match="newer"):
+        Database.open(url(path))
+
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    connection.execute("UPDATE alembic_version SET version_num = ?", (HEAD,))
+    connection.commit()
+    connection.close()
+    await opens(path)
+
+
+@in_a_loop
+async def test_a_database_whose_tables_cannot_be_made_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "alir.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE message (something TEXT)")
+    connection.close()
+    with pytest.raises(StoreUnavailable):
+        Database.open(url(path))
+
+    connection = sqlite3.connect(path)
+    names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    connection.close()
+    assert names == [("message",)]
+
+
+# One gateway for each file
+
+
+@in_a_loop
+async def test_a_second_gateway_on_the_same_file_is_refused_until_the_first_ends(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "alir.db"
+    first = Database.open(url(path))
+    with pytest.raises(DatabaseInUse) as caught:
+        Database.open(url(path))
+    assert str(os.getpid()) in str(caught.value)
+    beside = Database.open(url(path), exclusive=False)  # as `alir token` does
+    await beside.close()
+    await first.close()
+
+    await opens(path)
+
+
+@in_a_loop
+async def test_links_to_one_file_lead_to_one_lock(tmp_path: Path) -> None:
+    path, link = tmp_path / "alir.db", tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    first = Database.open(url(path))
+    with pytest.raises(DatabaseInUse):
+        Database.open(url(link))
+    await first.close()
+
+    await opens(link)
+
+
+def _holding(path: Path) -> subprocess.Popen[str]:
+    """Another process that has opened the database and sits there."""
+    code = (
+        "import sys\n"
+        "from alir.store.database import Database\n"
+        "database = Database.open(sys.argv[1])\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, url(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    return process
+
+
+@in_a_loop
+async def test_a_gateway_in_another_process_is_named_and_its_lock_dies_with_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "alir.db"
+    with _holding(path) as process:
+        with pytest.raises(DatabaseInUse) as caught:
+            Database.open(url(path))
+        assert str(process.pid) in str(caught.value)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+        await opens(path)
+
+
+# Migrating
+
+
+@in_a_loop
+async def test_processes_that_open_a_new_file_at_once_both_find_its_tables(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "alir.db"
+    code = (
+        "import asyncio, sys\n"
+        "from alir.store.database import Database\n"
+        "asyncio.run(Database.open(sys.argv[1], exclusive=False).close())\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, url(path)]) for _ in range(3)]
+
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    await opens(path)
+
+
+# A commit in doubt, seen from the messages
+
+
+def _faulty(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Faults, MessageStore, Database]:
+    faults = Faults(path)
+    opened = Database.open(url(path))
+    monkeypatch.setattr(database, "connect", lambda _path, **_: faults.connect())
+    return faults, MessageStore(opened, FakeClock(), changed=lambda _: None), opened
+
+
+async def _everything(store: MessageStore) -> list[Message]:
+    from alir.intake.ports import Filters
+
+    found, _ = await store.page(Filters(), limit=100, before=None)
+    return found
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_a_message_whose_commit_was_in_doubt_is_stored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_effect: bool
+) -> None:
+    faults, store, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    message = a_message()
+    if took_effect:
+        faults.after_commit = times(1)
+    else:
+        faults.before_commit = times(1)
+    stored = await store.accept(message, IdempotencyKey("k", b"h"))
+
+    assert (stored.message.id, stored.replayed) == (message.id, False)
+    assert [m.id for m in await _everything(store)] == [message.id]
+    await opened.close()
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_a_begin_whose_commit_was_in_doubt_begins_each_message_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_effect: bool
+) -> None:
+    faults, store, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    for _ in range(3):
+        await store.accept(a_message(), None)
+    if took_effect:
+        faults.after_commit = times(1)
+    else:
+        faults.before_commit = times(1)
+    begun: Begun = await store.begin(MAIN, limit=10)
+
+    everything = await _everything(store)
+    assert sorted(m.id for m in begun.messages) == sorted(m.id for m in everything)
+    assert all((m.status, len(m.attempts)) == (Status.SENDING, 1) for m in everything)
+    assert len(await store.left_begun()) == 3
+    await opened.close()
+
+
+@in_a_loop
+async def test_after_a_begin_that_nobody_can_look_up_the_attempts_are_found_as_left_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    faults, store, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    accepted = (await store.accept(a_message(), None)).message
+
+    def fail_for_good() -> None:
+        faults.on_connect = always
+        always()
+
+    faults.after_commit = fail_for_good
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.begin(MAIN, limit=10)
+    assert caught.value.in_doubt
+    faults.on_connect = faults.after_commit = lambda: None
+
+    assert await store.left_begun() == [(accepted.id, 1)]
+    await opened.close()

@@ -1,0 +1,418 @@
+"""The grouped writer, on real files that fill up, are locked, and lose the answer to a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+from tests.running import in_a_loop
+from tests.unit.store.faulty import Faults, always, nothing, times
+
+from alir.errors import StoreUnavailable
+from alir.store import writer
+from alir.store.database import connect
+from alir.store.writer import LARGEST_GROUP, GroupWriter, Work
+
+#: Short enough for a test, long enough for several tries.
+PATIENCE = 0.15
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "alir.db"
+    connection = connect(file)
+    connection.execute("CREATE TABLE commit_group (writer TEXT PRIMARY KEY, number INTEGER)")
+    connection.execute("CREATE TABLE note (text TEXT UNIQUE)")
+    connection.close()
+    return file
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", PATIENCE)
+
+
+class Groups:
+    """Remembers the sizes of groups."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def committed(self, size: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.sizes.append(size)
+
+
+@asynccontextmanager
+async def opened(
+    open_connection: Callable[[], sqlite3.Connection], groups: Groups | None = None
+) -> AsyncIterator[GroupWriter]:
+    group_writer = GroupWriter(open_connection, name="writer-1", observe=groups)
+    try:
+        yield group_writer
+    finally:
+        await group_writer.close()
+
+
+def on(path: Path) -> Callable[[], sqlite3.Connection]:
+    return lambda: connect(path, busy_timeout_ms=0)
+
+
+def note(text: str) -> Work[str]:
+    def work(connection: sqlite3.Connection) -> str:
+        connection.execute("INSERT INTO note VALUES (?)", (text,))
+        return text.upper()
+
+    return work
+
+
+def broken(error: Exception) -> Work[None]:
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO note VALUES ('half')")
+        raise error
+
+    return work
+
+
+def notes(path: Path) -> list[str]:
+    """What is on disk, as another connection sees it."""
+    connection = sqlite3.connect(path)
+    try:
+        return [row[0] for row in connection.execute("SELECT text FROM note ORDER BY rowid")]
+    finally:
+        connection.close()
+
+
+# Groups
+
+
+@in_a_loop
+async def test_a_write_is_on_disk_once_its_answer_is_there(path: Path) -> None:
+    async with opened(on(path)) as group_writer:
+        assert await group_writer.write(note("a")) == "A"
+        assert notes(path) == ["a"]
+
+
+@in_a_loop
+async def test_what_comes_together_is_committed_together_and_each_gets_its_own_answer(
+    path: Path,
+) -> None:
+    groups = Groups()
+    texts = [f"n{n:04}" for n in range(LARGEST_GROUP * 2 + 7)]
+    async with opened(on(path), groups) as group_writer:
+        answers = await asyncio.gather(*(group_writer.write(note(text)) for text in texts))
+
+    assert answers == [text.upper() for text in texts]
+    assert notes(path) == texts
+    assert sum(groups.sizes) == len(texts)
+    assert max(groups.sizes) == LARGEST_GROUP
+    assert len(groups.sizes) < 10
+
+
+@in_a_loop
+async def test_what_comes_during_a_commit_goes_into_the_next_one(path: Path) -> None:
+    groups = Groups()
+    async with opened(on(path), groups) as group_writer:
+
+        async def one_after_another(name: str) -> None:
+            for n in range(5):
+                await group_writer.write(note(f"{name}{n}"))
+
+        await asyncio.gather(*(one_after_another(name) for name in "abcd"))
+
+    assert len(notes(path)) == 20
+    assert len(groups.sizes) < 20
+
+
+@pytest.mark.parametrize("position", [0, 3, 6])
+@in_a_loop
+async def test_work_that_fails_spoils_nothing_of_its_group(path: Path, position: int) -> None:
+    texts = [f"n{n}" for n in range(6)]
+    works: list[Work[str] | Work[None]] = [note(text) for text in texts]
+    works.insert(position, broken(KeyError("mine")))
+    async with opened(on(path)) as group_writer:
+        results = await asyncio.gather(
+            *(group_writer.write(work) for work in works), return_exceptions=True
+        )
+
+    assert isinstance(results.pop(position), KeyError)
+    assert results == [text.upper() for text in texts]
+    assert notes(path) == texts
+
+
+@in_a_loop
+async def test_work_that_fails_alone_leaves_the_writer_at_work(path: Path) -> None:
+    async with opened(on(path)) as group_writer:
+        with pytest.raises(KeyError):
+            await group_writer.write(broken(KeyError("mine")))
+        with pytest.raises(sqlite3.IntegrityError):  # a fault of alir's, and not hidden
+            await group_writer.write(lambda c: (note("a")(c), note("a")(c)))
+
+        assert await group_writer.write(note("a")) == "A"
+    assert notes(path) == ["a"]
+
+
+@in_a_loop
+async def test_a_caller_that_gives_up_waiting_disturbs_nobody(path: Path) -> None:
+    async with opened(on(path)) as group_writer:
+        tasks = [asyncio.ensure_future(group_writer.write(note(str(n)))) for n in range(3)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert results[::2] == ["0", "2"]
+        assert isinstance(results[1], asyncio.CancelledError)
+        assert await group_writer.write(note("after")) == "AFTER"
+
+
+@in_a_loop
+async def test_closing_writes_what_was_handed_in_and_takes_nothing_more(path: Path) -> None:
+    group_writer = GroupWriter(on(path), name="writer-1")
+    tasks = [asyncio.ensure_future(group_writer.write(note(str(n)))) for n in range(150)]
+    await asyncio.sleep(0)
+    await group_writer.close()
+
+    assert len(notes(path)) == 150
+    assert all(task.done() for task in tasks)
+    with pytest.raises(StoreUnavailable) as caught:
+        await group_writer.write(note("late"))
+    assert not caught.value.in_doubt
+    assert len(notes(path)) == 150
+
+
+# A full disk
+
+
+@in_a_loop
+async def test_a_full_disk_is_told_and_what_fits_later_is_stored(
+    path: Path, little_patience: None
+) -> None:
+    limit = {"pages": 0}
+
+    def connect_with_limit() -> sqlite3.Connection:
+        connection = connect(path, busy_timeout_ms=0)
+        if limit["pages"]:
+            connection.execute(f"PRAGMA max_page_count = {limit['pages']}")
+        return connection
+
+    big = "x" * 20_000
+    async with opened(connect_with_limit) as group_writer:
+        await group_writer.write(note("first"))
+    limit["pages"] = 10
+    async with opened(connect_with_limit) as group_writer:
+        small, *bigger = await asyncio.gather(
+            group_writer.write(note("small")),
+            group_writer.write(note(big)),
+            group_writer.write(note(f"{big}2")),
+            return_exceptions=True,
+        )
+        assert small == "SMALL"
+        for error in bigger:
+            assert isinstance(error, StoreUnavailable)
+            assert not error.in_doubt
+        assert await group_writer.write(note("still small")) == "STILL SMALL"
+    limit["pages"] = 1000
+    async with opened(connect_with_limit) as group_writer:
+        await group_writer.write(note(f"{big}3"))
+
+    assert notes(path) == ["first", "small", "still small", f"{big}3"]
+
+
+# Another process
+
+
+@contextmanager
+def locked_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds SQLite's write lock until its standard input ends."""
+    code = (
+        "import sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('BEGIN IMMEDIATE')\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+        "c.execute('ROLLBACK')\n"
+        "c.close()\n"
+        "print('free', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        if not process.stdin.closed:
+            process.stdin.close()
+
+
+@in_a_loop
+async def test_a_database_that_another_process_holds_too_long_is_unavailable_not_in_doubt(
+    path: Path, little_patience: None
+) -> None:
+    async with opened(on(path)) as group_writer:
+        with locked_by_another_process(path):
+            results = await asyncio.gather(
+                *(group_writer.write(note(str(n))) for n in range(3)), return_exceptions=True
+            )
+        for error in results:
+            assert isinstance(error, StoreUnavailable)
+            assert not error.in_doubt
+        assert await group_writer.write(note("after")) == "AFTER"
+
+    assert notes(path) == ["after"]
+
+
+@in_a_loop
+async def test_a_database_that_another_process_holds_for_a_moment_is_waited_for(
+    path: Path,
+) -> None:
+    async with opened(on(path)) as group_writer:
+        with locked_by_another_process(path) as process:
+            waiting = asyncio.ensure_future(group_writer.write(note("a")))
+            await asyncio.sleep(0)  # it has tried, and found the lock
+            assert process.stdin is not None
+            process.stdin.close()
+            assert await waiting == "A"
+
+
+@in_a_loop
+async def test_a_database_that_cannot_be_opened_is_unavailable_not_in_doubt(
+    path: Path, little_patience: None
+) -> None:
+    faults = Faults(path)
+    faults.on_connect = always
+    async with opened(faults.connect) as group_writer:
+        with pytest.raises(StoreUnavailable) as caught:
+            await group_writer.write(note("a"))
+        assert not caught.value.in_doubt
+
+        faults.on_connect = nothing
+        assert await group_writer.write(note("b")) == "B"
+    assert notes(path) == ["b"]
+
+
+# A commit whose answer is lost
+
+
+@in_a_loop
+async def test_a_commit_that_failed_is_repeated(path: Path) -> None:
+    faults = Faults(path)
+    faults.before_commit = times(2)
+    async with opened(faults.connect) as group_writer:
+        answers = await asyncio.gather(*(group_writer.write(note(t)) for t in ("a", "b")))
+
+    assert answers == ["A", "B"]
+    assert notes(path) == ["a", "b"]
+    assert faults.commits == 3
+
+
+@in_a_loop
+async def test_a_commit_that_took_effect_is_not_repeated_though_its_answer_was_an_error(
+    path: Path,
+) -> None:
+    faults = Faults(path)
+    faults.after_commit = times(1)
+    async with opened(faults.connect) as group_writer:
+        answers = await asyncio.gather(*(group_writer.write(note(t)) for t in ("a", "b")))
+        assert answers == ["A", "B"]
+        assert faults.commits == 1
+
+        assert await group_writer.write(note("c")) == "C"
+    assert notes(path) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_while_nobody_can_say_whether_a_commit_took_effect_nothing_is_repeated(
+    path: Path, took_effect: bool
+) -> None:
+    faults = Faults(path)
+    runs = 0
+
+    def work(connection: sqlite3.Connection) -> int:
+        nonlocal runs
+        runs += 1
+        connection.execute("INSERT INTO note VALUES (?)", (f"run {runs}",))
+        return runs
+
+    def fail_and_be_unreachable_for_a_while() -> None:
+        if faults.commits == 1:
+            faults.on_connect = times(3)
+            always()
+
+    if took_effect:
+        faults.after_commit = fail_and_be_unreachable_for_a_while
+    else:
+        faults.before_commit = fail_and_be_unreachable_for_a_while
+    async with opened(faults.connect) as group_writer:
+        answer = await group_writer.write(work)
+
+    assert answer == runs == (1 if took_effect else 2)
+    assert notes(path) == [f"run {runs}"]
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_a_commit_that_nobody_can_look_up_is_in_doubt(
+    path: Path, little_patience: None, took_effect: bool
+) -> None:
+    faults = Faults(path)
+
+    def fail_for_good() -> None:
+        faults.on_connect = always
+        always()
+
+    if took_effect:
+        faults.after_commit = fail_for_good
+    else:
+        faults.before_commit = fail_for_good
+    async with opened(faults.connect) as group_writer:
+        with pytest.raises(StoreUnavailable) as caught:
+            await group_writer.write(note("a"))
+        assert caught.value.in_doubt
+        assert caught.value.__cause__ is not None
+
+        faults.on_connect = faults.before_commit = faults.after_commit = nothing
+        assert await group_writer.write(note("b")) == "B"
+    assert notes(path) == (["a", "b"] if took_effect else ["b"])
+
+
+@in_a_loop
+async def test_a_commit_that_fails_for_too_long_stored_nothing(
+    path: Path, little_patience: None
+) -> None:
+    faults = Faults(path)
+    faults.before_commit = always
+    async with opened(faults.connect) as group_writer:
+        with pytest.raises(StoreUnavailable) as caught:
+            await group_writer.write(note("a"))
+        assert not caught.value.in_doubt
+
+        faults.before_commit = nothing
+        assert await group_writer.write(note("b")) == "B"
+    assert notes(path) == ["b"]
+
+
+@in_a_loop
+async def test_two_writers_of_one_database_never_take_each_others_groups_for_their_own(
+    path: Path,
+) -> None:
+    faults = Faults(path)
+    mine = GroupWriter(faults.connect, name="writer-1")
+    theirs = GroupWriter(on(path), name="writer-2")
+    await theirs.write(note("theirs"))
+    faults.before_commit = times(1)  # of group 1, as theirs was
+    assert await mine.write(note("mine")) == "MINE"
+    await mine.close()
+    await theirs.close()
+
+    assert notes(path) == ["theirs", "mine"]
