@@ -1,25 +1,39 @@
 """What the pages say holds: `python -m docs.check`; with `--write` it makes generated pages anew.
 
-Checked in README.md, CHANGELOG.md and everything under docs/: relative links and their anchors,
-no path of anybody's machine, `make` commands that exist, and settings that load (blocks that
-begin with "```toml alir.toml").
+Checked in the pages at the top and everything under docs/: relative links and their anchors, no
+path of anybody's machine, `make` commands that exist, settings that load (blocks that begin with
+"```toml alir.toml"), JSON that is JSON ("```json"), and requests that break no rule
+("```json request"). Commands ("```bash") are run by tests/docs.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
-from alir.errors import SettingsInvalid
+from alir.errors import RequestInvalid, SettingsInvalid
+from alir.messages.check import check
 from alir.settings import DEFAULT_FILE, load
+from docs.commands_page import commands_page
+from docs.errors_page import errors_page
+from docs.problems_page import problems_page
 from docs.settings_page import settings_page
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS_PAGE = ROOT / "docs" / "reference" / "settings.md"
+TOP: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+#: Pages of docs/reference that are made from the code, and what makes them.
+GENERATED: Final[Mapping[str, Callable[[], str]]] = {
+    "settings.md": lambda: settings_page(DEFAULT_FILE.read_text("utf-8")),
+    "command-line.md": commands_page,
+    "problems-and-warnings.md": problems_page,
+    "cloud-api-errors.md": errors_page,
+}
 
 _FENCE = re.compile(r"^(```+|~~~+)(.*?)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
@@ -27,37 +41,52 @@ _LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:[ \t]*(\S+)",
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _ANCHOR = re.compile(r"""<[^>]+\b(?:id|name)=["']([^"']+)["']""")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_MAKE = re.compile(r"(?:^|[\s`;&(])make ([a-z]+)\b", re.MULTILINE)
+_MAKE = re.compile(r"(?:^|[`;&|(])[ \t]*(?:\w+=\S* +)*make +([a-z]+)\b", re.MULTILINE)
 _TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 _SETTINGS_BLOCK = "toml alir.toml"
+_REQUEST_BLOCK = "json request"
 _IN_VARIABLE = re.compile(r'\benv = "(\w+)"')
 _IN_FILE = re.compile(r'\bfile = "[^"]+"')
 
 
 def main(arguments: list[str]) -> None:
     """Print every fault and exit with 1 where there is one."""
-    page = settings_page(DEFAULT_FILE.read_text("utf-8"))
     if "--write" in arguments:
-        SETTINGS_PAGE.parent.mkdir(parents=True, exist_ok=True)
-        SETTINGS_PAGE.write_text(page, "utf-8")
+        for path, page in generated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(page, "utf-8")
     found = [fault for path in pages() for fault in faults(path)]
-    if not SETTINGS_PAGE.exists() or SETTINGS_PAGE.read_text("utf-8") != page:
-        found.append(f"{SETTINGS_PAGE.relative_to(ROOT)}: is not up to date; run: make docs")
-    if found:
+    if found := [*found, *outdated()]:
         sys.exit("\n".join(found))
     print(f"docs: {len(pages())} pages, no faults")  # noqa: T201
 
 
+def generated() -> Iterator[tuple[Path, str]]:
+    """Every page that is made from the code: where it stands, and what must stand there."""
+    for name, make in GENERATED.items():
+        yield ROOT / "docs" / "reference" / name, make()
+
+
+def outdated() -> list[str]:
+    """The generated pages that do not say what the code does."""
+    return [
+        f"{path.relative_to(ROOT)}: is not up to date; run: make docs"
+        for path, page in generated()
+        if not path.exists() or path.read_text("utf-8") != page
+    ]
+
+
 def pages() -> list[Path]:
     """Every page that users read."""
-    top = [path for name in ("README.md", "CHANGELOG.md") if (path := ROOT / name).exists()]
+    top = [path for name in TOP if (path := ROOT / name).exists()]
     return top + sorted((ROOT / "docs").rglob("*.md"))
 
 
 def faults(page: Path) -> Iterator[str]:
     """What is wrong on one page, each with the page and its line."""
     text = page.read_text("utf-8")
-    for at, what in (*_links(page, text), *_paths(text), *_commands(text), *_settings(text)):
+    checks = (_links(page, text), _paths(text), _commands(text), _settings(text), _json(text))
+    for at, what in (fault for found in checks for fault in found):
         line = text.count("\n", 0, at) + 1
         yield f"{page.relative_to(ROOT)}:{line}: {what}"
 
@@ -119,6 +148,22 @@ def _settings(text: str) -> Iterator[Fault]:
         if block[2].strip() == _SETTINGS_BLOCK:
             for problem in _problems(block[3]):
                 yield block.start(), problem
+
+
+def _json(text: str) -> Iterator[Fault]:
+    for block in _FENCE.finditer(text):
+        kind = block[2].strip()
+        if kind not in ("json", _REQUEST_BLOCK):
+            continue
+        try:
+            data = json.loads(block[3])
+            if kind == _REQUEST_BLOCK:
+                check(data)
+        except ValueError as error:
+            yield block.start(), f"is not JSON: {error}"
+        except RequestInvalid as invalid:
+            for fault in invalid.faults:
+                yield block.start(), f"{fault.pointer}: {fault.detail}"
 
 
 def _problems(toml: str) -> tuple[str, ...]:

@@ -94,6 +94,10 @@ class Stores:
             if message_id in (None, of)
         ]
 
+    async def event_ids(self) -> list[str]:
+        query = select(tables.event.c.id)
+        return [row[0] for row in await self.database.read(lambda c: run(c, query).fetchall())]
+
     async def event_types(self, message_id: MessageId) -> list[str]:
         return [event["type"] for event in await self.events(message_id)]
 

@@ -92,6 +92,54 @@ async def test_a_stored_message_comes_with_its_event(database: Backend) -> None:
         assert event["data"]["callback_data"] == '{"order": 7}'
 
 
+# Storing what is begun already
+
+
+@in_a_loop
+async def test_a_message_can_be_stored_and_begun_with_one_write(database: Backend) -> None:
+    message = a_full_message()
+    async with database.open() as store:
+        store.clock.leap(1.5)
+        stored = await store.messages.accept(message, None, begin=True)
+
+        assert not stored.replayed
+        assert stored.message.status is Status.SENDING
+        [attempt] = stored.message.attempts
+        assert (attempt.number, attempt.begun_at) == (1, START + timedelta(seconds=1.5))
+        assert (await store.messages.begin(MAIN, limit=10)).messages == ()
+    async with database.open() as store:
+        assert await store.messages.get(message.id) == stored.message
+        assert await store.messages.left_begun() == [(message.id, 1)]
+        [event] = await store.events()
+        assert (event["type"], event["data"]["status"]) == ("message.queued", "queued")
+        assert event["data"]["attempts"] == []
+
+
+@in_a_loop
+async def test_a_message_stored_as_begun_lives_on_like_any_other(database: Backend) -> None:
+    async with database.open() as store:
+        begun = (await store.messages.accept(a_message(), None, begin=True)).message
+        queued = await store.settle(begun, Outcome.BUSY, due_at=START)
+        [again] = (await store.messages.begin(MAIN, limit=10)).messages
+        done = await store.settle(again, Outcome.ACCEPTED, provider_id="wamid.1")
+
+        assert queued.status is Status.QUEUED
+        assert [a.outcome for a in done.attempts] == [Outcome.BUSY, Outcome.ACCEPTED]
+        assert await store.messages.get(begun.id) == done
+        ids = await store.event_ids()
+        assert len(ids) == len(set(ids)) == 2
+
+
+@in_a_loop
+async def test_a_repeat_begins_nothing(database: Backend) -> None:
+    async with database.open() as store:
+        first = await store.messages.accept(a_message(), KEY)
+        again = await store.messages.accept(a_message(), KEY, begin=True)
+
+        assert (again.message, again.replayed) == (first.message, True)
+        assert await store.messages.left_begun() == []
+
+
 # Idempotency
 
 

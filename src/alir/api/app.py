@@ -12,8 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alir import __version__
 from alir.api import pages
-from alir.api.door import respond_problem
-from alir.api.failures import Failures, broke
+from alir.api.failures import Failures, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
 from alir.api.routes import health, messages
@@ -53,7 +52,7 @@ class Door:
         path: str = scope["path"]
         hot = self._hot.get((scope["method"], path))
         if hot is not None:
-            await _guarded(hot, scope, receive, send)
+            await guarded(hot, scope, receive, send)
             return
         for one in self._mounted:
             if f"{path}/".startswith(f"{one.path}/"):
@@ -64,13 +63,6 @@ class Door:
             await self({**scope, "method": "GET"}, receive, send)
         else:
             await self.rest(scope, receive, send)
-
-
-async def _guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        await app(scope, receive, send)
-    except Exception as error:  # whatever it is, its caller is answered with a problem
-        await respond_problem(send, broke(scope, error), scope["path"])
 
 
 def _believing_proxies(app: ASGIApp) -> ASGIApp:

@@ -34,19 +34,26 @@ class Disconnected(Exception):
 class Request:
     """One request of a hot route, read as far as anybody asked."""
 
-    __slots__ = ("_headers", "_receive", "path", "query")
+    __slots__ = ("_headers", "_lines", "_receive", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
+        self._lines: list[tuple[bytes, bytes]] = scope["headers"]
         # Of a repeated header the first one counts.
-        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self._headers: dict[bytes, bytes] = dict(reversed(self._lines))
 
     def header(self, name: bytes) -> str | None:
         """The header of this name, which is given in lower case."""
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def every(self, name: bytes) -> str | None:
+        """All headers of this name as the one list that they mean (RFC 9110, section 5.3)."""
+        if name not in self._headers:
+            return None
+        return ", ".join(v.decode("latin-1") for key, v in self._lines if key == name)
 
     def headers(self) -> dict[str, str]:
         """Every header, by its name in lower case."""

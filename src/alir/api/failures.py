@@ -11,8 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from alir.api.door import respond_problem
 from alir.api.problems import MEDIA_TYPE, Problem, Refusal, invalid_request, problem_of
 from alir.errors import AlirError, Fault
 from alir.messages.faults import FAULT_CODES, pointer
@@ -74,7 +75,7 @@ class Failures:
         return problem_response(request, problem)
 
     async def _broke(self, request: Request, error: Exception) -> Response:
-        return problem_response(request, broke(request.scope, error))
+        return problem_response(request, _log_and_answer(request.scope, error))
 
     def _methods(self, scope: Scope) -> list[str]:
         """What the path takes, whichever part of the door answers it."""
@@ -91,8 +92,15 @@ class Failures:
         return sorted({*taken, "HEAD"}) if "GET" in taken else taken
 
 
-def broke(scope: Scope, error: Exception) -> Problem:
-    """Log a fault of alir's own; the problem that it is answered with."""
+async def guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run a route that stands in front of FastAPI; a fault of alir's own is a problem there too."""
+    try:
+        await app(scope, receive, send)
+    except Exception as error:  # whatever it is: its caller must get an answer
+        await respond_problem(send, _log_and_answer(scope, error), scope["path"])
+
+
+def _log_and_answer(scope: Scope, error: Exception) -> Problem:
     _log.error("request_broke", route=scope["path"], exc_info=error)
     return Problem("internal_error", "The log has more.")
 

@@ -160,7 +160,7 @@ class Reference:
             required=parameter.get("required", False),
             rules=tuple(_rules(schema)),
             description=parameter.get("description", ""),
-            example=str(parameter.get("example") or _example_text(schema)),
+            example=_example_text({**schema, **_as_examples(parameter)}),
             where=where or parameter["in"],
         )
 
@@ -292,8 +292,13 @@ def _first_example(schema: Schema) -> object:
     return next(iter(schema.get("examples", ())), None)
 
 
+def _as_examples(parameter: Schema) -> Schema:
+    """A parameter's own example, as a schema would have it."""
+    return {"examples": [parameter["example"]]} if "example" in parameter else {}
+
+
 def _example_text(schema: Schema) -> str:
     example = _first_example(schema)
-    if example is None or (isinstance(example, dict) and len(example) > 1):
+    if example is None or "const" in schema or (isinstance(example, dict) and len(example) > 1):
         return ""
     return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False)

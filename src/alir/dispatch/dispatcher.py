@@ -18,6 +18,7 @@ from alir.dispatch.pacing import Pace
 from alir.dispatch.ports import Begun, Outbox, Provider
 from alir.errors import NotFound, SendFailure, StoreUnavailable
 from alir.ids import SenderName
+from alir.messages import life
 from alir.messages.life import Settlement
 from alir.messages.model import Message, Outcome
 from alir.observe import get_logger
@@ -26,6 +27,8 @@ from alir.observe import get_logger
 LARGEST_BEGIN = 100
 #: Pause after the store could not be written.
 STORE_PAUSE_SECONDS = 0.5
+#: Due times are moments of the wall clock, which may jump, and runs on while the machine sleeps.
+LONGEST_SLEEP_SECONDS = 10.0
 
 _log = get_logger("dispatch")
 
@@ -74,6 +77,8 @@ class Dispatcher:
         self._random = random
         self._measure = measure
         self._woken = asyncio.Event()
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._calls: set[asyncio.Task[None]] = set()
         self._admitted = 0
         # Places kept for what a begin under way may return.
@@ -97,25 +102,23 @@ class Dispatcher:
         Returns:
             The moment of the admission, on the clock that never jumps.
         """
-        something_waits = self._heard or not self._caught_up
-        if something_waits or self._stopping or self._room() < 1:
+        if self._something_waits or self._stopping or self._room() < 1:
+            self._heard += 1  # what is stored after it must not overtake it
             return None
-        now = self._clock.elapsed()
-        self.pace.take(1, now)
         self._admitted += 1
-        return now
+        return self._clock.elapsed()
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         """Send a message that was admitted and is on disk as begun."""
-        self._admitted -= 1
+        self._leave()
+        self.pace.take(1, self._clock.elapsed())
         self._start(self._hand_over(message, admitted_at))
 
     def dismiss(self, message: Message, *, in_doubt: bool) -> None:
         """Give a place back: the message was not stored, or (`in_doubt`) nobody can say."""
-        self._admitted -= 1
+        self._leave()
         if in_doubt:
-            never = never_handed_over("Its storing was in doubt", now=self._clock.now())
-            self._start(self._record(message, never, 1))
+            self._give_back(message, 1, "Its storing was in doubt")
 
     @property
     def calls(self) -> int:
@@ -124,12 +127,16 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Begin and hand over what is due, until `stop`."""
-        while not self._stopping:
-            self._woken.clear()
-            wait = self._wait_for_room()
-            if wait is None:
-                wait = self._wait_for_more(await self._begin())
-            await self._sleep(wait)
+        self._at_rest.clear()
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                wait = self._wait_for_room()
+                if wait is None:
+                    wait = self._wait_for_more(await self._begin())
+                await self._sleep(wait)
+        finally:
+            self._at_rest.set()
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -138,25 +145,42 @@ class Dispatcher:
 
     async def finish(self, grace: timedelta) -> None:
         """Let the calls under way end for `grace`; what is left stays begun."""
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=grace.total_seconds())
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                await self._at_rest.wait()  # what is just being begun has yet to be given back
+                while self._calls:
+                    await asyncio.wait(self._calls)
+        except TimeoutError:
+            _log.warning("calls_left_begun", sender=self.sender, calls=len(self._calls))
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+
+    @property
+    def _something_waits(self) -> bool:
+        return self._heard > 0 or not self._caught_up
+
+    def _leave(self) -> None:
+        """Give up the place of a message that was admitted."""
+        self._admitted -= 1
+        if self._something_waits:
+            self._woken.set()
 
     def _room(self) -> int:
         """How many attempts may begin now."""
         free = self._policy.max_calls - self.calls
         slots = self.pace.slots(self._clock.elapsed())
-        return (free if slots is None else min(free, slots)) - self._reserved
+        # Who was admitted uses a slot once the call is made, however long the storing takes.
+        return (free if slots is None else min(free, slots - self._admitted)) - self._reserved
 
     def _wait_for_room(self) -> float | None:
         """Seconds until there may be room; None: there is."""
         if self._room() > 0:
             return None
-        if self.calls >= self._policy.max_calls:
-            return float("inf")  # the end of a call wakes
-        return self.pace.wait(self._clock.elapsed())
+        wait = self.pace.wait(self._clock.elapsed())
+        if self.calls >= self._policy.max_calls or not wait:
+            return float("inf")  # the end of a call, or of an admission, wakes
+        return wait
 
     async def _begin(self) -> Begun | None:
         limit = min(self._room(), LARGEST_BEGIN)
@@ -171,11 +195,21 @@ class Dispatcher:
             return None
         finally:
             self._reserved = 0
+        if begun.in_doubt:
+            for message in begun.messages:
+                self._give_back(message, len(message.attempts), "Its beginning was in doubt")
+            self._caught_up = False
+            return None
         self._caught_up = not begun.more
         self.pace.take(len(begun.messages), self._clock.elapsed())
         for message in begun.messages:
             self._start(self._hand_over(message, at))
         return begun
+
+    def _give_back(self, message: Message, number: int, title: str) -> None:
+        """Settle an attempt that was never handed over, if it is there at all."""
+        never = never_handed_over(title, now=self._clock.now())
+        self._start(self._record(message, never, number))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         call = asyncio.create_task(work)
@@ -189,7 +223,8 @@ class Dispatcher:
             return 0.0
         if begun.next_due is None:
             return float("inf")  # a new message wakes
-        return max(0.0, (begun.next_due - self._clock.now()).total_seconds())
+        seconds = (begun.next_due - self._clock.now()).total_seconds()
+        return min(max(0.0, seconds), LONGEST_SLEEP_SECONDS)
 
     async def _sleep(self, seconds: float) -> None:
         """Until woken, or for so long."""
@@ -231,6 +266,12 @@ class Dispatcher:
                 now=self._clock.now(),
                 jitter=self._random(),
             )
+        except Exception as fault:
+            # A fault of alir's own: how far the call came is not known, and an attempt left
+            # begun would look as if it were still under way.
+            _log.error("call_broke", sender=self.sender, message=message.id, exc_info=fault)
+            error = life.error("internal_error", "The call broke off inside alir")
+            return Settlement(outcome=Outcome.UNKNOWN, error=error)
         return Settlement(outcome=Outcome.ACCEPTED, provider_id=sent.provider_id, wa_id=sent.wa_id)
 
     async def _record(self, message: Message, settlement: Settlement, number: int) -> None:

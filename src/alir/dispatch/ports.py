@@ -43,18 +43,24 @@ class Begun(NamedTuple):
         next_due: when the next queued message of the sender is due; none: there is none, or
             there is more that is due now.
         more: whether more may be due now.
+        in_doubt: nobody can say whether `messages` are begun, so none of them may be sent.
     """
 
     messages: tuple[Message, ...]
     next_due: datetime | None
     more: bool
+    in_doubt: bool = False
 
 
 class Outbox(Protocol):
     """The messages, as dispatch needs them. Each call is on disk when it returns."""
 
     async def begin(self, sender: SenderName, *, limit: int) -> Begun:
-        """Begin an attempt of up to `limit` due messages, longest due first."""
+        """Begin an attempt of up to `limit` due messages, longest due first.
+
+        Raises:
+            StoreUnavailable: nothing was begun.
+        """
         ...
 
     async def settle(

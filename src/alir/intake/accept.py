@@ -136,12 +136,17 @@ class Intake:
         admitted_at = self._dispatch.admit(message.sender) if message.due_at <= now else None
         try:
             stored = await self._messages.accept(message, key, begin=admitted_at is not None)
-        except AlirError as error:
-            in_doubt = isinstance(error, StoreUnavailable) and error.in_doubt
+        except StoreUnavailable as error:
             if admitted_at is not None:
-                self._dispatch.dismiss(message, in_doubt=in_doubt)
-            if in_doubt:
+                self._dispatch.dismiss(message, in_doubt=error.in_doubt)
+            if error.in_doubt:
                 raise StoreUnavailable(str(error), in_doubt=True, message_id=message.id) from error
+            raise
+        except BaseException as error:
+            if admitted_at is not None:
+                # Of a caller that was cancelled, the write goes on all the same.
+                in_doubt = not isinstance(error, AlirError)
+                self._dispatch.dismiss(message, in_doubt=in_doubt)
             raise
         if admitted_at is not None:
             if stored.replayed:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from operator import itemgetter
@@ -25,8 +25,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store.migrations import HEAD
-from alir.store.writer import GroupWriter, Observe, Work
+from alir.store.writer import Bulk, GroupWriter, Observe, Work
 
+I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
 SQLITE_PREFIX = "sqlite:///"
@@ -57,6 +58,10 @@ class Statement:
     def run(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Run it with these values, by name."""
         return connection.execute(self.sql, self._pick(values))
+
+    def run_many(self, connection: sqlite3.Connection, values: Iterable[Mapping[str, Any]]) -> int:
+        """Run it once for each of them; how many rows it changed in all."""
+        return connection.executemany(self.sql, map(self._pick, values)).rowcount
 
 
 def _picker(
@@ -119,6 +124,14 @@ class Database:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
         return self._writer.write(work)
+
+    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+        """Have `bulk` write `item`, together with whatever else it has to in the next group.
+
+        Raises:
+            As `write`.
+        """
+        return self._writer.write_among(bulk, item)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a reading connection, which sees everything committed so far.

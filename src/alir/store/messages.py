@@ -8,23 +8,23 @@ earlier is written only where that version still stands, else decided anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select, text, update
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.ports import Begun
-from alir.errors import AlirError, IdempotencyConflict, NotFound
+from alir.errors import AlirError, IdempotencyConflict, NotFound, StoreUnavailable
 from alir.ids import ApiTokenId, MessageId, SenderName, event_id
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life
 from alir.messages.model import Flag, Message, Status
 from alir.store import rows, tables
 from alir.store.database import Database, Statement, run
-from alir.store.parked import unpark
+from alir.store.parked import anything_parked, unpark
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
@@ -124,18 +124,19 @@ class MessageStore:
         if key is not None:
             values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
         event = _event_row(life.Happened("queued", message), message.version, 0, message.created_at)
+        if key is None:
+            await self._database.write_among(_accept_all, _New(stands, values, event))
+            if not begin:
+                self._changed(message)
+            return Stored(stands, replayed=False)
 
         def work(connection: sqlite3.Connection) -> Stored | IdempotencyConflict:
-            if key is not None:
-                found = _by_key(connection, message.token_id, key)
-                if isinstance(found, IdempotencyConflict):
-                    return found
-                if found is not None:
-                    return Stored(found, replayed=True)
-            _INSERT_MESSAGE.run(connection, values)
-            for attempt in stands.attempts:
-                _PUT_ATTEMPT.run(connection, rows.attempt_row(message.id, attempt))
-            _PUT_EVENT.run(connection, event)
+            found = _by_key(connection, message.token_id, key)
+            if isinstance(found, IdempotencyConflict):
+                return found
+            if found is not None:
+                return Stored(found, replayed=True)
+            _accept_all(connection, [_New(stands, values, event)])
             return Stored(stands, replayed=False)
 
         stored = await self._database.write(work)
@@ -160,28 +161,39 @@ class MessageStore:
         """Begin an attempt of up to `limit` due messages of `sender`, longest due first.
 
         What expired is marked so and does not count.
+
+        Raises:
+            StoreUnavailable: nothing was begun.
         """
+        last = Begun((), None, more=True)
 
         def work(connection: sqlite3.Connection) -> tuple[Begun, list[Message]]:
+            nonlocal last
             now = self._clock.now()
             due = _DUE.run(
                 connection, {"sender": sender, "now": to_milliseconds(now), "limit": limit}
             ).fetchall()
-            begun: list[Message] = []
-            expired: list[Message] = []
+            changes = []
             for message_id, version in due:
                 message = self._fresh.get(message_id)
                 if message is None or message.version != version:
                     message = load(connection, message_id)
                 lapse = life.expire(message, now=now)
-                (begun if lapse is None else expired).append(
-                    _save_current(connection, message, lapse or life.begin(message, now=now), now)
-                )
+                changes.append((message, lapse or life.begin(message, now=now)))
+            saved = save_all(connection, changes, now) or []
+            begun = [message for message in saved if message.status is Status.SENDING]
+            expired = [message for message in saved if message.status is not Status.SENDING]
             more = len(due) == limit
             next_due = None if more else _next_due(connection, sender)
-            return Begun(tuple(begun), next_due, more), expired
+            last = Begun(tuple(begun), next_due, more)
+            return last, expired
 
-        result, expired = await self._database.write(work)
+        try:
+            result, expired = await self._database.write(work)
+        except StoreUnavailable as error:
+            if error.in_doubt:
+                return Begun(last.messages, None, more=True, in_doubt=True)
+            raise
         for message in (*expired, *result.messages):
             self._changed(message)
         return result
@@ -215,22 +227,27 @@ class MessageStore:
         self, message: Message, settlement: life.Settlement, *, number: int
     ) -> Message:
         """Record what attempt `number` came to, and apply the receipts that waited for its id."""
-
-        def work(connection: sqlite3.Connection) -> tuple[Message, bool]:
-            now = self._clock.now()
-            after, is_changed = change(
-                connection, message, lambda m: life.settle(m, number, settlement, now=now), now
-            )
-            if settlement.provider_id is not None:
-                for parked in unpark(connection, message.sender, settlement.provider_id):
-                    after, moved = change(connection, after, parked.received_by(number, now), now)
-                    is_changed = is_changed or moved
-            return after, is_changed
-
-        after, is_changed = await self._database.write(work)
+        answered = _Answered(message, settlement, number)
+        after, is_changed = await self._database.write_among(self._settle_all, answered)
         if is_changed:
             self._changed(after)
         return after
+
+    def _settle_all(
+        self, connection: sqlite3.Connection, answers: Sequence[_Answered]
+    ) -> Sequence[tuple[Message, bool]]:
+        now = self._clock.now()
+        changes = []
+        if not anything_parked(connection):
+            for message, settlement, number in answers:
+                decided = life.settle(message, number, settlement, now=now)
+                if decided is not None:
+                    changes.append((message, decided))
+        if len(changes) == len(answers):
+            saved = save_all(connection, changes, now)
+            if saved is not None:
+                return [(after, True) for after in saved]
+        return [_settle_one(connection, answered, now) for answered in answers]
 
     def _changed(self, message: Message) -> None:
         if message.status is not Status.QUEUED:
@@ -392,28 +409,102 @@ def save(
     connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
 ) -> Message | None:
     """Write a change that was decided upon `before`; None, and nothing, where that has changed."""
-    after = decided.message.but(version=before.version + 1)
-    values = rows.changing_columns(after) | {
-        "id_": before.id,
-        "decided_upon": before.version,
-        "version_": after.version,
-    }
-    if _UPDATE_MESSAGE.run(connection, values).rowcount == 0:
+    saved = save_all(connection, [(before, decided)], now)
+    return None if saved is None else saved[0]
+
+
+def save_all(
+    connection: sqlite3.Connection,
+    changes: Sequence[tuple[Message, life.Change]],
+    now: datetime,
+) -> list[Message] | None:
+    """Write changes, each decided upon its message; None, and nothing, where one has changed."""
+    saved = [decided.message.but(version=before.version + 1) for before, decided in changes]
+    if not _update_all(connection, [before.version for before, _ in changes], saved):
         return None
-    for attempt in after.attempts:
-        earlier = before.attempt(attempt.number)
-        if earlier is None:
-            _PUT_ATTEMPT.run(connection, rows.attempt_row(after.id, attempt))
-        elif earlier != attempt:
-            row = rows.attempt_row(after.id, attempt)
-            row |= {"message_id_": after.id, "number_": attempt.number}
-            _CHANGE_ATTEMPT.run(connection, row)
-    known = len(before.receipts)
-    for position, receipt in enumerate(after.receipts[known:], start=known):
-        _PUT_RECEIPT.run(connection, rows.receipt_row(after.id, receipt, position))
-    for position, happened in enumerate(decided.events):
-        _PUT_EVENT.run(connection, _event_row(happened, after.version, position, now))
-    return after
+    new, changed, receipts, events = [], [], [], []
+    for (before, decided), after in zip(changes, saved, strict=True):
+        for attempt in after.attempts:
+            earlier = before.attempt(attempt.number)
+            if earlier is None:
+                new.append(rows.attempt_row(after.id, attempt))
+            elif earlier != attempt:
+                row = rows.attempt_row(after.id, attempt)
+                changed.append(row | {"message_id_": after.id, "number_": attempt.number})
+        known = len(before.receipts)
+        for position, receipt in enumerate(after.receipts[known:], start=known):
+            receipts.append(rows.receipt_row(after.id, receipt, position))
+        for position, happened in enumerate(decided.events):
+            events.append(_event_row(happened, after.version, position, now))
+    for statement, values in (
+        (_PUT_ATTEMPT, new),
+        (_CHANGE_ATTEMPT, changed),
+        (_PUT_RECEIPT, receipts),
+        (_PUT_EVENT, events),
+    ):
+        if values:
+            statement.run_many(connection, values)
+    return saved
+
+
+def _update_all(
+    connection: sqlite3.Connection, versions: Sequence[int], messages: Sequence[Message]
+) -> bool:
+    """Write each message over its version of `versions`; False, and nothing, where one is gone."""
+    values = [
+        rows.changing_columns(message)
+        | {"id_": message.id, "decided_upon": version, "version_": message.version}
+        for version, message in zip(versions, messages, strict=True)
+    ]
+    if len(values) == 1:
+        return _UPDATE_MESSAGE.run(connection, values[0]).rowcount == 1
+    connection.execute("SAVEPOINT several")
+    is_whole = _UPDATE_MESSAGE.run_many(connection, values) == len(values)
+    if not is_whole:
+        connection.execute("ROLLBACK TO several")
+    connection.execute("RELEASE several")
+    return is_whole
+
+
+class _New(NamedTuple):
+    """A message to be stored, as it stands, and its rows."""
+
+    message: Message
+    values: Mapping[str, Any]
+    event: Mapping[str, Any]
+
+
+def _accept_all(connection: sqlite3.Connection, new: Sequence[_New]) -> Sequence[None]:
+    _INSERT_MESSAGE.run_many(connection, [one.values for one in new])
+    attempts = [
+        rows.attempt_row(one.message.id, attempt) for one in new for attempt in one.message.attempts
+    ]
+    if attempts:
+        _PUT_ATTEMPT.run_many(connection, attempts)
+    _PUT_EVENT.run_many(connection, [one.event for one in new])
+    return [None] * len(new)
+
+
+class _Answered(NamedTuple):
+    """What attempt `number` of a message came to."""
+
+    message: Message
+    settlement: life.Settlement
+    number: int
+
+
+def _settle_one(
+    connection: sqlite3.Connection, answered: _Answered, now: datetime
+) -> tuple[Message, bool]:
+    message, settlement, number = answered
+    after, is_changed = change(
+        connection, message, lambda m: life.settle(m, number, settlement, now=now), now
+    )
+    if settlement.provider_id is not None:
+        for parked in unpark(connection, message.sender, settlement.provider_id):
+            after, moved = change(connection, after, parked.received_by(number, now), now)
+            is_changed = is_changed or moved
+    return after, is_changed
 
 
 def _by_key(

@@ -24,6 +24,7 @@ _PARK = Statement(
     .values({c.name: bindparam(c.name) for c in tables.parked_receipt.c if c.name != "seq"})
     .on_conflict_do_nothing()
 )
+_ANY = Statement(select(_p.seq).limit(1))
 _OF_ID = Statement(
     select(*_COLUMNS)
     .where(_p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender"))
@@ -52,6 +53,11 @@ def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
     )
 
 
+def anything_parked(connection: sqlite3.Connection) -> bool:
+    """Whether any receipt waits at all; where none does, nobody has to look for his own."""
+    return _ANY.run(connection, {}).fetchone() is not None
+
+
 def unpark(
     connection: sqlite3.Connection, sender: SenderName, provider_id: ProviderId
 ) -> list[Told]:
@@ -63,19 +69,20 @@ def unpark(
     return told
 
 
-def unpark_matched(connection: sqlite3.Connection) -> list[Told]:
-    """Take out everything whose attempt, of the same sender, is known by now."""
-    query = (
-        select(_p.sender, _p.provider_id)
-        .distinct()
-        .join_from(tables.parked_receipt, tables.attempt, _a.provider_id == _p.provider_id)
-        .join(tables.message, (_m.id == _a.message_id) & (_m.sender == _p.sender))
+def matched(connection: sqlite3.Connection) -> list[tuple[SenderName, ProviderId]]:
+    """Under which ids something is parked whose attempt, of the same sender, is known by now.
+
+    It looks at everything that is parked, so it is for a reading connection.
+    """
+    # Asked of each parked receipt: a join might walk through every attempt there ever was.
+    attempt_is_known = (
+        select(_a.number)
+        .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+        .where(_a.provider_id == _p.provider_id, _m.sender == _p.sender)
+        .exists()
     )
-    return [
-        told
-        for sender, provider_id in run(connection, query).fetchall()
-        for told in unpark(connection, sender, provider_id)
-    ]
+    query = select(_p.sender, _p.provider_id).distinct().where(attempt_is_known)
+    return [(sender, provider_id) for sender, provider_id in run(connection, query)]
 
 
 def forget_older(connection: sqlite3.Connection, than: datetime) -> None:

@@ -13,7 +13,7 @@ from alir.receipts.model import Told
 from alir.store.callbacks import mark_applied
 from alir.store.database import Database
 from alir.store.messages import by_provider_id, change, load
-from alir.store.parked import forget_older, park, unpark_matched
+from alir.store.parked import forget_older, matched, park, unpark
 
 
 class ReceiptStore:
@@ -43,10 +43,12 @@ class ReceiptStore:
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
+        ids = await self._database.read(matched)
 
         def work(connection: sqlite3.Connection) -> list[Message]:
             now = self._clock.now()
-            changed = _apply(connection, unpark_matched(connection), now)
+            told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
+            changed = _apply(connection, told, now)
             forget_older(connection, now - keep)
             return changed
 

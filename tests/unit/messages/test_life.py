@@ -697,7 +697,7 @@ _receipts = st.sampled_from([FAILED, FAILED, SENT, DELIVERED, READ])
 _earlier = st.sampled_from([0, 0, 1, 2])
 
 
-@settings(max_examples=300, stateful_step_count=40, deadline=None)
+@settings(max_examples=200, stateful_step_count=30, deadline=None)
 class AnyLife(RuleBasedStateMachine):
     """Random things happen to one message, in any order that the gateway lets them happen."""
 

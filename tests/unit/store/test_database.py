@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -14,11 +15,11 @@ from sqlalchemy import select
 from tests.clock import FakeClock
 from tests.examples import MAIN, a_message
 from tests.running import in_a_loop
-from tests.unit.store.faulty import Faults, always, times
+from tests.unit.store.faulty import Faults, always, nothing, times
 
 from alir.dispatch.ports import Begun
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
-from alir.intake.ports import IdempotencyKey
+from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages.model import Message, Status
 from alir.store import database, tables, writer
 from alir.store.database import BUSY_TIMEOUT_MS, Database, connect, path_of, run
@@ -224,10 +225,7 @@ async def test_a_gateway_in_another_process_is_named_and_its_lock_dies_with_it(
 # Migrating
 
 
-@in_a_loop
-async def test_processes_that_open_a_new_file_at_once_both_find_its_tables(
-    tmp_path: Path,
-) -> None:
+def test_processes_that_open_a_new_file_at_once_all_find_its_tables(tmp_path: Path) -> None:
     path = tmp_path / "alir.db"
     code = (
         "import asyncio, sys\n"
@@ -237,7 +235,7 @@ async def test_processes_that_open_a_new_file_at_once_both_find_its_tables(
     processes = [subprocess.Popen([sys.executable, "-c", code, url(path)]) for _ in range(3)]
 
     assert [process.wait() for process in processes] == [0, 0, 0]
-    await opens(path)
+    asyncio.run(opens(path))
 
 
 # A commit in doubt, seen from the messages
@@ -251,8 +249,6 @@ def _faulty(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Faults, Messag
 
 
 async def _everything(store: MessageStore) -> list[Message]:
-    from alir.intake.ports import Filters
-
     found, _ = await store.page(Filters(), limit=100, before=None)
     return found
 
@@ -297,7 +293,7 @@ async def test_a_begin_whose_commit_was_in_doubt_begins_each_message_once(
 
 
 @in_a_loop
-async def test_after_a_begin_that_nobody_can_look_up_the_attempts_are_found_as_left_begun(
+async def test_a_begin_that_nobody_can_look_up_says_what_may_be_begun_and_must_not_be_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
@@ -309,10 +305,26 @@ async def test_after_a_begin_that_nobody_can_look_up_the_attempts_are_found_as_l
         always()
 
     faults.after_commit = fail_for_good
-    with pytest.raises(StoreUnavailable) as caught:
-        await store.begin(MAIN, limit=10)
-    assert caught.value.in_doubt
-    faults.on_connect = faults.after_commit = lambda: None
+    begun = await store.begin(MAIN, limit=10)
+    faults.on_connect = faults.after_commit = nothing
 
+    assert begun.in_doubt
+    assert [m.id for m in begun.messages] == [accepted.id]
     assert await store.left_begun() == [(accepted.id, 1)]
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_begin_that_failed_for_sure_began_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    faults, store, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    accepted = (await store.accept(a_message(), None)).message
+    faults.before_commit = always
+    with pytest.raises(StoreUnavailable):
+        await store.begin(MAIN, limit=10)
+    faults.before_commit = nothing
+
+    assert [m.id for m in (await store.begin(MAIN, limit=10)).messages] == [accepted.id]
     await opened.close()

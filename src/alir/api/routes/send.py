@@ -67,7 +67,7 @@ class SendMessage:
         checked = await gateway.intake.check(content, token)
         key = _idempotency_key(request.header(b"idempotency-key"))
         wanted = preference(
-            request.header(b"prefer"),
+            request.every(b"prefer"),
             default=gateway.limits.default_wait,
             longest=gateway.limits.longest_wait,
         )

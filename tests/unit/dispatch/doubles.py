@@ -1,0 +1,244 @@
+"""A dispatcher in a world of its own: time moves by hand, the store is memory, the provider a
+script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from tests.clock import FakeClock, idle
+from tests.examples import MAIN, a_message
+
+from alir.dispatch.attempt import BusyPolicy
+from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.housekeeping import Housekeeper
+from alir.dispatch.pacing import Pace
+from alir.dispatch.ports import Begun, Sent
+from alir.errors import NotFound, StoreUnavailable
+from alir.ids import MessageId, ProviderId, SenderName
+from alir.messages import life
+from alir.messages.life import Change, Settlement
+from alir.messages.model import Message, OnUnknown, Outcome, Status
+
+UNAVAILABLE = StoreUnavailable("the disk is full")
+
+
+class MemoryOutbox:
+    """Messages in memory. `broken` holds the names of what fails; `held` of what waits.
+
+    Attributes:
+        in_doubt: a begin that fails has taken effect all the same.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.messages: dict[MessageId, Message] = {}
+        self.broken: set[str] = set()
+        self.in_doubt = False
+        self.tries = 0
+        self.queued: Callable[[], None] = lambda: None
+        self._open: dict[str, asyncio.Event] = {}
+
+    def hold(self, name: str) -> Callable[[], None]:
+        """Let `name` wait until what this returns is called."""
+        self._open[name] = asyncio.Event()
+        return self._open[name].set
+
+    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
+        assert limit > 0
+        fault = await self._reached("begin")
+        if fault is not None and not self.in_doubt:
+            raise fault
+        now = self._clock.now()
+        mine = [m for m in self.messages.values() if m.sender == sender]
+        queued = [m for m in mine if m.status is Status.QUEUED]
+        due = sorted((m for m in queued if m.due_at <= now), key=lambda m: m.due_at)[:limit]
+        begun = []
+        for message in due:
+            lapse = life.expire(message, now=now)
+            self._put((lapse or life.begin(message, now=now)).message)
+            if lapse is None:
+                begun.append(self.messages[message.id])
+        if fault is not None:
+            return Begun(tuple(begun), None, more=True, in_doubt=True)
+        later = [m.due_at for m in queued if m.due_at > now]
+        more = len(due) == limit
+        return Begun(tuple(begun), None if more else min(later, default=None), more)
+
+    async def settle(self, message: Message, settlement: Settlement, *, number: int) -> Message:
+        return await self.change(
+            message, lambda m: life.settle(m, number, settlement, now=self._clock.now()), "settle"
+        )
+
+    async def change(
+        self,
+        message: Message | MessageId,
+        decide: Callable[[Message], Change | None],
+        name: str = "change",
+    ) -> Message:
+        fault = await self._reached(name)
+        if fault is not None:
+            raise fault
+        id_ = message.id if isinstance(message, Message) else message
+        if id_ not in self.messages:
+            raise NotFound("no message has this id")
+        decided = decide(self.messages[id_])
+        if decided is not None:
+            self._put(decided.message)
+        return self.messages[id_]
+
+    async def left_begun(self) -> list[tuple[MessageId, int]]:
+        return [
+            (message.id, attempt.number)
+            for message in self.messages.values()
+            for attempt in message.attempts
+            if attempt.outcome is None
+        ]
+
+    async def unknown_to_retry(self) -> list[Message]:
+        return [
+            m
+            for m in self.messages.values()
+            if m.status is Status.UNKNOWN
+            and m.on_unknown is OnUnknown.RETRY
+            and "resent" not in m.flags
+        ]
+
+    async def expired(self, *, limit: int) -> list[MessageId]:
+        now = self._clock.now()
+        return [m.id for m in self.messages.values() if life.expire(m, now=now)][:limit]
+
+    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    def put(self, message: Message) -> Message:
+        """Store a message as it is."""
+        self._put(message)
+        return message
+
+    def _put(self, message: Message) -> None:
+        self.messages[message.id] = message
+        if message.status is Status.QUEUED:
+            self.queued()
+
+    async def _reached(self, name: str) -> StoreUnavailable | None:
+        self.tries += 1
+        if name in self._open:
+            await self._open[name].wait()
+        return UNAVAILABLE if name in self.broken else None
+
+
+@dataclass
+class ScriptedProvider:
+    """Answers in the order of `answers`, then always takes the message.
+
+    Attributes:
+        sent: when, which message, which attempt: in the order in which it was called.
+    """
+
+    clock: FakeClock
+    answers: deque[Exception | None] = field(default_factory=deque)
+    sent: list[tuple[float, MessageId, int]] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    under_way: int = 0
+    most_under_way: int = 0
+
+    async def send(self, message: Message, attempt: int) -> Sent:
+        self.sent.append((self.clock.elapsed(), message.id, attempt))
+        self.under_way += 1
+        self.most_under_way = max(self.under_way, self.most_under_way)
+        try:
+            await self.open.wait()
+            answer = self.answers.popleft() if self.answers else None
+            if answer is not None:
+                raise answer
+            return Sent(ProviderId(f"wamid.{len(self.sent)}"))
+        finally:
+            self.under_way -= 1
+
+
+class Outcomes:
+    """Remembers what calls came to."""
+
+    def __init__(self) -> None:
+        self.seen: list[Outcome] = []
+
+    def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None:
+        assert seconds >= 0
+        self.seen.append(outcome)
+
+
+class World:
+    """A running dispatcher. Use as an async context manager."""
+
+    def __init__(
+        self,
+        *,
+        per_second: float = 0,
+        share: float = 0.97,
+        max_calls: int = 500,
+        busy: BusyPolicy | None = None,
+        jitter: float = 0.0,
+    ) -> None:
+        self.clock = FakeClock()
+        self.outbox = MemoryOutbox(self.clock)
+        self.provider = ScriptedProvider(self.clock)
+        self.provider.open.set()
+        self.outcomes = Outcomes()
+        self.dispatcher = Dispatcher(
+            MAIN,
+            provider=self.provider,
+            outbox=self.outbox,
+            pace=Pace(per_second, share),
+            policy=DispatchPolicy(busy=busy or BusyPolicy(), max_calls=max_calls),
+            clock=self.clock,
+            random=lambda: jitter,
+            measure=self.outcomes,
+        )
+        self.outbox.queued = self.dispatcher.queued
+        self.housekeeper = Housekeeper(self.outbox, self.clock, unknown_after=timedelta(minutes=2))
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.create_task(self.dispatcher.run())
+        await idle()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.dispatcher.stop()
+        self.provider.open.set()
+        await self.dispatcher.finish(timedelta(seconds=0.01))
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
+    async def queue(self, **fields: Any) -> Message:
+        """Put a message into the queue, and let happen what happens."""
+        now = self.clock.now()
+        fields = {"created_at": now, "due_at": now, "first_due_at": now} | fields
+        message = self.outbox.put(a_message(**fields))
+        await idle()
+        return self.stands(message)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and the dispatcher notice."""
+        await self.clock.advance(seconds)
+        self.dispatcher.queued()  # its own timer runs on real time
+        await idle()
+
+    async def run_for(self, seconds: float, *, step: float) -> None:
+        """Let time pass in small steps."""
+        for _ in range(round(seconds / step)):
+            await self.advance(step)
+
+    def stands(self, message: Message) -> Message:
+        """The message as it stands."""
+        return self.outbox.messages[message.id]

@@ -1,0 +1,202 @@
+"""What time does: expiry, attempts that a crash left begun, and unknown outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from tests.clock import START, FakeClock, idle
+from tests.examples import a_message
+from tests.running import in_a_loop
+from tests.unit.dispatch.doubles import MemoryOutbox, World
+
+from alir.dispatch.housekeeping import PERIOD_SECONDS, Housekeeper
+from alir.errors import OutcomeUnknown
+from alir.messages import life
+from alir.messages.life import Settlement
+from alir.messages.model import Flag, Message, OnUnknown, Outcome, Receipt, ReceiptStatus, Status
+
+LOST = OutcomeUnknown("No answer came back after the request had left")
+UNKNOWN = Settlement(outcome=Outcome.UNKNOWN)
+TWO_MINUTES = timedelta(minutes=2)
+
+
+def _begun(outbox: MemoryOutbox, **fields: object) -> Message:
+    return outbox.put(life.begin(a_message(**fields), now=START).message)
+
+
+def _unknown(outbox: MemoryOutbox, **fields: object) -> Message:
+    change = life.settle(_begun(outbox, **fields), 1, UNKNOWN, now=START)
+    assert change is not None
+    return outbox.put(change.message)
+
+
+# What a crash left
+
+
+@in_a_loop
+async def test_what_a_process_that_is_gone_had_begun_is_unknown() -> None:
+    clock = FakeClock()
+    outbox = MemoryOutbox(clock)
+    begun = [_begun(outbox), _begun(outbox)]
+    queued = outbox.put(a_message())
+    clock.leap(10)
+    taken = await Housekeeper(outbox, clock, unknown_after=TWO_MINUTES).take_over()
+
+    assert taken == 2
+    for message in begun:
+        after = outbox.messages[message.id]
+        assert after.status is Status.UNKNOWN
+        assert after.attempts[0].settled_at == clock.now()
+        assert after.attempts[0].error is not None
+        assert after.attempts[0].error["code"] == "process_ended"
+    assert outbox.messages[queued.id] == queued
+
+
+@in_a_loop
+async def test_an_orphan_that_a_receipt_settled_meanwhile_is_left_alone() -> None:
+    clock = FakeClock()
+    outbox = MemoryOutbox(clock)
+    begun = _begun(outbox)
+    housekeeper = Housekeeper(outbox, clock, unknown_after=TWO_MINUTES)
+    release = outbox.hold("change")
+    taking = asyncio.create_task(housekeeper.take_over())
+    await idle()
+    receipt = Receipt(attempt=1, status=ReceiptStatus.SENT, at=START)
+    change = life.receive(begun, receipt, now=START, provider_id=None)
+    assert change is not None
+    outbox.put(change.message)
+    release()
+    await taking
+
+    assert outbox.messages[begun.id].status is Status.SENT
+
+
+@in_a_loop
+async def test_a_late_answer_settles_an_attempt_that_was_called_unknown() -> None:
+    async with World() as world:
+        world.provider.open.clear()
+        message = await world.queue()
+        await world.housekeeper.take_over()  # as another process would, once the lease is lost
+        assert world.stands(message).status is Status.UNKNOWN
+        world.provider.open.set()
+        await idle()
+
+        after = world.stands(message)
+        assert (after.status, len(after.attempts)) == (Status.ACCEPTED, 1)
+
+
+# Unknown
+
+
+@in_a_loop
+async def test_an_unknown_message_is_held_where_it_is_to_be_held() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.HOLD)
+        await world.advance(3600)
+        await world.housekeeper.look()
+
+        assert world.stands(message) == message
+        assert world.provider.sent == []
+
+
+@in_a_loop
+async def test_an_unknown_message_is_sent_once_more_after_two_minutes_where_it_may() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await world.advance(119.999)
+        await world.housekeeper.look()
+        assert world.stands(message).status is Status.UNKNOWN
+
+        await world.advance(0.001)
+        await world.housekeeper.look()
+        await idle()
+        after = world.stands(message)
+        assert (after.status, after.flags) == (Status.ACCEPTED, (Flag.RESENT,))
+        assert [number for _, _, number in world.provider.sent] == [2]
+
+
+@in_a_loop
+async def test_the_two_minutes_count_from_the_start_of_the_process() -> None:
+    clock = FakeClock()
+    outbox = MemoryOutbox(clock)
+    message = _unknown(outbox, on_unknown=OnUnknown.RETRY)
+    clock.leap(3600)  # no gateway ran, so no callback could arrive
+    housekeeper = Housekeeper(outbox, clock, unknown_after=TWO_MINUTES)
+    clock.leap(119.999)
+    await housekeeper.look()
+    assert outbox.messages[message.id].status is Status.UNKNOWN
+    clock.leap(0.001)
+    await housekeeper.look()
+
+    assert outbox.messages[message.id].status is Status.QUEUED
+
+
+@in_a_loop
+async def test_a_second_unknown_is_held() -> None:
+    async with World() as world:
+        world.provider.answers.extend([LOST, LOST])
+        message = await world.queue(on_unknown=OnUnknown.RETRY)
+        for _ in range(5):
+            await world.advance(120)
+            await world.housekeeper.look()
+            await idle()
+
+        after = world.stands(message)
+        assert (after.status, after.flags) == (Status.UNKNOWN, (Flag.RESENT,))
+        assert len(world.provider.sent) == 2
+
+
+@in_a_loop
+async def test_evidence_within_the_two_minutes_keeps_the_message_from_being_sent_again() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await world.advance(60)
+        receipt = Receipt(attempt=1, status=ReceiptStatus.DELIVERED, at=START)
+        change = life.receive(message, receipt, now=world.clock.now(), provider_id=None)
+        assert change is not None
+        world.outbox.put(change.message)
+        await world.advance(3600)
+        await world.housekeeper.look()
+
+        assert world.stands(message).status is Status.DELIVERED
+        assert world.provider.sent == []
+
+
+# Expiry
+
+
+@in_a_loop
+async def test_a_waiting_message_expires_at_its_moment_though_it_is_not_due() -> None:
+    clock = FakeClock()
+    outbox = MemoryOutbox(clock)
+    message = outbox.put(
+        a_message(due_at=START + timedelta(hours=1), expires_at=START + timedelta(seconds=10))
+    )
+    housekeeper = Housekeeper(outbox, clock, unknown_after=TWO_MINUTES)
+    clock.leap(9.999)
+    await housekeeper.look()
+    assert outbox.messages[message.id].status is Status.QUEUED
+    clock.leap(0.001)
+    await housekeeper.look()
+
+    assert outbox.messages[message.id].status is Status.EXPIRED
+
+
+@in_a_loop
+async def test_it_looks_every_second_and_a_failing_store_does_not_end_that() -> None:
+    clock = FakeClock()
+    outbox = MemoryOutbox(clock)
+    message = outbox.put(
+        a_message(due_at=START + timedelta(hours=1), expires_at=START + timedelta(seconds=3))
+    )
+    outbox.broken.add("change")
+    running = asyncio.create_task(Housekeeper(outbox, clock, unknown_after=TWO_MINUTES).run())
+    await clock.advance(10)
+    assert outbox.messages[message.id].status is Status.QUEUED
+    outbox.broken.clear()
+    await clock.advance(PERIOD_SECONDS)
+
+    assert outbox.messages[message.id].status is Status.EXPIRED
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

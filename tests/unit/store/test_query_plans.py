@@ -1,0 +1,268 @@
+"""No query of the hot path grows slower as messages pile up: each has its index, and uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.clock import START, FakeClock
+from tests.contract.stores import KEEP_PARKED, Stores, told
+from tests.examples import MAIN, TOKEN, a_message
+from tests.running import in_a_loop
+
+from alir.intake.ports import Filters, IdempotencyKey
+from alir.messages import life
+from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
+from alir.store import callbacks, messages, parked, tables
+from alir.store.database import Database, Statement
+
+KEY = IdempotencyKey("order-1", b"h" * 32)
+
+#: SQLite's own index of a UNIQUE column.
+_BY_ID = "message sqlite_autoindex_message_1 id=?"
+
+Ran = list[tuple[str, Any]]
+
+
+class _Recording(sqlite3.Connection):
+    ran: Ran
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+            self.ran.append((sql, tuple(parameters)))
+        return super().execute(sql, parameters)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plans") / "empty.db"
+    asyncio.run(Database.open(f"sqlite:///{path}", exclusive=False).close())
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path, empty: Path) -> Path:
+    return Path(shutil.copy(empty, tmp_path / "alir.db"))
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """Every statement that runs on a connection opened from now on."""
+    seen: Ran = []
+    plain = sqlite3.connect
+
+    def recording(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection = plain(*args, factory=_Recording, **kwargs)
+        connection.ran = seen
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", recording)
+    return seen
+
+
+def plan(path: Path, sql: str, parameters: Any) -> list[str]:
+    """SQLite's plan for exactly this statement: what is bound stays bound."""
+    connection = sqlite3.Connection(path)
+    try:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+    finally:
+        connection.close()
+
+
+async def _settle_one(store: Stores) -> None:
+    [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+    await store.tell(told(ReceiptStatus.READ, provider_id="wamid.2"))
+    await store.settle(begun, Outcome.ACCEPTED, provider_id="wamid.2")
+
+
+def _listed(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
+    return lambda s: s.messages.page(Filters(**filters), limit=50, before=10**9)
+
+
+#: What is done, and what it must look up: table, index, and what is known of its columns.
+_HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
+    "accept": (
+        lambda s: s.messages.accept(a_message(), KEY),
+        {"message message_idempotency token_id=? AND idempotency_key=?"},
+    ),
+    "repeat": (
+        lambda s: s.messages.replayed(TOKEN, KEY),
+        {"message message_idempotency token_id=? AND idempotency_key=?"},
+    ),
+    "begin": (
+        lambda s: s.messages.begin(MAIN, limit=10),
+        {"message message_queue sender=? AND due_at<?", "message message_queue sender=?", _BY_ID},
+    ),
+    "settle": (
+        _settle_one,
+        {_BY_ID, "attempt PRIMARY message_id=? AND number=?", "parked_receipt parked_receipt_once"},
+    ),
+    "cancel": (
+        lambda s: s.messages.change(s.changed[-1].id, life.cancel),
+        {_BY_ID},
+    ),
+    "a receipt with a mark": (
+        lambda s: s.tell(told(ReceiptStatus.READ, of=s.changed[1])),
+        {
+            _BY_ID,
+            "attempt PRIMARY message_id=?",
+            "receipt PRIMARY message_id=?",
+            "callback PRIMARY rowid=?",
+        },
+    ),
+    "a receipt without one": (
+        lambda s: s.tell(told(ReceiptStatus.READ)),
+        {"attempt attempt_provider_id provider_id=?", _BY_ID},
+    ),
+    "a strangers receipt": (
+        lambda s: s.tell(told(ReceiptStatus.READ, provider_id="wamid.stranger")),
+        {"attempt attempt_provider_id provider_id=?"},
+    ),
+    "get": (lambda s: s.messages.get(s.changed[1].id), {_BY_ID}),
+    "find": (
+        lambda s: s.messages.find("wamid.1"),
+        {"attempt attempt_provider_id provider_id=?", _BY_ID},
+    ),
+    "due": (
+        lambda s: s.messages.due(MAIN, at_most=100),
+        {"message message_queue sender=? AND due_at<?"},
+    ),
+    "expired": (lambda s: s.messages.expired(limit=100), {"message message_expiry expires_at"}),
+    "list": (_listed(), {"message PRIMARY rowid<?"}),
+    "list by number": (_listed(to="+15551230001"), {"message message_to to=? AND "}),
+    "list by number and more": (
+        _listed(to="+15551230001", senders=[MAIN], status="queued", since=START),
+        {"message message_to to=? AND "},
+    ),
+    "list by flow token": (
+        _listed(flow_token="visit-1"),
+        {"message message_flow_token flow_token=? AND "},
+    ),
+}
+#: What looks at all of a few: an index that holds only those.
+_ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
+    "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
+    "unknown": (lambda s: s.messages.unknown_to_retry(), "message message_unknown"),
+    "unapplied": (lambda s: s.callbacks.unapplied(), "callback callback_unapplied"),
+}
+#: Sorts of a handful of rows: the receipts of a message, what is parked under one id.
+_MAY_SORT = ("FROM receipt", "FROM parked_receipt")
+
+_STEP = re.compile(
+    r"(?P<how>SEARCH|SCAN) (?P<table>\w+)"
+    r"(?: USING (?:COVERING )?(?:INTEGER )?(?:INDEX )?(?P<index>\w+)(?: KEY)?)?"
+    r"(?: \((?P<known>.*)\))?"
+)
+
+
+@dataclass
+class Plan:
+    """What SQLite does for one statement."""
+
+    sql: str
+    steps: list[str]
+
+    def found(self, how: str) -> list[str]:
+        """Tables that it searches or scans: table, index, and what it knows of the columns."""
+        steps = [_STEP.fullmatch(step) for step in self.steps]
+        return [
+            " ".join(filter(None, [step["table"], step["index"], step["known"]]))
+            for step in steps
+            if step is not None and step["how"] == how and step["table"] in tables.metadata.tables
+        ]
+
+    @property
+    def sorts(self) -> bool:
+        return any(step.startswith("USE TEMP B-TREE") for step in self.steps)
+
+
+@in_a_loop
+async def _plans(path: Path, ran: Ran, deed: Callable[[Stores], Awaitable[Any]]) -> None:
+    """Run `deed` among messages in several states; `ran` holds its statements afterwards."""
+    opened = Database.open(f"sqlite:///{path}")
+    store = Stores(opened, FakeClock())
+    await store.sent()
+    await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
+    await store.accepted(expires_at=START.replace(year=2030))
+    ran.clear()
+    await deed(store)
+    await opened.close()
+
+
+@pytest.fixture
+def plans_of(path: Path, ran: Ran) -> Callable[[Callable[[Stores], Awaitable[Any]]], list[Plan]]:
+    """The plans of every statement that a deed runs."""
+
+    def plans(deed: Callable[[Stores], Awaitable[Any]]) -> list[Plan]:
+        _plans(path, ran, deed)
+        return [Plan(sql, plan(path, sql, parameters)) for sql, parameters in ran]
+
+    return plans
+
+
+PlansOf = Callable[[Callable[[Stores], Awaitable[Any]]], list[Plan]]
+
+
+@pytest.mark.parametrize("name", _HOT)
+def test_the_hot_path_looks_things_up_by_their_index(plans_of: PlansOf, name: str) -> None:
+    deed, expected = _HOT[name]
+    plans = plans_of(deed)
+
+    searched = [found for plan in plans for found in plan.found("SEARCH")]
+    for lookup in expected:
+        assert any(found.startswith(lookup) for found in searched), (lookup, plans)
+    for plan in plans:
+        assert plan.found("SCAN") == [], plan
+        assert not plan.sorts or any(few in plan.sql for few in _MAY_SORT), plan
+
+
+def test_the_first_page_of_a_list_reads_from_its_newest_end_and_sorts_nothing(
+    plans_of: PlansOf,
+) -> None:
+    [query, *_] = plans_of(lambda s: s.messages.page(Filters(), limit=50, before=None))
+
+    assert query.found("SCAN") == ["message"]
+    assert "ORDER BY message.seq DESC" in query.sql
+    assert not query.sorts
+
+
+@pytest.mark.parametrize("name", _ALL_OF_A_FEW)
+def test_what_looks_at_all_of_a_few_reads_an_index_of_just_those(
+    plans_of: PlansOf, name: str
+) -> None:
+    deed, expected = _ALL_OF_A_FEW[name]
+    [query, *rest] = plans_of(deed)
+
+    assert query.found("SCAN") == [expected]
+    assert not query.sorts
+    assert [found for plan in rest for found in plan.found("SCAN")] == []
+
+
+def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: PlansOf) -> None:
+    plans = plans_of(lambda s: s.receipts.sweep(keep=KEEP_PARKED))
+
+    scanned = [found for plan in plans for found in plan.found("SCAN")]
+    assert scanned == ["parked_receipt parked_receipt_once"]
+    searched = [found for plan in plans for found in plan.found("SEARCH")]
+    assert "attempt attempt_provider_id provider_id=?" in searched
+    assert "parked_receipt parked_receipt_age parked_at<?" in searched
+
+
+def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:
+    seen = {plan.sql for deed, _ in _HOT.values() for plan in plans_of(deed)}
+    statements = {
+        f"{module.__name__}.{name}": value.sql
+        for module in (messages, parked, callbacks)
+        for name, value in vars(module).items()
+        if isinstance(value, Statement)
+    }
+
+    assert len(statements) > 10
+    assert [name for name, sql in statements.items() if sql not in seen] == []
