@@ -283,6 +283,13 @@ def test_a_path_that_leads_nowhere_is_answered_with_a_client_error(
     assert b"<script>alert" not in answer.body or answer.headers["content-type"].endswith("json")
 
 
+@pytest.mark.parametrize("path", ["/simulator", "/simulator/api/messages"])
+def test_a_stranger_behind_a_proxy_may_not_use_the_simulator(api: httpx.Client, path: str) -> None:
+    answer = api.get(path, headers={"x-forwarded-for": "203.0.113.9"})
+
+    assert answer.status_code == 403
+
+
 # Hostile, and proper
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -568,6 +569,31 @@ def test_a_provider_that_cannot_be_reached_is_tried_again_until_it_can(
 
     assert accepted["attempts"][-1]["provider_id"] == "wamid.AT-LAST"
     assert len(back.received) == 1
+
+
+@pytest.mark.parametrize("wamid", ["wamid.HBgL+/8=", "wamid.a b", "wamid.é?#%2F", "wamid.a/cancel"])
+def test_a_message_is_found_by_a_whatsapp_id_of_any_characters(
+    own: tuple[GraphDouble, httpx.Client], wamid: str
+) -> None:
+    graph, api = own
+    graph.answering = lambda _: taken(wamid)
+    found = sent(api)
+
+    answer = api.get(f"/api/whatsapp/v1/messages/{quote(wamid, safe='')}")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["id"] == found
+    too_late = api.post(f"/api/whatsapp/v1/messages/{quote(wamid, safe='')}/cancel")
+    problem(too_late, 409, "too_late")
+
+
+def test_with_senders_of_its_own_the_gateway_has_no_simulator(
+    own: tuple[GraphDouble, httpx.Client],
+) -> None:
+    _, api = own
+
+    for path in ("/simulator", "/simulator/api/messages", "/simulator/graph/v24.0/1/messages"):
+        problem(api.get(path), 404, "not_found")
 
 
 def test_credentials_are_in_no_answer_and_no_log(own: tuple[GraphDouble, httpx.Client]) -> None:

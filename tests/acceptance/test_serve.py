@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -303,6 +304,11 @@ def test_it_takes_requests_within_2_seconds(tmp_path: Path) -> None:
 
 
 # The stop
+
+
+def test_it_stops_as_well_when_it_is_interrupted_or_told_twice(tmp_path: Path) -> None:
+    with RunningGateway(tmp_path) as gateway:
+        os.kill(gateway.pid, signal.SIGINT)  # leaving the context adds a SIGTERM
 
 
 def test_who_waits_when_it_stops_is_answered_202(tmp_path: Path) -> None:

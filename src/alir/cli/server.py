@@ -32,7 +32,7 @@ CLOSING_SECONDS = 2
 BACKLOG = 2048
 #: Collections of young objects before the next generation is looked at. With everything that
 #: lives for ever frozen, this halves the p99 of a request (design, section 8).
-GC_THRESHOLDS = (20_000, 50, 100)
+GC_THRESHOLDS = (50_000, 50, 100)
 
 _log = get_logger("gateway")
 

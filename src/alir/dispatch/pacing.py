@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+#: Slots are this much further apart, so that no sum of rounded moments lets one more into a second.
+_HAIR = 1.000_001
+
 
 @dataclass(slots=True)
 class Pace:
@@ -45,7 +48,7 @@ class Pace:
 
     @property
     def _interval(self) -> float:
-        return 1 / (self.per_second * self.share)
+        return _HAIR / (self.per_second * self.share)
 
     @property
     def _catch_up(self) -> float:

@@ -161,12 +161,13 @@ class Receipt(NamedTuple):
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Message:
     """One Flow message to one recipient. Never changed in place; see `life`.
 
-    Without slots: `but` copies the whole `__dict__`, at a tenth of what `dataclasses.replace`
-    costs on a record of this size, and every message goes through it half a dozen times.
+    Neither frozen nor with slots, for what that costs on a record of this size: a frozen one takes
+    five times as long to build, and `but`, which copies the whole `__dict__`, takes a tenth of
+    `dataclasses.replace`. Every message goes through both several times.
 
     Attributes:
         token_id: the API token that it was accepted from.

@@ -1,0 +1,108 @@
+"""When a busy message is tried again, and what failures settle."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.clock import START
+from tests.examples import a_message
+
+from alir.dispatch.attempt import (
+    LONGEST_ASKED,
+    BusyPolicy,
+    never_handed_over,
+    next_delay,
+    settlement_of,
+)
+from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
+from alir.messages.model import Outcome
+
+POLICY = BusyPolicy()
+DAY = timedelta(hours=24)
+
+
+@given(tries=st.integers(0, 10_000), jitter=st.floats(0, 1, exclude_max=True))
+def test_the_wait_doubles_from_the_first_to_the_longest_and_half_of_it_is_jitter(
+    tries: int, jitter: float
+) -> None:
+    whole = min(2.0 ** min(tries, 40), 300.0)
+    delay = next_delay(tries, policy=POLICY, jitter=jitter).total_seconds()
+
+    assert delay == pytest.approx(whole * (1 + jitter) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (timedelta(0), timedelta(seconds=0.5)),
+        (timedelta(seconds=30), timedelta(seconds=30)),
+        (LONGEST_ASKED, LONGEST_ASKED),
+        (timedelta(days=90), LONGEST_ASKED),
+    ],
+)
+def test_a_provider_that_asks_for_longer_is_obeyed_within_reason(
+    asked: timedelta, expected: timedelta
+) -> None:
+    assert next_delay(0, policy=POLICY, jitter=0.0, asked=asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [
+        (ProviderBusy("t"), Outcome.BUSY),
+        (ProviderRefused("t"), Outcome.REFUSED),
+        (OutcomeUnknown("t"), Outcome.UNKNOWN),
+    ],
+)
+def test_each_failure_settles_as_what_it_is_with_its_words(
+    failure: SendFailure, outcome: Outcome
+) -> None:
+    failure.provider_code, failure.details = "131016", "flow.id is wrong"
+    settled = settlement_of(failure, a_message(), policy=POLICY, now=START, jitter=0.0)
+
+    assert settled.outcome is outcome
+    assert settled.error == {
+        "code": failure.code,
+        "provider_code": "131016",
+        "title": "t",
+        "detail": "flow.id is wrong",
+    }
+    assert (settled.due_at is None) is (outcome is not Outcome.BUSY)
+
+
+@pytest.mark.parametrize(
+    ("age", "expires_in", "due_in"),
+    [
+        (timedelta(0), None, 0.5),
+        (DAY - timedelta(seconds=0.5), None, 0.5),
+        (DAY - timedelta(seconds=0.499), None, None),
+        (DAY * 2, None, None),
+        (timedelta(0), 0.6, 0.5),
+        (timedelta(0), 0.5, 0.5),
+        (timedelta(0), 0.1, 0.1),
+        (DAY * 2, 3600, 0.5),
+    ],
+    ids=[
+        *("young", "just a day", "a day and a bit", "old"),
+        *("expires after", "expires then", "expires before", "old, with an end of its own"),
+    ],
+)
+def test_busy_is_tried_again_until_it_expires_or_a_day_after_it_was_first_due(
+    age: timedelta, expires_in: float | None, due_in: float | None
+) -> None:
+    expires_at = None if expires_in is None else START + timedelta(seconds=expires_in)
+    message = a_message(first_due_at=START - age, expires_at=expires_at)
+    settled = settlement_of(ProviderBusy("t"), message, policy=POLICY, now=START, jitter=0.0)
+
+    assert settled.due_at == (None if due_in is None else START + timedelta(seconds=due_in))
+
+
+def test_what_was_never_handed_over_is_due_at_once() -> None:
+    settled = never_handed_over("Stopping", now=START)
+
+    assert (settled.outcome, settled.due_at) == (Outcome.BUSY, START)
+    assert settled.error is not None
+    assert settled.error["code"] == "not_handed_over"
