@@ -2,7 +2,7 @@
 
 Checked in the pages at the top and everything under docs/: relative links and their anchors, no
 path of anybody's machine, `make` commands that exist, settings that load (blocks that begin with
-"```toml alir.toml"), JSON that is JSON ("```json"), and requests that break no rule
+"```toml alir.toml"), JSON that is JSON ("```json …"), and requests that break no rule
 ("```json request"). Commands ("```bash") are run by tests/docs.
 """
 
@@ -153,7 +153,7 @@ def _settings(text: str) -> Iterator[Fault]:
 def _json(text: str) -> Iterator[Fault]:
     for block in _FENCE.finditer(text):
         kind = block[2].strip()
-        if kind not in ("json", _REQUEST_BLOCK):
+        if not kind.startswith("json"):
             continue
         try:
             data = json.loads(block[3])

@@ -92,6 +92,24 @@ async def test_a_stored_message_comes_with_its_event(database: Backend) -> None:
         assert event["data"]["callback_data"] == '{"order": 7}'
 
 
+@pytest.mark.parametrize("begin", [False, True])
+@in_a_loop
+async def test_many_messages_stored_at_once_are_each_stored_once_with_one_event(
+    database: Backend, begin: bool
+) -> None:
+    messages = [a_message(to=f"+1555123{n:04}") for n in range(250)]
+    async with database.open() as store:
+        stored = await asyncio.gather(
+            *(store.messages.accept(message, None, begin=begin) for message in messages)
+        )
+
+        assert [s.message.id for s in stored] == [m.id for m in messages]
+        for one in stored:
+            assert await store.messages.get(one.message.id) == one.message
+        events = await store.events()
+        assert sorted(e["data"]["id"] for e in events) == sorted(m.id for m in messages)
+
+
 # Storing what is begun already
 
 

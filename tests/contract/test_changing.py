@@ -224,6 +224,53 @@ async def test_nothing_is_settled_of_a_message_that_is_not_there(database: Backe
             await store.settle(gone, Outcome.ACCEPTED, provider_id="wamid.1")
 
 
+@pytest.mark.parametrize("parked", [False, True], ids=["none parked", "some parked"])
+@in_a_loop
+async def test_many_answers_at_once_are_all_recorded_each_once(
+    database: Backend, parked: bool
+) -> None:
+    async with database.open() as store:
+        for _ in range(150):
+            await store.accepted()
+        begun = (await store.messages.begin(MAIN, limit=150)).messages
+        stale, twice, refused = begun[10], begun[20], begun[30]
+        await store.settle(stale, Outcome.UNKNOWN)
+        await store.messages.change(stale.id, life.cancel)
+        if parked:
+            await store.tell(told(ReceiptStatus.READ, provider_id=f"wamid.{begun[40].id}"))
+        answers = [
+            store.settle(m, Outcome.ACCEPTED, provider_id=f"wamid.{m.id}")
+            for m in (*begun, twice)
+            if m is not refused
+        ]
+        results = await asyncio.gather(*answers, store.settle(refused, Outcome.REFUSED))
+
+        for after in results:
+            assert await store.messages.get(after.id) == after
+            expected = {refused.id: Status.FAILED}
+            if parked:
+                expected[begun[40].id] = Status.READ
+            assert after.status is expected.get(after.id, Status.ACCEPTED)
+        types = await store.event_types(stale.id)
+        assert types[1:] == ["message.unknown", "message.failed", "message.accepted"]
+        assert (await store.event_types(twice.id)).count("message.accepted") == 1
+        assert await store.messages.left_begun() == []
+
+
+@in_a_loop
+async def test_one_answer_that_cannot_be_recorded_spoils_no_other(database: Backend) -> None:
+    async with database.open() as store:
+        begun = [await store.begun() for _ in range(5)]
+        gone = begun[2].but(id=MessageId("msg_gone"))
+        results = await asyncio.gather(
+            *(store.settle(m, Outcome.ACCEPTED) for m in (*begun[:2], gone, *begun[3:])),
+            return_exceptions=True,
+        )
+
+        assert isinstance(results.pop(2), NotFound)
+        assert all(isinstance(r, Message) and r.status is Status.ACCEPTED for r in results)
+
+
 # Events
 
 

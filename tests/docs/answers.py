@@ -28,8 +28,13 @@ def faults(stated: str, said: str, *, is_json: bool) -> list[str]:
 
 
 def _is_text(stated: str, said: str) -> bool:
-    pattern = ".*".join(re.escape(part) for part in stated.split(ANYTHING))
-    return re.fullmatch(pattern, said, re.DOTALL) is not None
+    pattern = ".*".join(re.escape(part) for part in _words(stated).split(ANYTHING))
+    return re.fullmatch(pattern, _words(said), re.DOTALL) is not None
+
+
+def _words(text: str) -> str:
+    """`text` with one space for each gap inside a line: columns are as wide as what is in them."""
+    return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
 
 def _differences(stated: object, said: object, at: str) -> list[str]:

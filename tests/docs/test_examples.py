@@ -22,7 +22,7 @@ SIMULATOR_URL = "http://127.0.0.1:8081"
 PROGRAM = ".venv/bin/alir"
 
 #: A command that changes something must not be run twice; what only asks may be asked again.
-_CHANGES = re.compile(r"\s(-d|-X|--data\S*|--request)\s|\balir token (create|rotate|revoke)")
+_CHANGES = re.compile(r"\s(-d|-X)\s|\balir token (create|rotate|revoke)")
 _BY_HAND = re.compile(r"^(?:export )?(\w+)=(\w+_)…", re.MULTILINE)
 
 PAGES = pages_with_commands()
@@ -101,7 +101,8 @@ def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
         if SIMULATOR_URL in page.read_text("utf-8"):
             simulator = stack.enter_context(RunningSimulator(tmp_path))
             places[SIMULATOR_URL] = simulator.url.removesuffix("/simulator")
-        shell = Shell(tmp_path, own | {"ALIR_API_TOKEN": gateway.token})
+        own |= {"ALIR_API_TOKEN": gateway.token, "COLUMNS": "100"}
+        shell = Shell(tmp_path, own)
         yield Reader(stack.enter_context(shell), places)
 
 

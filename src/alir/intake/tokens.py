@@ -94,7 +94,13 @@ class TokenBook:
         self._load = load
         self._clock = clock
         self._known: dict[bytes, ApiToken] = {}
+        # What was presented since the last refresh, so that it is not hashed for every request.
+        self._presented: dict[str, ApiToken] = {}
         self._loaded_at: float | None = None
+
+    def known(self, presented: str) -> ApiToken | None:
+        """The rights of an API token that was presented a moment ago already."""
+        return None if self._age() > REFRESH_SECONDS else self._presented.get(presented)
 
     async def holder(self, presented: str) -> ApiToken | None:
         """The rights of the API token that was presented, or None.
@@ -109,11 +115,14 @@ class TokenBook:
         if found is None and self._age() > LOOK_AGAIN_SECONDS:
             await self.refresh()
             found = self._known.get(digest)
+        if found is not None:
+            self._presented[presented] = found
         return found
 
     async def refresh(self) -> None:
         """Read the valid API tokens again."""
         self._known = dict(await self._load())
+        self._presented = {}
         self._loaded_at = self._clock.elapsed()
 
     def _age(self) -> float:

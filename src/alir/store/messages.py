@@ -451,11 +451,12 @@ def _update_all(
     connection: sqlite3.Connection, versions: Sequence[int], messages: Sequence[Message]
 ) -> bool:
     """Write each message over its version of `versions`; False, and nothing, where one is gone."""
-    values = [
-        rows.changing_columns(message)
-        | {"id_": message.id, "decided_upon": version, "version_": message.version}
-        for version, message in zip(versions, messages, strict=True)
-    ]
+    values = []
+    for version, message in zip(versions, messages, strict=True):
+        row = rows.changing_columns(message)
+        row["id_"], row["decided_upon"] = message.id, version
+        row["version_"] = message.version
+        values.append(row)
     if len(values) == 1:
         return _UPDATE_MESSAGE.run(connection, values[0]).rowcount == 1
     connection.execute("SAVEPOINT several")

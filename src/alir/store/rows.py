@@ -127,37 +127,38 @@ def message_of(
 
 def message_row(message: Message) -> dict[str, Any]:
     """All columns of a new message but its key."""
-    return {
-        "id": message.id,
-        "token_id": message.token_id,
-        "type": message.type,
-        "sender": message.sender,
-        "to": message.to,
-        "flow": text(message.flow),
-        "flow_id": message.flow["id"],
-        "flow_token": message.flow["token"],
-        "on_unknown": message.on_unknown.value,
-        "priority": message.priority.value,
-        "created_at": to_milliseconds(message.created_at),
-        "warnings": text([w.as_json() for w in message.warnings]) if message.warnings else "[]",
-        "reply_to": message.reply_to,
-        "reply_message_id": message.reply_message_id,
-        "callback_data": message.callback_data,
-        "send_at": _milliseconds(message.send_at),
-        "expires_at": _milliseconds(message.expires_at),
-        "idempotency_key": None,
-        "request_hash": None,
-        **changing_columns(message),
-        "version": message.version,
-    }
+    flow = message.flow
+    row = changing_columns(message)
+    row["id"] = message.id
+    row["token_id"] = message.token_id
+    row["type"] = message.type
+    row["sender"] = message.sender
+    row["to"] = message.to
+    row["flow"] = text(flow)
+    row["flow_id"] = flow["id"]
+    row["flow_token"] = flow["token"]
+    row["on_unknown"] = message.on_unknown.value
+    row["priority"] = message.priority.value
+    row["created_at"] = to_milliseconds(message.created_at)
+    row["warnings"] = text([w.as_json() for w in message.warnings]) if message.warnings else "[]"
+    row["reply_to"] = message.reply_to
+    row["reply_message_id"] = message.reply_message_id
+    row["callback_data"] = message.callback_data
+    row["send_at"] = _milliseconds(message.send_at)
+    row["expires_at"] = _milliseconds(message.expires_at)
+    row["idempotency_key"] = row["request_hash"] = None
+    row["version"] = message.version
+    return row
 
 
 def changing_columns(message: Message) -> dict[str, Any]:
     """The columns that a message's life changes, but for `version`."""
+    due_at = to_milliseconds(message.due_at)
+    is_first = message.first_due_at is message.due_at
     return {
         "status": message.status.value,
-        "due_at": to_milliseconds(message.due_at),
-        "first_due_at": to_milliseconds(message.first_due_at),
+        "due_at": due_at,
+        "first_due_at": due_at if is_first else to_milliseconds(message.first_due_at),
         "attempts": len(message.attempts),
         "tries": message.tries,
         "flags": text(message.flags) if message.flags else "[]",

@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ class _Recording(sqlite3.Connection):
         if sql.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
             self.ran.append((sql, tuple(parameters)))
         return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        rows = [tuple(row) for row in parameters]
+        self.ran.append((sql, rows[0]))
+        return super().executemany(sql, rows)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +184,11 @@ class Plan:
         ]
 
     @property
+    def takes_any(self) -> bool:
+        """It takes the first row that comes, whichever that is."""
+        return "LIMIT" in self.sql and "WHERE" not in self.sql and "ORDER" not in self.sql
+
+    @property
     def sorts(self) -> bool:
         return any(step.startswith("USE TEMP B-TREE") for step in self.steps)
 
@@ -219,7 +229,7 @@ def test_the_hot_path_looks_things_up_by_their_index(plans_of: PlansOf, name: st
     for lookup in expected:
         assert any(found.startswith(lookup) for found in searched), (lookup, plans)
     for plan in plans:
-        assert plan.found("SCAN") == [], plan
+        assert plan.found("SCAN") == [] or plan.takes_any, plan
         assert not plan.sorts or any(few in plan.sql for few in _MAY_SORT), plan
 
 

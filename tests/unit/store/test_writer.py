@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -184,6 +184,58 @@ async def test_closing_writes_what_was_handed_in_and_takes_nothing_more(path: Pa
         await group_writer.write(note("late"))
     assert not caught.value.in_doubt
     assert len(notes(path)) == 150
+
+
+# Items that are written together
+
+
+class Notes:
+    """Writes notes in bulk; remembers how many came at once."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def write(self, connection: sqlite3.Connection, texts: Sequence[str]) -> list[str]:
+        self.sizes.append(len(texts))
+        for text in texts:
+            if text == "bad":
+                raise KeyError(text)
+            connection.execute("INSERT INTO note VALUES (?)", (text,))
+        return [text.upper() for text in texts]
+
+
+@in_a_loop
+async def test_items_of_one_kind_are_written_together_and_each_gets_its_own_answer(
+    path: Path,
+) -> None:
+    bulk, other = Notes(), Notes()
+    async with opened(on(path)) as group_writer:
+        answers = await asyncio.gather(
+            group_writer.write_among(bulk.write, "a"),
+            group_writer.write(note("b")),
+            group_writer.write_among(other.write, "c"),
+            group_writer.write_among(bulk.write, "d"),
+        )
+
+    assert answers == ["A", "B", "C", "D"]
+    assert sorted(notes(path)) == ["a", "b", "c", "d"]
+    assert (bulk.sizes, other.sizes) == ([2], [1])
+
+
+@in_a_loop
+async def test_an_item_that_fails_spoils_no_other(path: Path) -> None:
+    bulk = Notes()
+    texts = ["a", "bad", "c"]
+    async with opened(on(path)) as group_writer:
+        results = await asyncio.gather(
+            *(group_writer.write_among(bulk.write, text) for text in texts),
+            group_writer.write(note("d")),
+            return_exceptions=True,
+        )
+
+    assert isinstance(results.pop(1), KeyError)
+    assert results == ["A", "C", "D"]
+    assert sorted(notes(path)) == ["a", "c", "d"]
 
 
 # A full disk

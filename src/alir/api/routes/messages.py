@@ -4,6 +4,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from alir.api.documented import COMMON, needs, problems
 from alir.api.ports import Gateway
@@ -19,8 +20,15 @@ from alir.messages.model import Message
 LONGEST_ID = 256
 
 
+class AnyIdConvertor(StringConvertor):
+    """An id in a path. WhatsApp's are base64, which has slashes; `%2F` is one by now."""
+
+    regex = r"wamid\..+|[^/]+"
+
+
 def router(gateway: Gateway, rights: Rights) -> APIRouter:
     """The routes, over this gateway."""
+    register_url_convertor("any_id", AnyIdConvertor())
     routes = APIRouter(tags=["messages"])
     Reader = Annotated[ApiToken, Depends(rights.read)]  # noqa: N806 - a type
     Sender = Annotated[ApiToken, Depends(rights.send)]  # noqa: N806 - a type
@@ -57,7 +65,7 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
         return _json({"data": [m.as_json() for m in found], "next_cursor": next_cursor})
 
     @routes.get(
-        "/messages/{id}",
+        "/messages/{id:any_id}",
         summary="Get a message",
         openapi_extra=needs(Scope.READ),
         response_model=MessageAnswer,
@@ -69,7 +77,7 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
         return _message(await visible(any_id, token))
 
     @routes.post(
-        "/messages/{id}/cancel",
+        "/messages/{id:any_id}/cancel",
         summary="Cancel a message",
         openapi_extra=needs(Scope.SEND),
         response_model=MessageAnswer,
@@ -82,7 +90,7 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
         return _message(await gateway.messages.change(message, life.cancel))
 
     @routes.post(
-        "/messages/{id}/retry",
+        "/messages/{id:any_id}/retry",
         summary="Send a message again",
         openapi_extra=needs(Scope.SEND),
         response_model=MessageAnswer,
