@@ -1,0 +1,102 @@
+"""One number of the Cloud API: what goes out, and what each end of a call means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from tests.examples import a_message
+from tests.running import in_a_loop
+
+from alir.dispatch.ports import Sent
+from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
+from alir.ids import ProviderId
+from alir.outbound.http import Answer, NeverConnected, NoAnswer
+from alir.providers.cloud.adapter import CloudProvider
+
+TAKEN = b'{"messages": [{"id": "wamid.1"}]}'
+
+
+@dataclass
+class Scripted:
+    """An HTTP client that ends each call in one way, and keeps what it was given."""
+
+    end: Answer | Exception
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        self.requests.append((method, url, dict(headers), body))
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+def provider(http: Scripted, graph_url: str = "https://graph.test") -> CloudProvider:
+    return CloudProvider(
+        http,
+        graph_url=graph_url,
+        graph_version="v24.0",
+        phone_number_id="1065550001",
+        access_token=lambda: "token-1",
+    )
+
+
+@pytest.mark.parametrize("graph_url", ["https://graph.test", "https://graph.test/"])
+@in_a_loop
+async def test_a_message_is_posted_once_to_the_numbers_address(graph_url: str) -> None:
+    http = Scripted(Answer(200, {}, TAKEN))
+    message = a_message()
+    sent = await provider(http, graph_url=graph_url).send(message, 2)
+
+    assert sent == Sent(ProviderId("wamid.1"))
+    [(method, url, headers, body)] = http.requests
+    assert (method, url) == ("POST", "https://graph.test/v24.0/1065550001/messages")
+    assert headers == {"authorization": "Bearer token-1", "content-type": "application/json"}
+    assert json.loads(body)["biz_opaque_callback_data"] == f"alir1:{message.id}:2"
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (NeverConnected("ConnectError"), ProviderBusy),
+        (NoAnswer("ConnectError"), OutcomeUnknown),
+        (Answer(502, {}, b"<html>"), OutcomeUnknown),
+        (Answer(200, {}, b""), OutcomeUnknown),
+        (Answer(429, {"retry-after": "3"}, b""), ProviderBusy),
+        (Answer(400, {}, b'{"error": {"code": 131026}}'), ProviderRefused),
+        (Answer(401, {}, b'{"error": {"code": 190}}'), ProviderBusy),
+    ],
+    ids=str,
+)
+@in_a_loop
+async def test_only_what_certainly_was_not_taken_is_tried_again(
+    end: Answer | Exception, expected: type[SendFailure]
+) -> None:
+    http = Scripted(end)
+    with pytest.raises(SendFailure) as caught:
+        await provider(http).send(a_message(), 1)
+
+    assert type(caught.value) is expected
+    assert len(http.requests) == 1
+
+
+@in_a_loop
+async def test_the_access_token_is_asked_for_at_each_call() -> None:
+    tokens = iter(["first", "second"])
+    http = Scripted(Answer(200, {}, TAKEN))
+    sender = CloudProvider(
+        http,
+        graph_url="https://graph.test",
+        graph_version="v24.0",
+        phone_number_id="1065550001",
+        access_token=lambda: next(tokens),
+    )
+    await sender.send(a_message(), 1)
+    await sender.send(a_message(), 1)
+
+    sent = [headers["authorization"] for _, _, headers, _ in http.requests]
+    assert sent == ["Bearer first", "Bearer second"]
