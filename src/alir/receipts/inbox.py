@@ -90,6 +90,11 @@ class Inbox:
             except StoreUnavailable as error:
                 _log.warning("apply_failed", callback=raw.seq, reason=str(error))
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
+            except Exception as fault:
+                # A fault of alir's own. The callback stays as it came, and keeps neither the
+                # others from being applied nor the gateway from starting.
+                _log.error("apply_broke", callback=raw.seq, exc_info=fault)
+                return
             else:
                 break
         for one in told:

@@ -8,49 +8,37 @@ earlier is written only where that version still stands, else decided anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, func, select, text
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.ports import Begun
-from alir.errors import AlirError, IdempotencyConflict, NotFound, StoreUnavailable
-from alir.ids import ApiTokenId, MessageId, SenderName, event_id
+from alir.errors import AlirError, IdempotencyConflict, StoreUnavailable
+from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life
 from alir.messages.model import Flag, Message, Status
 from alir.store import rows, tables
 from alir.store.database import Database, Statement, run
 from alir.store.parked import anything_parked, unpark
+from alir.store.reading import by_provider_id, load, with_rest
+from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
 
-Decide = Callable[[Message], life.Change | None]
 
-_INSERT_MESSAGE = Statement(
-    insert(tables.message).values(
-        {c.name: bindparam(c.name) for c in tables.message.c if c.name != "seq"}
-    )
-)
 _BY_KEY = Statement(
     select(_m.id, _m.request_hash).where(
         _m.token_id == bindparam("token_id"),
         _m.idempotency_key == bindparam("idempotency_key"),
         _m.idempotency_key.is_not(None),
     )
-)
-_GET = Statement(select(*rows.MESSAGE_COLUMNS).where(_m.id == bindparam("id")))
-_ATTEMPTS = Statement(
-    select(*rows.ATTEMPT_COLUMNS).where(_a.message_id == bindparam("id")).order_by(_a.number)
-)
-_RECEIPTS = Statement(
-    select(*rows.RECEIPT_COLUMNS).where(_r.message_id == bindparam("id")).order_by(_r.position)
 )
 # The partial index is used only where its condition stands in the query as a constant.
 _QUEUED = text("message.status = 'queued'")
@@ -61,33 +49,6 @@ _DUE = Statement(
     .limit(bindparam("limit"))
 )
 _NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _QUEUED))
-_CHANGING = ("status", "due_at", "first_due_at", "attempts", "tries", "flags", "wa_id", "error")
-_UPDATE_MESSAGE = Statement(
-    update(tables.message)
-    .where(_m.id == bindparam("id_"), _m.version == bindparam("decided_upon"))
-    .values({name: bindparam(name) for name in _CHANGING} | {"version": bindparam("version_")})
-)
-_PUT_ATTEMPT = Statement(
-    insert(tables.attempt).values({c.name: bindparam(c.name) for c in tables.attempt.c})
-)
-_CHANGE_ATTEMPT = Statement(
-    update(tables.attempt)
-    .where(_a.message_id == bindparam("message_id_"), _a.number == bindparam("number_"))
-    .values({n: bindparam(n) for n in ("settled_at", "outcome", "provider_id", "error")})
-)
-_PUT_RECEIPT = Statement(
-    insert(tables.receipt).values({c.name: bindparam(c.name) for c in tables.receipt.c})
-)
-_PUT_EVENT = Statement(
-    insert(tables.event).values(
-        {c.name: bindparam(c.name) for c in tables.event.c if c.name != "number"}
-    )
-)
-_BY_PROVIDER_ID = Statement(
-    select(_a.message_id, _a.number, _m.sender)
-    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-    .where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
-)
 
 
 class MessageStore:
@@ -123,9 +84,9 @@ class MessageStore:
         values = rows.message_row(stands)
         if key is not None:
             values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
-        event = _event_row(life.Happened("queued", message), message.version, 0, message.created_at)
+        event = event_row(life.Happened("queued", message), message.version, 0, message.created_at)
         if key is None:
-            await self._database.write_among(_accept_all, _New(stands, values, event))
+            await self._database.write_among(insert_all, NewMessage(stands, values, event))
             if not begin:
                 self._changed(message)
             return Stored(stands, replayed=False)
@@ -136,7 +97,7 @@ class MessageStore:
                 return found
             if found is not None:
                 return Stored(found, replayed=True)
-            _accept_all(connection, [_New(stands, values, event)])
+            insert_all(connection, [NewMessage(stands, values, event)])
             return Stored(stands, replayed=False)
 
         stored = await self._database.write(work)
@@ -302,7 +263,7 @@ class MessageStore:
 
         def work(connection: sqlite3.Connection) -> tuple[list[Message], int | None]:
             found = run(connection, query).fetchall()
-            page = [(row[0], _with_rest(connection, row[1:])) for row in found[:limit]]
+            page = [(row[0], with_rest(connection, row[1:])) for row in found[:limit]]
             more = page[-1][0] if len(found) > limit else None
             return [message for _, message in page], more
 
@@ -330,7 +291,7 @@ class MessageStore:
             .order_by(_m.seq)
         )
         return await self._database.read(
-            lambda connection: [_with_rest(connection, row) for row in run(connection, query)]
+            lambda connection: [with_rest(connection, row) for row in run(connection, query)]
         )
 
     async def expired(self, *, limit: int) -> list[MessageId]:
@@ -365,125 +326,6 @@ class MessageStore:
             return count, None if oldest is None else from_milliseconds(oldest)
 
         return await self._database.read(work)
-
-
-def load(connection: sqlite3.Connection, message_id: str) -> Message:
-    """The message as it stands.
-
-    Raises:
-        NotFound: there is none with this id.
-    """
-    row = _GET.run(connection, {"id": message_id}).fetchone()
-    if row is None:
-        raise NotFound("no message has this id")
-    return _with_rest(connection, row)
-
-
-def change(
-    connection: sqlite3.Connection, message: Message | str, decide: Decide, now: datetime
-) -> tuple[Message, bool]:
-    """Decide and write, inside a transaction; whether anything changed comes second."""
-    if isinstance(message, Message):
-        with suppress(AlirError):  # it may have changed since; then that is decided upon below
-            decided = decide(message)
-            if decided is not None and (after := save(connection, message, decided, now)):
-                return after, True
-        message = message.id
-    current = load(connection, message)
-    decided = decide(current)
-    if decided is None:
-        return current, False
-    return _save_current(connection, current, decided, now), True
-
-
-def _save_current(
-    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
-) -> Message:
-    """Write a change of a message that was read in this very transaction."""
-    after = save(connection, before, decided, now)
-    assert after is not None, "a version stands that was just read"  # noqa: S101
-    return after
-
-
-def save(
-    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
-) -> Message | None:
-    """Write a change that was decided upon `before`; None, and nothing, where that has changed."""
-    saved = save_all(connection, [(before, decided)], now)
-    return None if saved is None else saved[0]
-
-
-def save_all(
-    connection: sqlite3.Connection,
-    changes: Sequence[tuple[Message, life.Change]],
-    now: datetime,
-) -> list[Message] | None:
-    """Write changes, each decided upon its message; None, and nothing, where one has changed."""
-    saved = [decided.message.but(version=before.version + 1) for before, decided in changes]
-    if not _update_all(connection, [before.version for before, _ in changes], saved):
-        return None
-    new, changed, receipts, events = [], [], [], []
-    for (before, decided), after in zip(changes, saved, strict=True):
-        for attempt in after.attempts:
-            earlier = before.attempt(attempt.number)
-            if earlier is None:
-                new.append(rows.attempt_row(after.id, attempt))
-            elif earlier != attempt:
-                row = rows.attempt_row(after.id, attempt)
-                changed.append(row | {"message_id_": after.id, "number_": attempt.number})
-        known = len(before.receipts)
-        for position, receipt in enumerate(after.receipts[known:], start=known):
-            receipts.append(rows.receipt_row(after.id, receipt, position))
-        for position, happened in enumerate(decided.events):
-            events.append(_event_row(happened, after.version, position, now))
-    for statement, values in (
-        (_PUT_ATTEMPT, new),
-        (_CHANGE_ATTEMPT, changed),
-        (_PUT_RECEIPT, receipts),
-        (_PUT_EVENT, events),
-    ):
-        if values:
-            statement.run_many(connection, values)
-    return saved
-
-
-def _update_all(
-    connection: sqlite3.Connection, versions: Sequence[int], messages: Sequence[Message]
-) -> bool:
-    """Write each message over its version of `versions`; False, and nothing, where one is gone."""
-    values = []
-    for version, message in zip(versions, messages, strict=True):
-        row = rows.changing_columns(message)
-        row["id_"], row["decided_upon"] = message.id, version
-        row["version_"] = message.version
-        values.append(row)
-    if len(values) == 1:
-        return _UPDATE_MESSAGE.run(connection, values[0]).rowcount == 1
-    connection.execute("SAVEPOINT several")
-    is_whole = _UPDATE_MESSAGE.run_many(connection, values) == len(values)
-    if not is_whole:
-        connection.execute("ROLLBACK TO several")
-    connection.execute("RELEASE several")
-    return is_whole
-
-
-class _New(NamedTuple):
-    """A message to be stored, as it stands, and its rows."""
-
-    message: Message
-    values: Mapping[str, Any]
-    event: Mapping[str, Any]
-
-
-def _accept_all(connection: sqlite3.Connection, new: Sequence[_New]) -> Sequence[None]:
-    _INSERT_MESSAGE.run_many(connection, [one.values for one in new])
-    attempts = [
-        rows.attempt_row(one.message.id, attempt) for one in new for attempt in one.message.attempts
-    ]
-    if attempts:
-        _PUT_ATTEMPT.run_many(connection, attempts)
-    _PUT_EVENT.run_many(connection, [one.event for one in new])
-    return [None] * len(new)
 
 
 class _Answered(NamedTuple):
@@ -523,34 +365,3 @@ def _by_key(
 def _next_due(connection: sqlite3.Connection, sender: SenderName) -> datetime | None:
     [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
     return None if next_due is None else from_milliseconds(next_due)
-
-
-def by_provider_id(connection: sqlite3.Connection, provider_id: str) -> tuple[str, int, str] | None:
-    """Message id, attempt number and sender of the attempt that has the provider's id."""
-    row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
-    return None if row is None else (row[0], row[1], row[2])
-
-
-def _with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:
-    """The message of a row, with its attempts and receipts."""
-    if row[rows.ATTEMPTS_POSITION] == 0:
-        return rows.message_of(row)
-    key = {"id": row[0]}
-    return rows.message_of(
-        row,
-        tuple(rows.attempt_of(r) for r in _ATTEMPTS.run(connection, key)),
-        tuple(rows.receipt_of(r) for r in _RECEIPTS.run(connection, key)),
-    )
-
-
-def _event_row(
-    happened: life.Happened, version: int, position: int, now: datetime
-) -> dict[str, Any]:
-    message = happened.message
-    return {
-        "id": event_id(message.id, version, position),
-        "type": f"message.{happened.name}",
-        "message_id": message.id,
-        "at": to_milliseconds(now),
-        "data": rows.text(message.as_json()),
-    }

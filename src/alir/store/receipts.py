@@ -12,8 +12,9 @@ from alir.messages.model import Message
 from alir.receipts.model import Told
 from alir.store.callbacks import mark_applied
 from alir.store.database import Database
-from alir.store.messages import by_provider_id, change, load
 from alir.store.parked import forget_older, matched, park, unpark
+from alir.store.reading import by_provider_id, load
+from alir.store.writing import change
 
 
 class ReceiptStore:

@@ -20,7 +20,7 @@ from tests.running import in_a_loop
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
 from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
-from alir.store import callbacks, messages, parked, tables
+from alir.store import callbacks, messages, parked, reading, tables, writing
 from alir.store.database import Database, Statement
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
@@ -269,7 +269,7 @@ def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: Plan
     seen = {plan.sql for deed, _ in _HOT.values() for plan in plans_of(deed)}
     statements = {
         f"{module.__name__}.{name}": value.sql
-        for module in (messages, parked, callbacks)
+        for module in (messages, reading, writing, parked, callbacks)
         for name, value in vars(module).items()
         if isinstance(value, Statement)
     }

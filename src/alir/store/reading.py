@@ -1,0 +1,57 @@
+"""A message read whole: its row, its attempts and its receipts. Inside any transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy import bindparam, select
+
+from alir.errors import NotFound
+from alir.messages.model import Message
+from alir.store import rows, tables
+from alir.store.database import Statement
+
+_m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
+
+_GET = Statement(select(*rows.MESSAGE_COLUMNS).where(_m.id == bindparam("id")))
+_ATTEMPTS = Statement(
+    select(*rows.ATTEMPT_COLUMNS).where(_a.message_id == bindparam("id")).order_by(_a.number)
+)
+_RECEIPTS = Statement(
+    select(*rows.RECEIPT_COLUMNS).where(_r.message_id == bindparam("id")).order_by(_r.position)
+)
+_BY_PROVIDER_ID = Statement(
+    select(_a.message_id, _a.number, _m.sender)
+    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+    .where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
+)
+
+
+def load(connection: sqlite3.Connection, message_id: str) -> Message:
+    """The message as it stands.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    row = _GET.run(connection, {"id": message_id}).fetchone()
+    if row is None:
+        raise NotFound("no message has this id")
+    return with_rest(connection, row)
+
+
+def by_provider_id(connection: sqlite3.Connection, provider_id: str) -> tuple[str, int, str] | None:
+    """Message id, attempt number and sender of the attempt that has the provider's id."""
+    row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:
+    """The message of a row, with its attempts and receipts."""
+    if row[rows.ATTEMPTS_POSITION] == 0:
+        return rows.message_of(row)
+    key = {"id": row[0]}
+    return rows.message_of(
+        row,
+        tuple(rows.attempt_of(r) for r in _ATTEMPTS.run(connection, key)),
+        tuple(rows.receipt_of(r) for r in _RECEIPTS.run(connection, key)),
+    )

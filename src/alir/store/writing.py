@@ -1,0 +1,175 @@
+"""Changes of messages, written with their attempts, receipts and events. Inside a transaction.
+
+Each change was decided upon a version of its message, and is written only over that version.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, update
+
+from alir.clock import to_milliseconds
+from alir.errors import AlirError
+from alir.ids import event_id
+from alir.messages import life
+from alir.messages.model import Message
+from alir.store import rows, tables
+from alir.store.database import Statement
+from alir.store.reading import load
+
+_m, _a = tables.message.c, tables.attempt.c
+
+Decide = Callable[[Message], life.Change | None]
+
+_INSERT_MESSAGE = Statement(
+    insert(tables.message).values(
+        {c.name: bindparam(c.name) for c in tables.message.c if c.name != "seq"}
+    )
+)
+_CHANGING = ("status", "due_at", "first_due_at", "attempts", "tries", "flags", "wa_id", "error")
+_UPDATE_MESSAGE = Statement(
+    update(tables.message)
+    .where(_m.id == bindparam("id_"), _m.version == bindparam("decided_upon"))
+    .values({name: bindparam(name) for name in _CHANGING} | {"version": bindparam("version_")})
+)
+_PUT_ATTEMPT = Statement(
+    insert(tables.attempt).values({c.name: bindparam(c.name) for c in tables.attempt.c})
+)
+_CHANGE_ATTEMPT = Statement(
+    update(tables.attempt)
+    .where(_a.message_id == bindparam("message_id_"), _a.number == bindparam("number_"))
+    .values({n: bindparam(n) for n in ("settled_at", "outcome", "provider_id", "error")})
+)
+_PUT_RECEIPT = Statement(
+    insert(tables.receipt).values({c.name: bindparam(c.name) for c in tables.receipt.c})
+)
+_PUT_EVENT = Statement(
+    insert(tables.event).values(
+        {c.name: bindparam(c.name) for c in tables.event.c if c.name != "number"}
+    )
+)
+
+
+class NewMessage(NamedTuple):
+    """A message to be stored, as it stands, and its rows."""
+
+    message: Message
+    values: Mapping[str, Any]
+    event: Mapping[str, Any]
+
+
+def insert_all(connection: sqlite3.Connection, new: Sequence[NewMessage]) -> Sequence[None]:
+    _INSERT_MESSAGE.run_many(connection, [one.values for one in new])
+    attempts = [
+        rows.attempt_row(one.message.id, attempt) for one in new for attempt in one.message.attempts
+    ]
+    if attempts:
+        _PUT_ATTEMPT.run_many(connection, attempts)
+    _PUT_EVENT.run_many(connection, [one.event for one in new])
+    return [None] * len(new)
+
+
+def change(
+    connection: sqlite3.Connection, message: Message | str, decide: Decide, now: datetime
+) -> tuple[Message, bool]:
+    """Decide and write, inside a transaction; whether anything changed comes second."""
+    if isinstance(message, Message):
+        with suppress(AlirError):  # it may have changed since; then that is decided upon below
+            decided = decide(message)
+            if decided is not None and (after := save(connection, message, decided, now)):
+                return after, True
+        message = message.id
+    current = load(connection, message)
+    decided = decide(current)
+    if decided is None:
+        return current, False
+    return _save_current(connection, current, decided, now), True
+
+
+def _save_current(
+    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
+) -> Message:
+    """Write a change of a message that was read in this very transaction."""
+    after = save(connection, before, decided, now)
+    assert after is not None, "a version stands that was just read"  # noqa: S101
+    return after
+
+
+def save(
+    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
+) -> Message | None:
+    """Write a change that was decided upon `before`; None, and nothing, where that has changed."""
+    saved = save_all(connection, [(before, decided)], now)
+    return None if saved is None else saved[0]
+
+
+def save_all(
+    connection: sqlite3.Connection,
+    changes: Sequence[tuple[Message, life.Change]],
+    now: datetime,
+) -> list[Message] | None:
+    """Write changes, each decided upon its message; None, and nothing, where one has changed."""
+    saved = [decided.message.but(version=before.version + 1) for before, decided in changes]
+    if not _update_all(connection, [before.version for before, _ in changes], saved):
+        return None
+    new, changed, receipts, events = [], [], [], []
+    for (before, decided), after in zip(changes, saved, strict=True):
+        for attempt in after.attempts:
+            earlier = before.attempt(attempt.number)
+            if earlier is None:
+                new.append(rows.attempt_row(after.id, attempt))
+            elif earlier != attempt:
+                row = rows.attempt_row(after.id, attempt)
+                changed.append(row | {"message_id_": after.id, "number_": attempt.number})
+        known = len(before.receipts)
+        for position, receipt in enumerate(after.receipts[known:], start=known):
+            receipts.append(rows.receipt_row(after.id, receipt, position))
+        for position, happened in enumerate(decided.events):
+            events.append(event_row(happened, after.version, position, now))
+    for statement, values in (
+        (_PUT_ATTEMPT, new),
+        (_CHANGE_ATTEMPT, changed),
+        (_PUT_RECEIPT, receipts),
+        (_PUT_EVENT, events),
+    ):
+        if values:
+            statement.run_many(connection, values)
+    return saved
+
+
+def _update_all(
+    connection: sqlite3.Connection, versions: Sequence[int], messages: Sequence[Message]
+) -> bool:
+    """Write each message over its version of `versions`; False, and nothing, where one is gone."""
+    values = []
+    for version, message in zip(versions, messages, strict=True):
+        row = rows.changing_columns(message)
+        row["id_"], row["decided_upon"] = message.id, version
+        row["version_"] = message.version
+        values.append(row)
+    if len(values) == 1:
+        return _UPDATE_MESSAGE.run(connection, values[0]).rowcount == 1
+    connection.execute("SAVEPOINT several")
+    is_whole = _UPDATE_MESSAGE.run_many(connection, values) == len(values)
+    if not is_whole:
+        connection.execute("ROLLBACK TO several")
+    connection.execute("RELEASE several")
+    return is_whole
+
+
+def event_row(
+    happened: life.Happened, version: int, position: int, now: datetime
+) -> dict[str, Any]:
+    message = happened.message
+    return {
+        "id": event_id(message.id, version, position),
+        "type": f"message.{happened.name}",
+        "message_id": message.id,
+        "at": to_milliseconds(now),
+        "data": rows.text(message.as_json()),
+    }
