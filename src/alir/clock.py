@@ -58,8 +58,8 @@ def from_milliseconds(milliseconds: int) -> datetime:
     >>> from_milliseconds(1767225600123).isoformat()
     '2026-01-01T00:00:00.123000+00:00'
     """
-    # A double holds such a moment far more finely than the microsecond it is rounded to.
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    # Exact in every year, and quicker than `fromtimestamp` of a double.
+    return EPOCH + _MILLISECOND * milliseconds
 
 
 def rfc3339(moment: datetime) -> str:

@@ -78,7 +78,8 @@ class Figures:
     def received(self, sender: SenderName, status: ReceiptStatus) -> None:
         self._metrics.receipts[sender, status.value].inc()
 
-    def queue(self, sender: SenderName, due: int, age: timedelta) -> None:
+    def queue(self, sender: SenderName, due: int, age: timedelta, unknown: int) -> None:
+        self._metrics.unknown[sender].set(unknown)
         self._metrics.queue_depth[sender].set(due)
         self._metrics.queue_age_seconds[sender].set(age.total_seconds())
 
@@ -160,8 +161,8 @@ class RunningGateway:
         await self._read_figures()
         self._run(self._inbox.run(), "receipts")
         self._run(self._watch_figures(), "figures")
+        self._run(self._housekeeper.run(), "housekeeping")
         if self._settings.dispatch.enabled:
-            self._run(self._housekeeper.run(), "housekeeping")
             for name, dispatcher in self._dispatchers.items():
                 self._run(dispatcher.run(), f"dispatch {name}")
 
@@ -263,7 +264,8 @@ class RunningGateway:
                 dispatcher.queued()
 
     def _expected_wait(self, sender: SenderName) -> timedelta:
-        per_second = self._senders[sender].messages_per_second * self._settings.dispatch.rate_share
+        known = self._senders.get(sender)  # a repeat may find a message of one that is gone
+        per_second = known.messages_per_second * self._settings.dispatch.rate_share if known else 0
         if not per_second:
             return timedelta()
         return timedelta(seconds=self._backlog.due(sender) / per_second)
@@ -286,11 +288,12 @@ class RunningGateway:
                 _log.warning("figures_failed", reason=str(error))
 
     async def _read_figures(self) -> None:
+        unknown = await self._messages.unknown()
         for sender in self._senders:
             due, oldest = await self._messages.due(sender, at_most=COUNTED_AT_MOST)
             self._backlog.correct(sender, due)
             age = timedelta() if oldest is None else self._clock.now() - oldest
-            self._figures.queue(sender, due, age)
+            self._figures.queue(sender, due, age, unknown.get(sender, 0))
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

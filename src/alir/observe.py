@@ -229,7 +229,7 @@ class Metrics:
             self._counter("alir_receipts", "Receipts applied to attempts", "sender", "status")
         )
         self.queue_depth: Family[str, Gauge] = Family(
-            self._gauge("alir_queue_depth", "Messages that are queued, later ones too")
+            self._gauge("alir_queue_depth", "Messages that are due and wait for their turn")
         )
         self.queue_age_seconds: Family[str, Gauge] = Family(
             self._gauge("alir_queue_age_seconds", "How long the oldest due message has been due")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -255,4 +256,24 @@ def test_a_key_survives_a_restart(gateway: RunningGateway, api: httpx.Client) ->
 
     again = send(api, body, Idempotency_Key="kept")
     assert again.headers[REPLAYED] == "true"
+    assert again.json()["data"]["id"] == found
+
+
+def test_a_repeat_is_answered_though_the_sender_of_its_message_is_gone(tmp_path: Path) -> None:
+    with RunningGateway(tmp_path) as gateway, client(gateway) as api:
+        found = sent(api, body := message(), Idempotency_Key="moved")
+        (tmp_path / "alir.toml").write_text(
+            """
+            [senders.main]
+            provider = "cloud"
+            phone_number_id = "106500000000000"
+            access_token = "nobody's"
+            app_secret = "nobody's"
+            """
+        )
+        gateway.restart()
+
+        again = send(api, body, Idempotency_Key="moved")
+
+    assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
     assert again.json()["data"]["id"] == found

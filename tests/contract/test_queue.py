@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 from tests.clock import START
-from tests.contract.stores import Backend
+from tests.contract.stores import Backend, told
 from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 
 from alir.messages import life
-from alir.messages.model import Flag, OnUnknown, Outcome, Status
+from alir.messages.model import Flag, OnUnknown, Outcome, ReceiptStatus, Status
 
 
 def _later(seconds: float) -> dict[str, object]:
@@ -72,6 +72,18 @@ async def test_a_message_is_not_begun_before_it_is_due(database: Backend) -> Non
         assert (early.messages, early.more) == ((), False)
         assert early.next_due == START + timedelta(milliseconds=1)
         assert [m.id for m in in_time.messages] == [message.id]
+
+
+@in_a_loop
+async def test_a_message_is_begun_as_it_stands_whoever_changed_it_last(database: Backend) -> None:
+    async with database.open() as store:
+        busy = await store.settle(await store.begun(), Outcome.BUSY, due_at=START)
+        await store.tell(told(ReceiptStatus.FAILED, of=busy))  # kept; it moves nothing
+        [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+
+        assert [r.status for r in begun.receipts] == [ReceiptStatus.FAILED]
+        assert len(begun.attempts) == 2
+        assert await store.messages.get(busy.id) == begun
 
 
 @in_a_loop

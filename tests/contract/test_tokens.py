@@ -87,6 +87,15 @@ async def test_rotating_to_the_value_of_another_is_refused(database: Backend) ->
 
 
 @in_a_loop
+async def test_a_token_may_be_rotated_to_the_value_that_it_has(database: Backend) -> None:
+    async with database.open() as store:
+        token = await store.tokens.create("shop", "1", scopes=ALL)
+        await store.tokens.rotate("shop", "1")
+
+        assert await _valid(store) == {fingerprint("1"): token}
+
+
+@in_a_loop
 async def test_a_revoked_token_is_valid_no_more_and_stays_in_the_list(database: Backend) -> None:
     async with database.open() as store:
         token = await store.tokens.create("shop", "1", scopes=ALL)
@@ -134,6 +143,19 @@ async def test_another_first_token_takes_the_place_of_the_former_and_keeps_its_i
         assert await _valid(store) == {fingerprint("given-1"): token}
         await store.tokens.put_first("given-2")
         assert await _valid(store) == {fingerprint("given-2"): token}
+
+
+@in_a_loop
+async def test_a_first_token_that_is_given_has_every_right_whatever_the_former_one_had(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.tokens.create(FIRST, "made", scopes=[Scope.READ], senders=[MAIN])
+        await store.tokens.put_first("given-1")
+        [(hash_, token)] = await store.tokens.valid()
+
+        assert hash_ == fingerprint("given-1")
+        assert (token.scopes, token.senders) == (frozenset(Scope), None)
 
 
 @in_a_loop

@@ -14,10 +14,10 @@ app = typer.Typer(
     help="A self-hosted gateway for WhatsApp Flow messages.",
     epilog=(
         "Examples:\n\n"
-        "  alir serve                                  run the gateway, with its own WhatsApp\n\n"
-        "  alir serve --port 9000 --config prod.toml   elsewhere, with other settings\n\n"
-        "  alir token create shop --scope send         make an API token\n\n"
-        "  alir simulator --callback-url http://127.0.0.1:9000/callbacks/cloud"
+        "  alir serve                              the gateway, with its own WhatsApp\n\n"
+        "  alir serve --port 9000 --config p.toml  elsewhere, with other settings\n\n"
+        "  alir token create shop --scope send     make an API token\n\n"
+        "  alir simulator --callback-url http://localhost:9000/callbacks/cloud"
     ),
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -6,11 +6,14 @@ import asyncio
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 
 import typer
@@ -139,7 +142,7 @@ def greeting(base_url: str, token: FirstToken, gateway: RunningGateway) -> str:
     if token.secret is not None and not token.is_given:
         lines += ["", f"Your API token, shown this once: {token.secret}"]
     if secret is None:
-        lines += ["Another API token: alir token create NAME"]
+        lines += [f"Another API token: {_command()} token create NAME"]
     else:
         lines += ["", "Send a first message:", "", first_message(base_url, secret, gateway)]
     if gateway.has_simulator:
@@ -151,7 +154,8 @@ def greeting(base_url: str, token: FirstToken, gateway: RunningGateway) -> str:
 def first_message(base_url: str, secret: str, gateway: RunningGateway) -> str:
     """A command that sends a message when it is pasted."""
     message: dict[str, object] = {
-        "to": "+1 212 555 0123",
+        # Of a range that belongs to nobody; with a real sender a real person would get it.
+        "to": "+1 212 555 0123" if gateway.has_simulator else "A NUMBER OF YOUR OWN",
         "type": "flow",
         "flow": {
             "id": "1234567890",
@@ -169,6 +173,15 @@ def first_message(base_url: str, secret: str, gateway: RunningGateway) -> str:
         '  -H "Content-Type: application/json" \\\n'
         f"  -d '{json.dumps(message)}'"
     )
+
+
+def _command() -> str:
+    """How this program was called, so that what is said can be pasted."""
+    called = Path(sys.argv[0])
+    found = shutil.which("alir")
+    if called.name != "alir" or (found is not None and called.resolve() == Path(found).resolve()):
+        return "alir"
+    return os.path.relpath(called)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -77,7 +77,7 @@ def list_tokens(database: DatabaseOption = None, config: ConfigOption = None) ->
     table = Table("name", "id", "scopes", "senders", "default", "created", "revoked", box=None)
     for record in _with_tokens(database, config, lambda tokens: tokens.all()):
         table.add_row(*_row(record))
-    Console().print(table)
+    Console(soft_wrap=True).print(table)  # a list that is cut off helps nobody
 
 
 @app.command()

@@ -166,18 +166,19 @@ class Dispatcher:
         if self._something_waits:
             self._woken.set()
 
-    def _room(self) -> int:
+    def _room(self, now: float | None = None) -> int:
         """How many attempts may begin now."""
         free = self._policy.max_calls - self.calls
-        slots = self.pace.slots(self._clock.elapsed())
+        slots = self.pace.slots(self._clock.elapsed() if now is None else now)
         # Who was admitted uses a slot once the call is made, however long the storing takes.
         return (free if slots is None else min(free, slots - self._admitted)) - self._reserved
 
     def _wait_for_room(self) -> float | None:
         """Seconds until there may be room; None: there is."""
-        if self._room() > 0:
+        now = self._clock.elapsed()  # once: the next slot may come between two looks at the clock
+        if self._room(now) > 0:
             return None
-        wait = self.pace.wait(self._clock.elapsed())
+        wait = self.pace.wait(now)
         if self.calls >= self._policy.max_calls or not wait:
             return float("inf")  # the end of a call, or of an admission, wakes
         return wait

@@ -22,6 +22,7 @@ from alir.ids import ProviderId, SenderName, new_message_id
 from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
+from alir.messages.faults import pointer
 from alir.messages.model import Draft, Message, Notice, OnUnknown
 
 #: Every id of WhatsApp begins so; those alir has never seen (incoming ones) are passed on.
@@ -73,14 +74,14 @@ class Intake:
         try:
             draft = check(request)
         except RequestInvalid as error:
-            raise RequestInvalid([*error.faults, *faults]) from None
+            raise RequestInvalid(in_order([*error.faults, *faults], request)) from None
         reply = None
         if draft.reply_message_id is not None and not isinstance(sender, Fault):
             reply = await self._reply(draft, draft.reply_message_id, token, sender)
         if isinstance(reply, Fault):
             faults.append(reply)
         if isinstance(sender, Fault) or isinstance(reply, Fault):
-            raise RequestInvalid(faults)
+            raise RequestInvalid(in_order(faults, request))
         if isinstance(reply, Notice):
             return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
         return Checked(draft, sender, reply)
@@ -170,6 +171,22 @@ class Intake:
             return _OTHER_CONVERSATION
         provider_ids = [a.provider_id for a in message.attempts if a.provider_id is not None]
         return provider_ids[-1] if provider_ids else _NO_BUBBLE
+
+
+def in_order(faults: Sequence[Fault], request: object) -> list[Fault]:
+    """Faults in the order in which a request has their fields; what it lacks comes last.
+
+    >>> [f.pointer for f in in_order([Fault("#/to", "", ""), Fault("#/from", "", "")], {"from": 1})]
+    ['#/from', '#/to']
+    """
+    keys = list(request) if isinstance(request, dict) else []
+    places = {pointer((key,)): place for place, key in enumerate(keys)}
+
+    def place(fault: Fault) -> int:
+        outermost = "/".join(fault.pointer.split("/", 2)[:2])
+        return places.get(outermost, len(places))
+
+    return sorted(faults, key=place)
 
 
 def choose_sender(

@@ -42,6 +42,7 @@ _BY_KEY = Statement(
 )
 # The partial index is used only where its condition stands in the query as a constant.
 _QUEUED = text("message.status = 'queued'")
+_UNKNOWN = text("message.status = 'unknown'")
 _DUE = Statement(
     select(_m.id, _m.version)
     .where(_m.sender == bindparam("sender"), _QUEUED, _m.due_at <= bindparam("now"))
@@ -309,6 +310,11 @@ class MessageStore:
         return await self._database.read(
             lambda connection: [row[0] for row in run(connection, query)]
         )
+
+    async def unknown(self) -> dict[SenderName, int]:
+        """How many messages of each sender are unknown; none of them: left out."""
+        query = select(_m.sender, func.count()).where(_UNKNOWN).group_by(_m.sender)
+        return await self._database.read(lambda connection: dict(run(connection, query).fetchall()))
 
     async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
         """How many messages are due (counted up to `at_most`), and since when the longest is."""

@@ -158,7 +158,16 @@ class TokenStore:
                     raise NotFound("This API token was revoked; choose another value.")
                 return True
             _refuse_taken(connection, secret, but_for=record.token.id)
-            _change(connection, record.token.id, hash=fingerprint(secret), revoked_at=None)
+            _change(
+                connection,
+                record.token.id,
+                hash=fingerprint(secret),
+                revoked_at=None,
+                # `alir token create` may have made one of this name with fewer rights.
+                scopes=rows.text(sorted(Scope)),
+                senders=None,
+                default_sender=None,
+            )
             return True
 
         if not await self._database.write(work):

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
@@ -27,8 +27,10 @@ Work = Callable[[sqlite3.Connection], T]
 #: Writes many items at once; its answers are in their order.
 Bulk = Callable[[sqlite3.Connection, Sequence[I]], Sequence[T]]
 
-#: How long a group that could not be begun or committed is repeated before its callers are told:
-#: as long as another process (`alir token`) may hold the database, and a little more.
+#: How long a write that could not be begun or committed is repeated before its caller is told: as
+#: long as another process (`alir token`) may hold the database, and a little more. It counts from
+#: when the write was handed in: what waited behind a group that failed fails soon after it, so
+#: that no more can wait than comes in this time.
 PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
 #: Bounds how long the event loop is busy with one group, and its callers wait for each other.
@@ -47,6 +49,7 @@ class _Job:
     future: asyncio.Future[Any]
     bulk: Bulk[Any, Any] | None = None
     item: Any = None
+    handed_in_at: float = field(default_factory=time.monotonic)
     result: Any = None
     error: BaseException | None = None
 
@@ -144,7 +147,7 @@ class GroupWriter:
 
     async def _commit(self, jobs: list[_Job]) -> bool:
         """Whether all of them are done with. Where one of a group failed, none is."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = max(job.handed_in_at for job in jobs) + PATIENCE_SECONDS
         self._number += 1
         while True:
             in_doubt = False
@@ -156,7 +159,7 @@ class GroupWriter:
                 await self._to_disk(connection)
             except sqlite3.Error as error:
                 self._disconnect()
-                stored = await self._ask_whether_stored(give_up_at) if in_doubt else False
+                stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
                 if stored is None or time.monotonic() >= give_up_at:
@@ -207,11 +210,12 @@ class GroupWriter:
             self._connection.close()
             self._connection = None
 
-    async def _ask_whether_stored(self, give_up_at: float) -> bool | None:
+    async def _ask_whether_stored(self) -> bool | None:
         """Whether the group is on disk, asked on a new connection; None: nobody can say.
 
         Until that is known nothing may be repeated: it would be done twice.
         """
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 row = (

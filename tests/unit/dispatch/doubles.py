@@ -184,8 +184,9 @@ class World:
         max_calls: int = 500,
         busy: BusyPolicy | None = None,
         jitter: float = 0.0,
+        clock: FakeClock | None = None,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.outbox = MemoryOutbox(self.clock)
         self.provider = ScriptedProvider(self.clock)
         self.provider.open.set()

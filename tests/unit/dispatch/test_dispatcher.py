@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import pytest
-from tests.clock import START, idle
+from tests.clock import START, FakeClock, idle
 from tests.examples import OTHER, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import World
@@ -383,6 +383,29 @@ async def test_the_limit_holds_after_a_time_without_messages_and_after_a_stall()
         assert most_in_any_second(times) <= 80
 
 
+class HurryingClock(FakeClock):
+    """Time passes with every look at it, now more and now less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps = cycle((0.001, 0.002, 0.003, 0.005, 0.008))
+
+    def elapsed(self) -> float:
+        self.leap(next(self._steps))
+        return super().elapsed()
+
+
+@in_a_loop
+async def test_a_slot_that_comes_between_two_looks_at_the_clock_is_not_missed() -> None:
+    async with World(per_second=100, clock=HurryingClock()) as world:
+        for _ in range(50):
+            world.outbox.put(a_message())  # only the first wakes it
+
+        async with asyncio.timeout(5):
+            while len(world.provider.sent) < 50:  # noqa: ASYNC110 - it passes real time too
+                await asyncio.sleep(0.001)
+
+
 # Messages that are stored as begun
 
 
@@ -419,6 +442,19 @@ async def test_nothing_is_admitted_before_what_waits() -> None:
         assert world.dispatcher.admit() is None
         await idle()
         assert world.dispatcher.admit() is not None
+
+
+@in_a_loop
+async def test_a_place_that_a_begin_may_need_is_not_given_away() -> None:
+    async with World(max_calls=1) as world:
+        release = world.outbox.hold("begin")
+        waits = await world.queue()
+        assert world.dispatcher.admit() is None
+        release()
+        await idle()
+
+        assert world.stands(waits).status is Status.ACCEPTED
+        assert world.provider.most_under_way == 1
 
 
 @in_a_loop
@@ -494,7 +530,7 @@ async def test_the_limit_holds_for_messages_whose_storing_stalls() -> None:
     async with World(per_second=80) as world:
         for _ in range(5):
             waiting: list[tuple[Message, float]] = []
-            for _ in range(70):  # most of a second, while the disk does not answer
+            for _ in range(120):  # more than a second, while the disk does not answer
                 moment = world.dispatcher.admit()
                 fresh = a_message()
                 if moment is not None:

@@ -194,7 +194,8 @@ async def test_a_sender_that_the_token_may_not_use_is_forbidden_before_anything_
 
 @in_a_loop
 async def test_the_faults_of_the_sender_come_with_all_others() -> None:
-    found = await faults(World(), **{"from": "nobody", "to": "0800"})
+    asked: dict[str, Any] = {"from": "nobody", "to": "0800"}
+    found = await faults(World(), **asked)
 
     assert [fault.pointer for fault in found] == ["#/to", "#/from"]
 
@@ -222,7 +223,8 @@ async def test_a_message_is_stored_with_what_was_asked_and_who_asked() -> None:
 async def test_on_unknown_is_the_requests_else_the_senders(
     sender: str, asked: str | None, expected: OnUnknown
 ) -> None:
-    stored = await World().post(**{"from": sender, "on_unknown": asked})
+    changes: dict[str, Any] = {"from": sender, "on_unknown": asked}
+    stored = await World().post(**changes)
 
     assert stored.message.on_unknown is expected
 
@@ -254,7 +256,7 @@ async def test_what_has_expired_already_is_refused() -> None:
 @in_a_loop
 async def test_the_repeat_of_a_request_that_was_in_time_is_answered_like_the_first() -> None:
     world = World()
-    asked = {"expires_at": "2026-01-01T00:00:10Z"}
+    asked: dict[str, Any] = {"expires_at": "2026-01-01T00:00:10Z"}
     first = await world.post(key="k", **asked)
     world.clock.leap(60)
     again = await world.post(key="k", **asked)

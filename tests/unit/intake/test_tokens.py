@@ -163,6 +163,21 @@ async def test_what_was_presented_a_moment_ago_is_known_without_a_look(
 
 
 @in_a_loop
+async def test_a_revoked_token_is_forgotten_though_others_keep_the_book_fresh(
+    book: TokenBook, tokens: Tokens, clock: FakeClock
+) -> None:
+    for secret in ("revoked", "other"):
+        tokens.add(secret)
+        await book.holder(secret)
+    del tokens.valid["revoked"]
+    clock.leap(REFRESH_SECONDS + 0.01)
+    await book.holder("other")
+
+    assert book.known("revoked") is None
+    assert await book.holder("revoked") is None
+
+
+@in_a_loop
 async def test_without_the_store_nobody_is_let_in_who_is_not_known(
     book: TokenBook, tokens: Tokens, clock: FakeClock
 ) -> None:

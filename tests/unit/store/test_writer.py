@@ -217,7 +217,7 @@ async def test_items_of_one_kind_are_written_together_and_each_gets_its_own_answ
             group_writer.write_among(bulk.write, "d"),
         )
 
-    assert answers == ["A", "B", "C", "D"]
+    assert list(answers) == ["A", "B", "C", "D"]
     assert sorted(notes(path)) == ["a", "b", "c", "d"]
     assert (bulk.sizes, other.sizes) == ([2], [1])
 
@@ -321,6 +321,26 @@ async def test_a_database_that_another_process_holds_too_long_is_unavailable_not
         assert await group_writer.write(note("after")) == "AFTER"
 
     assert notes(path) == ["after"]
+
+
+@in_a_loop
+async def test_what_waited_behind_a_group_that_failed_does_not_begin_to_wait_anew(
+    path: Path, little_patience: None
+) -> None:
+    groups = 8
+    loop = asyncio.get_running_loop()
+    async with opened(on(path)) as group_writer:
+        with locked_by_another_process(path):
+            begun = loop.time()
+            results = await asyncio.gather(
+                *(group_writer.write(note(str(n))) for n in range(groups * LARGEST_GROUP)),
+                return_exceptions=True,
+            )
+            took = loop.time() - begun
+        assert all(isinstance(error, StoreUnavailable) for error in results)
+        assert took < groups * PATIENCE / 2
+
+    assert notes(path) == []
 
 
 @in_a_loop
