@@ -19,13 +19,12 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from structlog.typing import FilteringBoundLogger, Processor
 
@@ -165,6 +164,39 @@ class Family(dict[_Labels, _Child], Generic[_Labels, _Child]):
         return child
 
 
+class Count:
+    """How often something happened: a counter's child, counted by the event loop's thread only."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def inc(self, by: int = 1) -> None:
+        """Count one more, or `by`."""
+        self.value += by
+
+
+class Counts(Collector):
+    """A counter: a `Count` for each combination of its labels.
+
+    Like `Tallies` without the locks of prometheus_client's own.
+    """
+
+    def __init__(self, name: str, what: str, labels: Sequence[str]) -> None:
+        self._name, self._what, self._label_names = name, what, labels
+        self._counts: dict[tuple[str, ...], Count] = {}
+
+    def labels(self, *values: str) -> Count:
+        """The count of these values of the labels."""
+        return self._counts.setdefault(values, Count())
+
+    def collect(self) -> Iterable[Metric]:
+        """What `/metrics` shows."""
+        family = CounterMetricFamily(self._name, self._what, labels=self._label_names)
+        for values, count in self._counts.items():
+            family.add_metric(values, count.value)
+        yield family
+
+
 class Tally:
     """How often values fell between bounds: a histogram's child.
 
@@ -219,14 +251,14 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self.messages_accepted: Family[str, Counter] = Family(
-            self._counter("alir_messages_accepted", "Messages stored and answered for", "sender")
+        self.messages_accepted: Family[str, Count] = self._counts(
+            "alir_messages_accepted", "Messages stored and answered for", "sender"
         )
-        self.outcomes: Family[tuple[str, str], Counter] = Family(
-            self._counter("alir_outcomes", "Attempts by what they came to", "sender", "outcome")
+        self.outcomes: Family[tuple[str, str], Count] = self._counts(
+            "alir_outcomes", "Attempts by what they came to", "sender", "outcome"
         )
-        self.receipts: Family[tuple[str, str], Counter] = Family(
-            self._counter("alir_receipts", "Receipts applied to attempts", "sender", "status")
+        self.receipts: Family[tuple[str, str], Count] = self._counts(
+            "alir_receipts", "Receipts applied to attempts", "sender", "status"
         )
         self.queue_depth: Family[str, Gauge] = Family(
             self._gauge("alir_queue_depth", "Messages that are due and wait for their turn")
@@ -264,8 +296,10 @@ class Metrics:
         """All of it in Prometheus's text format; its media type is `CONTENT_TYPE`."""
         return generate_latest(self._registry)
 
-    def _counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(name, what, labels, registry=self._registry)
+    def _counts(self, name: str, what: str, *labels: str) -> Family[Any, Count]:
+        counts = Counts(name, what, labels)
+        self._registry.register(counts)
+        return Family(counts)
 
     def _tallies(
         self, name: str, what: str, bounds: Sequence[float], *, label: str | None = None

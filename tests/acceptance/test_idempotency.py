@@ -260,7 +260,7 @@ def test_a_key_survives_a_restart(gateway: RunningGateway, api: httpx.Client) ->
 
 
 def test_a_repeat_is_answered_though_the_sender_of_its_message_is_gone(tmp_path: Path) -> None:
-    with RunningGateway(tmp_path) as gateway, client(gateway) as api:
+    with RunningGateway(tmp_path) as gateway, client(gateway, gateway.token) as api:
         found = sent(api, body := message(), Idempotency_Key="moved")
         (tmp_path / "alir.toml").write_text(
             """

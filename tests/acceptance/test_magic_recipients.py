@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import httpx
 import pytest
@@ -69,7 +70,7 @@ def test_a_code_that_comes_by_receipt_fails_a_message_that_was_accepted(
 
 @pytest.mark.parametrize("code", [190, 131000, 131016, 133004, 80007, 4, 130429, 131056, 132069])
 def test_a_code_that_passes_keeps_the_message_queued(api: httpx.Client, code: int) -> None:
-    found = sent(api, message(magic(code)), Prefer="wait=1")
+    found = sent(api, message(magic(code)), Prefer="respond-async")
 
     waiting = eventually(
         lambda: shown if len((shown := get(api, found))["attempts"]) > 1 else None, within=8
@@ -133,8 +134,6 @@ def test_429_with_retry_after_is_obeyed(api: httpx.Client) -> None:
     first, second = waiting["attempts"]
     assert (first["outcome"], first["error"]["provider_code"]) == ("busy", "HTTP 429")
     assert second["begun_at"] > first["settled_at"]
-    from datetime import datetime
-
     waited = datetime.fromisoformat(second["begun_at"]) - datetime.fromisoformat(
         first["settled_at"]
     )

@@ -209,7 +209,8 @@ async def test_unknown_messages_that_may_be_sent_once_more_are_found_oldest_firs
         ]
 
         expected = unknown if on_unknown is OnUnknown.RETRY else []
-        assert await store.messages.unknown_to_retry() == expected
+        assert await store.messages.unknown_to_retry(limit=10) == expected
+        assert await store.messages.unknown_to_retry(limit=1) == expected[:1]
 
 
 @in_a_loop
@@ -221,7 +222,7 @@ async def test_a_second_unknown_is_held(database: Backend) -> None:
         held = await store.settle(again, Outcome.UNKNOWN)
 
         assert (held.status, held.flags) == (Status.UNKNOWN, (Flag.RESENT,))
-        assert await store.messages.unknown_to_retry() == []
+        assert await store.messages.unknown_to_retry(limit=10) == []
 
 
 @in_a_loop

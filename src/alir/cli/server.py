@@ -21,6 +21,7 @@ import uvicorn
 import uvloop
 
 from alir import __version__
+from alir.api.connection import BoundedProtocol
 from alir.cli.first_token import FirstToken, first_token
 from alir.compose import RunningGateway
 from alir.errors import SettingsInvalid
@@ -30,12 +31,10 @@ from alir.settings import Settings
 #: Longer than clients keep an idle connection (ours: 15 s; most: 60 s), so that it is they who
 #: close it, and no request meets a connection that is just being closed.
 KEEP_ALIVE_SECONDS = 75
-#: What of the 15 s after SIGTERM is left for everything but calls under way.
-CLOSING_SECONDS = 2
 BACKLOG = 2048
 #: Collections of young objects before the next generation is looked at. With everything that
 #: lives for ever frozen, this halves the p99 of a request (design, section 8).
-GC_THRESHOLDS = (50_000, 50, 100)
+GC_THRESHOLDS = (100_000, 50, 100)
 
 _log = get_logger("gateway")
 
@@ -77,17 +76,11 @@ class _Server(uvicorn.Server):
     """Uvicorn, told when the end begins, and ending with success."""
 
     def __init__(self, gateway: RunningGateway, grace: timedelta) -> None:
-        if gateway.has_simulator:
-            from alir.simulator.hang_up import HangUpProtocol
-
-            http: str | type[HangUpProtocol] = HangUpProtocol
-        else:
-            http = "httptools"
         super().__init__(
             uvicorn.Config(
                 gateway.app,
                 loop="uvloop",
-                http=http,
+                http=_protocol(gateway),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -133,6 +126,17 @@ class _Server(uvicorn.Server):
             self._stopping_since = monotonic()
             self._gateway.begin_to_stop()
         self.handle_exit(number, None)
+
+
+def _protocol(gateway: RunningGateway) -> type[BoundedProtocol]:
+    if not gateway.has_simulator:
+        return BoundedProtocol
+    from alir.simulator.hang_up import HangUpProtocol
+
+    class WithHangUp(BoundedProtocol, HangUpProtocol):
+        """As the simulator wants it."""
+
+    return WithHangUp
 
 
 def greeting(base_url: str, token: FirstToken, gateway: RunningGateway) -> str:

@@ -213,7 +213,8 @@ class Dispatcher:
         self._start(self._record(message, never, number))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
-        call = asyncio.create_task(work)
+        # Named, for asyncio would otherwise print a number into a name for every message.
+        call = asyncio.create_task(work, name="hand-over")
         self._calls.add(call)
         call.add_done_callback(self._ended)
 

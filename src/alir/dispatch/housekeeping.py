@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -38,8 +39,8 @@ class Housekeeper:
     async def take_over(self) -> int:
         """Call unknown whatever a process that is gone had begun; how many that were."""
         left = await self._outbox.left_begun()
-        for message_id, number in left:
-            await self._outbox.change(message_id, self._orphaned(number))
+        # All at once, here and below: what is asked for together shares a commit.
+        await asyncio.gather(*(self._outbox.change(id_, self._orphaned(n)) for id_, n in left))
         if left:
             _log.warning("attempts_left_begun", count=len(left))
         return len(left)
@@ -55,11 +56,11 @@ class Housekeeper:
 
     async def look(self) -> None:
         """Expire what has expired, and send once more what may be and stayed unknown."""
-        for message_id in await self._outbox.expired(limit=_LARGEST_ROUND):
-            await self._try(message_id, lambda m: life.expire(m, now=self._clock.now()))
-        for message in await self._outbox.unknown_to_retry():
-            if self._waited_long_enough(message):
-                await self._try(message, self._once_more)
+        expired = await self._outbox.expired(limit=_LARGEST_ROUND)
+        await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
+        unknown = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND)
+        waited = [message for message in unknown if self._waited_long_enough(message)]
+        await asyncio.gather(*(self._try(message, self._once_more) for message in waited))
 
     async def _try(
         self, message: Message | MessageId, decide: Callable[[Message], Change | None]
@@ -69,6 +70,9 @@ class Housekeeper:
         except TooLate as error:
             # Something else moved it between the look and the write, which is as well.
             _log.info("moved_meanwhile", message=error.message_id, status=error.status)
+
+    def _expired(self, message: Message) -> Change | None:
+        return life.expire(message, now=self._clock.now())
 
     def _once_more(self, message: Message) -> Change | None:
         if not (life.may_retry_by_itself(message) and self._waited_long_enough(message)):

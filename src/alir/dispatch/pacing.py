@@ -13,9 +13,11 @@ _HAIR = 1.000_001
 class Pace:
     """Evenly spaced slots for calls.
 
-    alir uses `share` of the limit. What the share leaves free is how many slots that passed unused
-    (the process was late) may be caught up on at once, so that no second ever holds more than the
-    limit.
+    alir uses `share` of the limit. Half of the time in each second that the share leaves free makes
+    up for lateness: a slot used no later than that (a disk took its time) moves none after it, and
+    as many slots as fit into it are saved up while there is nothing to send. The other half is for
+    calls that take longer to the provider than others. So no second holds more than the limit,
+    there either: of a limit's calls and one more, first and last are planned `1 / share` s apart.
 
     Attributes:
         per_second: the limit; 0: none.
@@ -32,15 +34,13 @@ class Pace:
             return None
         if now < self._next_at:
             return 0
-        passed = (now - self._next_at) / self._interval
-        return 1 + int(min(passed, self._catch_up))
+        return 1 + int(self._behind(now) / self._interval)
 
     def take(self, count: int, now: float) -> None:
         """Use `count` of the slots there are at `now`."""
         if not self.per_second or count == 0:
             return
-        earliest = now - self._catch_up * self._interval
-        self._next_at = max(self._next_at, earliest) + count * self._interval
+        self._next_at = now - self._behind(now) + count * self._interval
 
     def wait(self, now: float) -> float:
         """Seconds from `now` until the next slot; 0 where there is one."""
@@ -50,6 +50,8 @@ class Pace:
     def _interval(self) -> float:
         return _HAIR / (self.per_second * self.share)
 
-    @property
-    def _catch_up(self) -> float:
-        return max(0.0, math.floor(self.per_second * (1 - self.share)) - 1)
+    def _behind(self, now: float) -> float:
+        """How many seconds before `now` the next slot is taken to have begun."""
+        late = now - self._next_at
+        most = (1 / self.share - 1) / 2
+        return late if late <= most else most // self._interval * self._interval

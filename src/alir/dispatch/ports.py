@@ -79,7 +79,7 @@ class Outbox(Protocol):
         """Message and number of every attempt that is begun and not settled."""
         ...
 
-    async def unknown_to_retry(self) -> list[Message]:
+    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
         """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
         ...
 

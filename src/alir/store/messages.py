@@ -281,7 +281,7 @@ class MessageStore:
             lambda connection: [(row[0], row[1]) for row in run(connection, query)]
         )
 
-    async def unknown_to_retry(self) -> list[Message]:
+    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
         """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
         query = (
             select(*rows.MESSAGE_COLUMNS)
@@ -290,6 +290,7 @@ class MessageStore:
                 _m.flags.not_like(f'%"{Flag.RESENT}"%'),
             )
             .order_by(_m.seq)
+            .limit(limit)
         )
         return await self._database.read(
             lambda connection: [with_rest(connection, row) for row in run(connection, query)]

@@ -16,6 +16,9 @@ from alir.store.parked import forget_older, matched, park, unpark
 from alir.store.reading import by_provider_id, load
 from alir.store.writing import change
 
+#: Bounds how long the event loop is busy with one piece of work.
+LARGEST_PORTION = 50
+
 
 class ReceiptStore:
     """What providers told, applied to messages.
@@ -31,12 +34,23 @@ class ReceiptStore:
         self._changed = changed
 
     async def apply(self, told: Sequence[Told], *, callback: int) -> None:
-        """Apply every receipt of one callback and mark it applied. Twice changes nothing."""
+        """Apply every receipt of one callback and mark it applied. Twice changes nothing.
+
+        In portions, so that nobody else has to wait for a callback of a thousand.
+        """
+        portions = [told[at : at + LARGEST_PORTION] for at in range(0, len(told), LARGEST_PORTION)]
+        for portion in portions[:-1]:
+            await self._apply_some(portion)
+        await self._apply_some(portions[-1] if portions else (), ends=callback)
+
+    async def _apply_some(self, told: Sequence[Told], *, ends: int | None = None) -> None:
+        """Apply these, and mark the callback applied that ends with them."""
 
         def work(connection: sqlite3.Connection) -> list[Message]:
             now = self._clock.now()
             changed = _apply(connection, told, now)
-            mark_applied(connection, callback, now)
+            if ends is not None:
+                mark_applied(connection, ends, now)
             return changed
 
         for message in await self._database.write(work):

@@ -85,12 +85,13 @@ message = Table(
         sqlite_where=text("status = 'queued' AND expires_at IS NOT NULL"),
         postgresql_where=text("status = 'queued' AND expires_at IS NOT NULL"),
     ),
-    # What alir may send once more by itself.
+    # What is unknown, and of that what alir may send once more by itself.
     Index(
         "message_unknown",
+        "on_unknown",
         "seq",
-        sqlite_where=text("status = 'unknown' AND on_unknown = 'retry'"),
-        postgresql_where=text("status = 'unknown' AND on_unknown = 'retry'"),
+        sqlite_where=text("status = 'unknown'"),
+        postgresql_where=text("status = 'unknown'"),
     ),
     # Lists by person and by flow token.
     Index("message_to", "to", "seq"),

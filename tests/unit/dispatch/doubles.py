@@ -100,14 +100,15 @@ class MemoryOutbox:
             if attempt.outcome is None
         ]
 
-    async def unknown_to_retry(self) -> list[Message]:
-        return [
+    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
+        unknown = [
             m
             for m in self.messages.values()
             if m.status is Status.UNKNOWN
             and m.on_unknown is OnUnknown.RETRY
             and "resent" not in m.flags
         ]
+        return unknown[:limit]
 
     async def expired(self, *, limit: int) -> list[MessageId]:
         now = self._clock.now()

@@ -54,6 +54,21 @@ async def test_what_a_process_that_is_gone_had_begun_is_unknown() -> None:
 
 
 @in_a_loop
+async def test_what_was_left_begun_is_called_unknown_all_at_once() -> None:
+    clock = FakeClock()
+    outbox = MemoryOutbox(clock)
+    begun = [_begun(outbox) for _ in range(20)]
+    release = outbox.hold("change")
+    taking = asyncio.create_task(Housekeeper(outbox, clock, unknown_after=TWO_MINUTES).take_over())
+    await idle()
+    asked = outbox.tries
+    release()
+    await taking
+
+    assert asked == len(begun)
+
+
+@in_a_loop
 async def test_an_orphan_that_a_receipt_settled_meanwhile_is_left_alone() -> None:
     clock = FakeClock()
     outbox = MemoryOutbox(clock)

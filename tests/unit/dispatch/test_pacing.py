@@ -82,6 +82,18 @@ def test_slots_are_evenly_spaced() -> None:
         assert after - before == pytest.approx(1 / 9.7, rel=1e-5)
 
 
+def test_a_process_that_is_a_little_late_each_time_gets_the_whole_share_all_the_same() -> None:
+    pace = Pace(20, 0.97)
+    times, now = [], 0.0
+    for _ in range(200):
+        now += pace.wait(now) + 0.015
+        pace.take(1, now)
+        times.append(now)
+
+    assert (len(times) - 1) / (times[-1] - times[0]) == pytest.approx(20 * 0.97, rel=0.005)
+    assert most_in_any_second(times) <= 20
+
+
 def test_a_long_rest_saves_up_no_more_than_the_limit_leaves_free() -> None:
     pace = Pace(80, 0.97)
     pace.take(1, 0.0)

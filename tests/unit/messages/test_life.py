@@ -501,6 +501,7 @@ ENDED_OR_ON_ITS_WAY: dict[str, Callable[[], Life]] = {
 FAILED_LIVES: dict[str, Callable[[], Life]] = {
     "refused": lambda: Life().begun().settled(REFUSED_NOW),
     "undelivered": lambda: accepted().received(FAILED),
+    "given up on": lambda: Life().begun().settled(BUSY_NOW).begun().settled(BUSY_FOR_TOO_LONG),
 }
 ENDED_IN_THE_QUEUE: dict[str, Callable[[], Life]] = {
     "cancelled": lambda: Life().cancelled(),

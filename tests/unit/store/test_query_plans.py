@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import re
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from tests.contract.stores import KEEP_PARKED, Stores, told
 from tests.examples import MAIN, TOKEN, a_message
 from tests.running import in_a_loop
 
+import alir.store
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
 from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
-from alir.store import callbacks, messages, parked, reading, tables, writing
+from alir.store import tables
 from alir.store.database import Database, Statement
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
@@ -140,6 +143,10 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"message message_queue sender=? AND due_at<?"},
     ),
     "expired": (lambda s: s.messages.expired(limit=100), {"message message_expiry expires_at"}),
+    "unknown to retry": (
+        lambda s: s.messages.unknown_to_retry(limit=10),
+        {"message message_unknown on_unknown=?"},
+    ),
     "list": (_listed(), {"message PRIMARY rowid<?"}),
     "list by number": (_listed(to="+15551230001"), {"message message_to to=? AND "}),
     "list by number and more": (
@@ -154,7 +161,7 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
 #: What looks at all of a few: an index that holds only those.
 _ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
-    "unknown": (lambda s: s.messages.unknown_to_retry(), "message message_unknown"),
+    "unknown": (lambda s: s.messages.unknown(), "message message_unknown"),
     "unapplied": (lambda s: s.callbacks.unapplied(), "callback callback_unapplied"),
 }
 #: Sorts of a handful of rows: the receipts of a message, what is parked under one id.
@@ -251,7 +258,7 @@ def test_what_looks_at_all_of_a_few_reads_an_index_of_just_those(
     [query, *rest] = plans_of(deed)
 
     assert query.found("SCAN") == [expected]
-    assert not query.sorts
+    assert not query.sorts or "GROUP BY" in query.sql
     assert [found for plan in rest for found in plan.found("SCAN")] == []
 
 
@@ -268,9 +275,9 @@ def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:
     seen = {plan.sql for deed, _ in _HOT.values() for plan in plans_of(deed)}
     statements = {
-        f"{module.__name__}.{name}": value.sql
-        for module in (messages, reading, writing, parked, callbacks)
-        for name, value in vars(module).items()
+        f"{module.name}.{name}": value.sql
+        for module in pkgutil.iter_modules(alir.store.__path__)
+        for name, value in vars(import_module(f"alir.store.{module.name}")).items()
         if isinstance(value, Statement)
     }
 

@@ -75,8 +75,7 @@ def _message() -> None:
     _partial_index("message_queue", "message", ["sender", "due_at", "seq"], "status = 'queued'")
     waits_with_an_end = "status = 'queued' AND expires_at IS NOT NULL"
     _partial_index("message_expiry", "message", ["expires_at"], waits_with_an_end)
-    may_be_resent = "status = 'unknown' AND on_unknown = 'retry'"
-    _partial_index("message_unknown", "message", ["seq"], may_be_resent)
+    _partial_index("message_unknown", "message", ["on_unknown", "seq"], "status = 'unknown'")
     op.create_index("message_to", "message", ["to", "seq"])
     op.create_index("message_flow_token", "message", ["flow_token", "seq"])
 

@@ -1,0 +1,100 @@
+"""Heads that never end, on a real server and real connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from tests.running import in_a_loop
+
+from alir.api import connection
+from alir.api.connection import LARGEST_HEAD, BoundedProtocol
+
+PATIENCE = 10  # seconds until a test that waits in vain fails
+REQUEST = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+LITTLE = 0.05
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    config = uvicorn.Config(
+        PlainTextResponse("hello"), port=0, http=BoundedProtocol, ws="none", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    [port] = [s.getsockname()[1] for each in server.servers for s in each.sockets]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await server.shutdown()
+
+
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the server closes."""
+    return await asyncio.wait_for(reader.read(), PATIENCE)
+
+
+async def one_answer(reader: asyncio.StreamReader) -> bytes:
+    return await asyncio.wait_for(reader.readuntil(b"hello"), PATIENCE)
+
+
+@pytest.fixture
+def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", LITTLE)
+
+
+@pytest.mark.parametrize("piece", [b"a" * 10_000, b"a: b\r\n" * 2_000], ids=["one", "many"])
+@in_a_loop
+async def test_headers_without_end_are_refused(piece: bytes) -> None:
+    async def send_without_end(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET / HTTP/1.1\r\nx: ")
+        for _ in range(1000 * LARGEST_HEAD // len(piece)):
+            writer.write(piece)
+            await writer.drain()
+
+    async with connected() as (_, writer):
+        with pytest.raises(ConnectionError):
+            await send_without_end(writer)
+
+
+@in_a_loop
+async def test_a_large_head_within_the_limit_is_taken() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nx: " + b"a" * (LARGEST_HEAD - 100) + b"\r\n\r\n")
+        assert (await one_answer(reader)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: a\r\n"])
+@in_a_loop
+async def test_a_head_that_does_not_come_is_not_waited_for_long(
+    little_time: None, begun: bytes
+) -> None:
+    async with connected() as (reader, writer):
+        writer.write(begun)
+        assert b"did not come in time" in await everything(reader)
+
+
+@in_a_loop
+async def test_the_head_of_a_later_request_is_not_waited_for_long_either(little_time: None) -> None:
+    async with connected() as (reader, writer):
+        writer.write(REQUEST)
+        await one_answer(reader)
+        writer.write(REQUEST[:-1])
+        assert b"did not come in time" in await everything(reader)
+
+
+@in_a_loop
+async def test_between_requests_a_connection_may_rest(little_time: None) -> None:
+    async with connected() as (reader, writer):
+        for _ in range(2):
+            writer.write(REQUEST)
+            await one_answer(reader)
+            await asyncio.sleep(2 * LITTLE)  # a real server's timer cannot be moved by hand
