@@ -17,6 +17,7 @@ from tests.acceptance.talk import (
     PRIVATE,
     assert_nothing_of_people,
     at_simulator,
+    becomes,
     client,
     flow_message,
     get,
@@ -365,9 +366,9 @@ def test_nothing_of_people_is_logged_at_the_lowest_level(
             api.post(MESSAGES, content=body, headers={"content-type": "application/json"})
         send(api, message(number + "x"))
         send(api, message("+1 5550 131009"))
-        sent(api, message("+1 5550 000502"), Prefer="wait=1")
-        sent(api, message("+1 5550 000190"), Prefer="wait=1")
-        sent(api, message("+1 5550 131026"))
+        becomes(api, sent(api, message("+1 5550 000502"), Prefer="respond-async"), "unknown")
+        sent(api, message("+1 5550 000190"), Prefer="respond-async")
+        becomes(api, sent(api, message("+1 5550 131026")), "failed")
         api.post(f"/simulator/api/phones/{number}/messages", json={"text": PRIVATE})
         api.post("/callbacks/cloud", content=json.dumps({"to": number, "text": PRIVATE}))
         httpx.get(f"{gateway.url}/nothing/{number}")

@@ -176,8 +176,8 @@ def test_a_cancelled_message_cannot_be_sent_again(api: httpx.Client) -> None:
 
 def test_a_message_under_way_cannot_be_cancelled(api: httpx.Client) -> None:
     with simulator(api, delays_ms=SILENT):
-        found = sent(api, message("+1 5550 000408"), Prefer="wait=1")
-        assert get(api, found)["status"] == "sending"
+        found = sent(api, message("+1 5550 000408"), Prefer="respond-async")
+        becomes(api, found, "sending")
 
         for deed in ("cancel", "retry"):
             problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
@@ -186,8 +186,8 @@ def test_a_message_under_way_cannot_be_cancelled(api: httpx.Client) -> None:
 def test_an_unknown_message_that_is_cancelled_has_failed_and_not_been_cancelled(
     api: httpx.Client,
 ) -> None:
-    found = sent(api, message(PROXY_PAGE), Prefer="wait=1")
-    assert get(api, found)["status"] == "unknown"
+    found = sent(api, message(PROXY_PAGE), Prefer="respond-async")
+    becomes(api, found, "unknown")
 
     given_up = api.post(f"{MESSAGES}/{found}/cancel").json()["data"]
 
@@ -245,8 +245,8 @@ def test_a_failed_message_is_sent_again_when_asked(api: httpx.Client) -> None:
 
 def test_an_unknown_message_is_sent_again_when_asked_and_flagged(api: httpx.Client) -> None:
     with simulator(api, delays_ms=SILENT):
-        found = sent(api, message("+1 5550 000409"), Prefer="wait=1")
-        assert get(api, found)["status"] == "unknown"
+        found = sent(api, message("+1 5550 000409"), Prefer="respond-async")
+        becomes(api, found, "unknown")
 
         assert api.post(f"{MESSAGES}/{found}/retry").status_code == 200
 
@@ -259,8 +259,9 @@ def test_an_unknown_message_is_sent_again_when_asked_and_flagged(api: httpx.Clie
 def test_an_unknown_message_is_held_unless_it_says_retry(api: httpx.Client) -> None:
     before = len(at_simulator(api, "+1 5550 000409"))
     with simulator(api, delays_ms=SILENT):
-        held = sent(api, message("+1 5550 000409"), Prefer="wait=1")
-        resent = sent(api, message("+1 5550 000409", on_unknown="retry"), Prefer="wait=1")
+        held = sent(api, message("+1 5550 000409"), Prefer="respond-async")
+        retried = message("+1 5550 000409", on_unknown="retry")
+        resent = sent(api, retried, Prefer="respond-async")
 
         eventually(lambda: len(get(api, resent)["attempts"]) == 2)
         assert becomes(api, resent, "unknown")["flags"] == ["resent"]

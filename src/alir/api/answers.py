@@ -6,7 +6,7 @@ from typing import Any
 
 from alir.api.problems import Problem
 from alir.messages.life import GAVE_UP, GIVEN_UP
-from alir.messages.model import Message, Status
+from alir.messages.model import Message, Outcome, Status
 
 SENT = "Message Sent!"
 QUEUED = "Message Queued!"
@@ -40,7 +40,10 @@ def answer_of(message: Message) -> tuple[int, dict[str, Any]] | Problem:
 
 
 def _was_taken(message: Message) -> bool:
-    return message.status is Status.FAILED and bool(message.receipts)
+    """Whether it failed after the provider took it; of one that was sent again, the last time."""
+    if message.status is not Status.FAILED or not message.attempts:
+        return False
+    return message.attempts[-1].outcome is Outcome.ACCEPTED
 
 
 def _data(message: Message, status: Status, text: str) -> dict[str, Any]:
