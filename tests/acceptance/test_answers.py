@@ -130,6 +130,19 @@ def test_a_message_that_was_refused_for_good_is_answered_with_the_providers_code
     assert said["instance"] == f"{MESSAGES}/{said['id']}"
 
 
+def test_the_providers_words_name_the_fields_as_alir_does(api: httpx.Client) -> None:
+    body = message()
+    body["flow"]["param"]["header"] = {"type": "media", "media": "http://[:::]/image.png"}
+
+    said = problem(send(api, body), 422, "refused")
+
+    assert said["provider"] == {
+        "code": "131009",
+        "title": "A parameter's value is not valid",
+        "detail": "Param flow.param.header.media must be an http or https URL.",
+    }
+
+
 # 202
 
 

@@ -134,7 +134,8 @@ SEND: Final[Operation] = {
             },
         ),
         202: _taken(
-            "The message is on disk; the provider has not answered yet, or it is not due.",
+            "The message is on disk. It waits for its turn or for the provider's answer, or that "
+            "answer is lost and it is `unknown`.",
             QueuedAnswer,
             {"queued": {"summary": "Queued", "value": {"data": _QUEUED}}},
         ),

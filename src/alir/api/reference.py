@@ -253,12 +253,13 @@ def _referred(schema: Schema) -> str:
 
 
 def _call(path: str, parameters: Iterable[Schema]) -> str:
+    """The path as it is called: with what it needs, and what its operation shows an example of."""
     query = []
     for parameter in parameters:
         example = str(parameter.get("example") or _first_example(parameter["schema"]) or "")
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", quote(example))
-        elif parameter["in"] == "query" and parameter.get("required"):
+        elif parameter["in"] == "query" and (parameter.get("required") or "example" in parameter):
             query.append((parameter["name"], example))
     return f"{path}?{urlencode(query)}" if query else path
 

@@ -109,10 +109,11 @@ class Sent(_Shape):
 
 
 class Queued(_Shape):
-    """The message is on disk and will be sent."""
+    """The message is on disk; whether it will go out, or did, is not known yet."""
 
     status: Literal["queued", "sending", "unknown"] = Field(
-        description="Where the message stands. `unknown`: nobody can tell yet whether it was sent."
+        description="Where the message stands. `unknown`: nobody can tell yet whether it was sent, and "
+        "it is sent again only where `on_unknown` says `retry`."
     )
     message: Literal["Message Queued!"] = Field(description="The same in words.")
     request_id: _RequestId
@@ -143,6 +144,15 @@ class ErrorShape(_Shape):
     detail: str | None = Field(description="The provider's own words.")
 
 
+class ReceiptErrorShape(ErrorShape):
+    """Why a message that was taken failed."""
+
+    code: str = Field(description="alir's own code, for programs.", examples=["undelivered"])
+    provider_code: str | None = Field(
+        description="The provider's code, where it gave one.", examples=["131026"]
+    )
+
+
 class AttemptShape(_Shape):
     """One hand-over to the provider."""
 
@@ -164,7 +174,7 @@ class ReceiptShape(_Shape):
     attempt: int = Field(ge=1, description="The attempt's number.")
     status: Literal["sent", "delivered", "read", "failed"] = Field(description="What it says.")
     at: _Moment = Field(description="When it happened, by the provider's clock.")
-    error: ErrorShape | None = Field(description="Why it failed.")
+    error: ReceiptErrorShape | None = Field(description="Why it failed.")
 
 
 class HeaderShape(_Shape):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alir.errors import SettingsInvalid
+from alir.errors import NameTaken, NotFound, SettingsInvalid
 from alir.intake.tokens import SHORTEST_GIVEN, Scope, generate, has_typo
 from alir.store.tokens import FIRST, TokenStore
 
@@ -19,10 +19,12 @@ class FirstToken:
     Attributes:
         secret: where it was made or given now; none: it was made at an earlier start.
         is_given: whether it came from the environment, and so must not be printed.
+        took_place: whether it took the place of another, which is valid no more.
     """
 
     secret: str | None
     is_given: bool = False
+    took_place: bool = False
 
 
 async def first_token(tokens: TokenStore, environ: Mapping[str, str]) -> FirstToken:
@@ -32,10 +34,12 @@ async def first_token(tokens: TokenStore, environ: Mapping[str, str]) -> FirstTo
         SettingsInvalid: the one in the environment cannot be used.
     """
     given = environ.get(VARIABLE)
-    if given is not None and given != "":
-        _check(given)
-        await tokens.put_first(given)
-        return FirstToken(given, is_given=True)
+    if given:
+        try:
+            took_place = await tokens.put_first(given)
+        except (NameTaken, NotFound) as error:
+            raise SettingsInvalid([f"{VARIABLE}: {error} Unset it, or choose another."]) from error
+        return FirstToken(given, is_given=True, took_place=took_place)
     if await tokens.all():
         return FirstToken(None)
     secret = generate()
@@ -43,7 +47,11 @@ async def first_token(tokens: TokenStore, environ: Mapping[str, str]) -> FirstTo
     return FirstToken(secret)
 
 
-def _check(given: str) -> None:
+def check_given(environ: Mapping[str, str]) -> None:
+    """Raise `SettingsInvalid` where the environment gives an API token that cannot be used."""
+    given = environ.get(VARIABLE)
+    if not given:
+        return
     if len(given) < SHORTEST_GIVEN:
         raise SettingsInvalid(
             [

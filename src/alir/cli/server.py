@@ -22,7 +22,7 @@ import uvloop
 
 from alir import __version__
 from alir.api.connection import BoundedProtocol
-from alir.cli.first_token import FirstToken, first_token
+from alir.cli.first_token import VARIABLE, FirstToken, check_given, first_token
 from alir.compose import RunningGateway
 from alir.errors import SettingsInvalid
 from alir.observe import get_logger
@@ -46,6 +46,7 @@ def run_gateway(settings: Settings) -> None:
         SettingsInvalid: the address cannot be listened on, or ALIR_API_TOKEN cannot be used.
         DatabaseInUse, StoreUnavailable: the database cannot be used.
     """
+    check_given(os.environ)
     listening = _listen(settings.host, settings.port)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -60,12 +61,13 @@ async def _serve(settings: Settings, listening: socket.socket, environ: Mapping[
     gateway = RunningGateway(settings, base_url=base_url)
     server = _Server(gateway, timedelta(seconds=settings.dispatch.stop_grace_seconds))
     try:
-        token = await first_token(gateway.tokens, environ)
         await gateway.start()
+        # Last, so that an API token that is shown only once is not lost to a start that fails.
+        token = await first_token(gateway.tokens, environ)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server.greeting = greeting(base_url, token, gateway)
+        server.greeting = greeting(base_url, token, gateway, public_url=settings.public_url)
         await server.serve([listening])
     finally:
         await gateway.stop(server.grace_left())
@@ -139,18 +141,24 @@ def _protocol(gateway: RunningGateway) -> type[BoundedProtocol]:
     return WithHangUp
 
 
-def greeting(base_url: str, token: FirstToken, gateway: RunningGateway) -> str:
+def greeting(
+    base_url: str, token: FirstToken, gateway: RunningGateway, *, public_url: str | None = None
+) -> str:
     """What a start says on stdout."""
     lines = [f"alir {__version__} is ready at {base_url}"]
     secret = "$ALIR_API_TOKEN" if token.is_given else token.secret
     if token.secret is not None and not token.is_given:
         lines += ["", f"Your API token, shown this once: {token.secret}"]
+    if token.took_place:
+        lines += ["", f"{VARIABLE} took the place of the first API token, which is valid no more."]
     if secret is None:
         lines += [f"Another API token: {_command()} token create NAME"]
     else:
         lines += ["", "Send a first message:", "", first_message(base_url, secret, gateway)]
     if gateway.has_simulator:
         lines += ["", f"See it arrive: {base_url}/simulator"]
+    if public_url is not None:
+        lines += ["", f"The callback URL to give to Meta: {public_url}/callbacks/cloud"]
     lines += [f"Read on:       {base_url}/docs"]
     return "\n".join(lines)
 
@@ -196,7 +204,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SettingsInvalid(
             [
                 f"cannot listen on {host} port {port}: {error.strerror or error}; "
-                "choose another with --port"
+                "choose others with --host and --port, or ALIR_HOST and ALIR_PORT"
             ]
         ) from error
 

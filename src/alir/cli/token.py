@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Columns of a list that goes to another program.
+PIPED_WIDTH = 200
+
 app = typer.Typer(
     help="Make, list, rotate and revoke API tokens. Works beside a running gateway.",
     no_args_is_help=True,
@@ -63,6 +66,7 @@ def create(
             senders=[SenderName(s) for s in sender] if sender else None,
             default_sender=SenderName(default_sender) if default_sender else None,
         ),
+        makes=True,
     )
     typer.echo(secret)
     typer.echo("Keep it now: it is not shown again.", err=True)
@@ -74,10 +78,13 @@ def list_tokens(database: DatabaseOption = None, config: ConfigOption = None) ->
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "id", "scopes", "senders", "default", "created", "revoked", box=None)
+    table = Table(box=None)
+    for title in ("name", "id", "scopes", "senders", "default", "created", "revoked"):
+        table.add_column(title, overflow="fold")  # ids that are cut off help nobody
     for record in _with_tokens(database, config, lambda tokens: tokens.all()):
         table.add_row(*_row(record))
-    Console(soft_wrap=True).print(table)  # a list that is cut off helps nobody
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
 
 
 @app.command()
@@ -113,19 +120,33 @@ def _scopes(given: list[str]) -> list:  # type: ignore[type-arg]
 
 
 def _with_tokens(
-    database: str | None, config: Path | None, work: Callable[[TokenStore], Awaitable[T]]
+    database: str | None,
+    config: Path | None,
+    work: Callable[[TokenStore], Awaitable[T]],
+    *,
+    makes: bool = False,
 ) -> T:
+    """What `work` does with the API tokens; `makes`: in a new database, where there is none."""
     import asyncio
     import os
 
     from alir.cli.failures import explained
     from alir.clock import SystemClock
+    from alir.errors import NotFound
     from alir.observe import configure_logging
     from alir.settings import load
-    from alir.store.database import Database
+    from alir.store.database import Database, path_of
     from alir.store.tokens import TokenStore
 
     async def run(url: str) -> T:
+        path = path_of(url)
+        if not path.exists():
+            if not makes:
+                raise NotFound(
+                    f"There is no database {path} here. Run this in the gateway's folder, or name "
+                    "its database with --database."
+                )
+            typer.echo(f"There was no database {path} here; a new one is made.", err=True)
         opened = Database.open(url, exclusive=False)
         try:
             return await work(TokenStore(opened, SystemClock()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import zlib
@@ -97,6 +98,7 @@ class TokenBook:
         # What was presented since the last refresh, so that it is not hashed for every request.
         self._presented: dict[str, ApiToken] = {}
         self._loaded_at: float | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     def known(self, presented: str) -> ApiToken | None:
         """The rights of an API token that was presented a moment ago already."""
@@ -120,7 +122,12 @@ class TokenBook:
         return found
 
     async def refresh(self) -> None:
-        """Read the valid API tokens again."""
+        """Read the valid API tokens again; all who ask meanwhile share one reading."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._read())
+        await asyncio.shield(self._refreshing)
+
+    async def _read(self) -> None:
         self._known = dict(await self._load())
         self._presented = {}
         self._loaded_at = self._clock.elapsed()

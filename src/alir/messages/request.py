@@ -137,8 +137,8 @@ class FlowRequest(_Shape):
         max_length=limits.FLOW_TOKEN,
         pattern=ONE_LINE,
         description=(
-            "Your own string, passed on unchanged; it comes back with what the person fills in. "
-            "Best a different one for every message."
+            "Your own string, passed on unchanged; best a different one for every message. What the "
+            "person fills in, with which it comes back, is not in this version."
         ),
         examples=["visit-4711"],
     )
@@ -156,7 +156,7 @@ class FlowRequest(_Shape):
         "navigate",
         description=(
             "`navigate` (the default) opens `screen`; with `data_exchange` the Flow's own "
-            "endpoint chooses the first screen. `nagivate` is read as `navigate`."
+            "endpoint chooses the first screen. `nagivate` is an accepted misspelling of `navigate`."
         ),
         examples=["navigate"],
     )
@@ -246,7 +246,7 @@ class MessageRequest(_Shape):
         None,
         max_length=limits.CALLBACK_DATA,
         pattern=ONE_LINE,
-        description="Your own string, given back in every event about this message.",
+        description="Your own string; this version keeps it and shows it with the message.",
         examples=["order 4711"],
     )
     on_unknown: OnUnknown | None = Field(

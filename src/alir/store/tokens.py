@@ -137,26 +137,29 @@ class TokenStore:
 
         return await self._database.write(work)
 
-    async def put_first(self, secret: str) -> None:
+    async def put_first(self, secret: str) -> bool:
         """Make `secret` the first API token, with every scope and every sender.
 
         It takes the place of the former one and keeps its identity. One that was revoked comes
         back only with a new secret.
+
+        Returns:
+            Whether it took the place of another.
 
         Raises:
             NameTaken: another API token has this secret.
             NotFound: exactly this secret was revoked.
         """
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> bool | None:
             row = run(connection, select(*_COLUMNS).where(_t.name == FIRST)).fetchone()
             if row is None:
-                return False
+                return None
             record = _record(row)
             if row[-1] == fingerprint(secret):
                 if record.revoked_at is not None:
                     raise NotFound("This API token was revoked; choose another value.")
-                return True
+                return False
             _refuse_taken(connection, secret, but_for=record.token.id)
             _change(
                 connection,
@@ -170,8 +173,10 @@ class TokenStore:
             )
             return True
 
-        if not await self._database.write(work):
+        replaced = await self._database.write(work)
+        if replaced is None:
             await self.create(FIRST, secret, scopes=list(Scope))
+        return bool(replaced)
 
 
 def _find(connection: sqlite3.Connection, name_or_id: str) -> TokenRecord:

@@ -128,12 +128,20 @@ class GroupWriter:
 
     async def _run(self) -> None:
         """Write groups until nothing waits any more."""
-        while self._waiting:
-            size = min(len(self._waiting), LARGEST_GROUP)
-            jobs = [self._waiting.popleft() for _ in range(size)]
-            await self._write_group(jobs)
+        jobs: list[_Job] = []
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), LARGEST_GROUP)
+                jobs = [self._waiting.popleft() for _ in range(size)]
+                await self._write_group(jobs)
+                _deliver(jobs)
+        except Exception as fault:
+            # A fault of alir's own. Who waits must hear of it, and whoever comes next must get on.
+            for job in jobs:
+                job.error = fault
             _deliver(jobs)
-        self._running = None
+        finally:
+            self._running = None
 
     async def _write_group(self, jobs: list[_Job]) -> None:
         """Write `jobs` in one transaction; where one of them fails, each in its own."""

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, insert, update
 
 from alir.clock import to_milliseconds
 from alir.errors import AlirError
+from alir.events.types import MESSAGE_EVENTS
 from alir.ids import event_id
 from alir.messages import life
 from alir.messages.model import Message
@@ -168,7 +169,7 @@ def event_row(
     message = happened.message
     return {
         "id": event_id(message.id, version, position),
-        "type": f"message.{happened.name}",
+        "type": MESSAGE_EVENTS[happened.name],
         "message_id": message.id,
         "at": to_milliseconds(now),
         "data": rows.text(message.as_json()),

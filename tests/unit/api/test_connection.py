@@ -22,7 +22,12 @@ LITTLE = 0.05
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     config = uvicorn.Config(
-        PlainTextResponse("hello"), port=0, http=BoundedProtocol, ws="none", lifespan="off"
+        PlainTextResponse("hello"),
+        port=0,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
     )
     server = uvicorn.Server(config)
     config.load()

@@ -26,7 +26,7 @@ from alir.intake.tokens import Scope as TokenScope
 from alir.messages.model import Message
 
 LONGEST_KEY = 255
-_FIRST_VISIBLE, _LAST_VISIBLE = "!", "~"
+_FIRST_PRINTABLE, _LAST_PRINTABLE = " ", "~"
 
 
 class _Taken(NamedTuple):
@@ -113,7 +113,7 @@ def _idempotency_key(given: str | None) -> str | None:
         detail = (
             f"The Idempotency-Key has {len(given)} characters; at most {LONGEST_KEY} are allowed."
         )
-    elif not given or not all(_FIRST_VISIBLE <= c <= _LAST_VISIBLE for c in given):
+    elif not given or not all(_FIRST_PRINTABLE <= c <= _LAST_PRINTABLE for c in given):
         detail = "The Idempotency-Key must be visible ASCII characters, at least one."
     else:
         return given

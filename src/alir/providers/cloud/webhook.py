@@ -58,11 +58,14 @@ class CloudCallbacks:
         if not given.startswith(_SCHEME):
             return ()
         presented = given.removeprefix(_SCHEME).encode()
-        signers = []
+        sharing: dict[str, list[SenderName]] = {}
         for sender in self.senders:
-            expected = hmac.new(sender.secret().encode(), body, hashlib.sha256).hexdigest()
+            sharing.setdefault(sender.secret(), []).append(sender.name)
+        signers: list[SenderName] = []
+        for secret, names in sharing.items():
+            expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
             if hmac.compare_digest(presented, expected.encode()):
-                signers.append(sender.name)
+                signers += names
         return tuple(signers)
 
     def read(self, body: bytes, *, senders: Sequence[SenderName], now: datetime) -> list[Told]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -25,13 +26,15 @@ _NOT_A_SUCCESS = 300
 #: Digits of a `Retry-After` that is believed; more would be months.
 _RETRY_AFTER_DIGITS = 7
 
+#: The provider writes a field below another in two ways: `body.text` and `body['text']`.
+_BRACKETED = re.compile(r"\['(\w+)'\]")
 #: The provider's names of fields, and alir's. Longer ones first: one may hold another.
 _FIELDS = (
-    ("interactive.action.parameters.flow_action_payload.screen", "flow.screen"),
-    ("interactive.action.parameters.flow_action_payload.data", "flow.data"),
+    ("interactive.action.parameters.", ""),
     ("biz_opaque_callback_data", "alir's own mark"),
     ("flow_action_payload.screen", "flow.screen"),
     ("flow_action_payload.data", "flow.data"),
+    ("interactive.header.image.link", "flow.param.header.media"),
     ("interactive.header.text", "flow.param.header.text"),
     ("interactive.footer.text", "flow.param.footer"),
     ("interactive.body.text", "flow.param.body"),
@@ -116,6 +119,7 @@ def _details(said: Mapping[str, Any]) -> str | None:
             text = details
         case _:
             return None
+    text = _BRACKETED.sub(r".\1", text)
     for theirs, ours in _FIELDS:
         text = text.replace(theirs, ours)
     return text[:LONGEST_DETAIL]

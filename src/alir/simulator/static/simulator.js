@@ -125,6 +125,13 @@ async function write(event) {
   problem.hidden = false;
 }
 
+// A click opens it after its listeners are done. Not on "toggle": that comes at every refresh too.
+function showOpened(event) {
+  const details = event.target.closest("summary")?.parentElement;
+  if (!details) return;
+  requestAnimationFrame(() => details.open && details.scrollIntoView({ block: "nearest" }));
+}
+
 async function forget() {
   if (!window.confirm("Forget every message of every phone?")) return;
   await fetch(`${base}/api/messages`, { method: "DELETE" });
@@ -143,6 +150,7 @@ function find() {
 localTimes(document);
 showSomePhone();
 document.getElementById("write")?.addEventListener("submit", write);
+document.getElementById("log")?.addEventListener("click", showOpened);
 document.getElementById("forget").addEventListener("click", forget);
 document.getElementById("find").addEventListener("input", find);
 document.addEventListener("visibilitychange", () => wanted && changed());

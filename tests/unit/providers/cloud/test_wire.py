@@ -239,6 +239,14 @@ def test_whatever_the_shape_only_a_message_id_is_a_success(status: int, content:
         ("interactive.body.text is longer than 1024", "flow.param.body is longer than 1024"),
         ("interactive.header.text is empty", "flow.param.header.text is empty"),
         ("interactive.footer.text is empty", "flow.param.footer is empty"),
+        (
+            "Param interactive['action']['parameters']['flow_cta'] must not be empty.",
+            "Param flow.text must not be empty.",
+        ),
+        (
+            "Param interactive['header']['image']['link'] must be a URL.",
+            "Param flow.param.header.media must be a URL.",
+        ),
         ("context.message_id is not known", "reply_message_id is not known"),
         ("The recipient is a landline", "The recipient is a landline"),
     ],
