@@ -142,7 +142,7 @@ def test_the_same_key_of_another_api_token_stands_for_another_message(
 
 def test_keys_differ_in_every_character(api: httpx.Client) -> None:
     number = somebody()
-    keys = ("case", "CASE", "c" * 254, "c" * 255, "a;b", 'a"b', "~!@#$%^&*()")
+    keys = ("case", "CASE", "c" * 254, "c" * 255, "two words", "a;b", 'a"b', "~!@#$%^&*()")
 
     found = {sent(api, message(number), Idempotency_Key=key) for key in keys}
 
@@ -154,7 +154,6 @@ def test_keys_differ_in_every_character(api: httpx.Client) -> None:
     [
         pytest.param("", id="empty"),
         pytest.param("k" * 256, id="256 characters"),
-        pytest.param("two words", id="a space"),
         pytest.param("tab\tbed", id="a tab"),
     ],
 )

@@ -93,6 +93,44 @@ def test_the_flow_behind_the_button_is_shown(
         expect(facts).to_contain_text(fact)
 
 
+def test_what_the_last_button_shows_is_scrolled_into_view(
+    gateway: RunningGateway, api: httpx.Client, page: Page
+) -> None:
+    number = somebody()
+    for _ in range(4):
+        becomes(api, sent(api, flow_message(data={"branch": "north"}) | {"to": number}), "read")
+    page.goto(f"{gateway.url}/simulator?phone={number.removeprefix('+')}")
+    last = page.locator(".bubble").last
+
+    last.locator("summary").click()
+
+    expect(last.get_by_text("Receipts")).to_be_in_viewport()
+
+
+def test_a_text_from_right_to_left_stands_on_the_right(
+    gateway: RunningGateway, api: httpx.Client, page: Page
+) -> None:
+    number = somebody()
+    sent(api, flow_message(param={"body": "שלום"}) | {"to": number})
+
+    page.goto(f"{gateway.url}/simulator?phone={number.removeprefix('+')}")
+
+    expect(page.locator(".bubble .body")).to_have_css("direction", "rtl")
+
+
+def test_the_page_says_when_nobody_answers_it(gateway: RunningGateway, page: Page) -> None:
+    page.goto(f"{gateway.url}/simulator")
+    away = page.get_by_text("Cannot be reached; trying again")
+    expect(page.locator("#status")).to_be_visible()
+    expect(away).to_be_hidden()
+
+    page.route("**/simulator/live", lambda route: route.abort())
+    page.reload()
+
+    expect(away).to_be_visible()
+    expect(page.locator("#status")).to_be_hidden()
+
+
 def test_a_failure_is_shown_with_its_code(
     gateway: RunningGateway, api: httpx.Client, page: Page
 ) -> None:

@@ -42,7 +42,7 @@ _SEND_PARAMETERS: Final[list[Operation]] = [
             "type": "string",
             "minLength": 1,
             "maxLength": LONGEST_KEY,
-            "pattern": "^[!-~]+$",
+            "pattern": "^[ -~]+$",
         },
     },
     {

@@ -225,7 +225,7 @@ TYPES: Mapping[str, ProblemType] = {
             "invalid_idempotency_key",
             422,
             "The Idempotency-Key cannot be used",
-            "An Idempotency-Key is 1 to 255 visible ASCII characters.",
+            "An Idempotency-Key is 1 to 255 printable ASCII characters.",
             "A UUID does well.",
             {"detail": "The Idempotency-Key has 300 characters; at most 255 are allowed."},
         ),

@@ -18,7 +18,7 @@ _PATTERNS: Final = {
     LINES: "may have line breaks",
     NUMBER_PATTERN: "7 to 15 digits",
     URL: "http or https",
-    "^[!-~]+$": "visible ASCII",
+    "^[ -~]+$": "printable ASCII",
 }
 _LINE: Final = 76  #: characters that an example's line may have before its object is spread out
 _MOST_CHOICES: Final = 12  #: longer lists stand elsewhere

@@ -112,8 +112,8 @@ class Queued(_Shape):
     """The message is on disk; whether it will go out, or did, is not known yet."""
 
     status: Literal["queued", "sending", "unknown"] = Field(
-        description="Where the message stands. `unknown`: nobody can tell yet whether it was sent, and "
-        "it is sent again only where `on_unknown` says `retry`."
+        description="Where the message stands. `unknown`: nobody can tell yet whether it was sent, "
+        "and it is sent again only where `on_unknown` says `retry`."
     )
     message: Literal["Message Queued!"] = Field(description="The same in words.")
     request_id: _RequestId

@@ -137,8 +137,8 @@ class FlowRequest(_Shape):
         max_length=limits.FLOW_TOKEN,
         pattern=ONE_LINE,
         description=(
-            "Your own string, passed on unchanged; best a different one for every message. What the "
-            "person fills in, with which it comes back, is not in this version."
+            "Your own string, passed on unchanged; best a different one for every message. What "
+            "the person fills in, with which it comes back, is not in this version."
         ),
         examples=["visit-4711"],
     )
@@ -156,7 +156,8 @@ class FlowRequest(_Shape):
         "navigate",
         description=(
             "`navigate` (the default) opens `screen`; with `data_exchange` the Flow's own "
-            "endpoint chooses the first screen. `nagivate` is an accepted misspelling of `navigate`."
+            "endpoint chooses the first screen. `nagivate` is an accepted misspelling of "
+            "`navigate`."
         ),
         examples=["navigate"],
     )

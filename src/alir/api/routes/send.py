@@ -105,7 +105,7 @@ def _idempotency_key(given: str | None) -> str | None:
     """The key; None where there is none.
 
     Raises:
-        Refusal: it is empty, too long, or holds other than visible ASCII.
+        Refusal: it is empty, too long, or holds other than printable ASCII.
     """
     if given is None:
         return None
@@ -114,7 +114,7 @@ def _idempotency_key(given: str | None) -> str | None:
             f"The Idempotency-Key has {len(given)} characters; at most {LONGEST_KEY} are allowed."
         )
     elif not given or not all(_FIRST_PRINTABLE <= c <= _LAST_PRINTABLE for c in given):
-        detail = "The Idempotency-Key must be visible ASCII characters, at least one."
+        detail = "The Idempotency-Key must be printable ASCII characters, at least one."
     else:
         return given
     raise Refusal(Problem("invalid_idempotency_key", detail))
