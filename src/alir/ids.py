@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from typing import NewType
 
@@ -36,6 +37,8 @@ def new_api_token_id() -> ApiTokenId:
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _SHIFTS = range(120, -1, -10)
+#: An id is no secret: it must be like no other, not hard to guess. The kernel is asked once.
+_random = random.Random(os.urandom(32))  # noqa: S311
 
 
 def _ulid() -> str:
@@ -45,5 +48,5 @@ def _ulid() -> str:
         The ULID specification. The library that was used before takes twice as long, and an id
         is made for every message.
     """
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    number = (time.time_ns() // 1_000_000) << 80 | _random.getrandbits(80)
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

@@ -22,7 +22,8 @@ class Backlog:
     def changed(self, message: Message) -> None:
         """Count a message that came into the queue or left it."""
         if message.status is Status.QUEUED:
-            self._due[message.sender] += message.due_at <= self._clock.now()
+            is_due = message.due_at <= message.created_at or message.due_at <= self._clock.now()
+            self._due[message.sender] += is_due
         elif message.status in _LEAVES and self._due[message.sender]:
             self._due[message.sender] -= 1
 

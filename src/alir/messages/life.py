@@ -14,7 +14,7 @@ nothing changes. Nothing here reads a clock, draws a random number or does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -291,13 +291,15 @@ def _completed(message: Message, attempt: Attempt, settlement: Settlement) -> Ch
 
 def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None) -> Change:
     """`after`, standing where its furthest attempt stands, with what users are told of it."""
-    status = _status(before, after)
+    stands = [standing(after, attempt) for attempt in after.attempts]
+    status = _status(before, after, stands)
     if status is not before.status:
         failed = status is Status.FAILED
         after = after.but(status=status, error=reason if failed else None)
         if before.status is Status.FAILED:
             after = after.but(flags=_flagged(after, Flag.AFTER_FAILED))
-    duplicated = Flag.DUPLICATED not in after.flags and _arrivals(after) > 1
+    arrivals = sum(stood in ARRIVED for stood in stands) if len(stands) > 1 else 0
+    duplicated = arrivals > 1 and Flag.DUPLICATED not in after.flags
     if duplicated:
         after = after.but(flags=_flagged(after, Flag.DUPLICATED))
     events: tuple[Happened, ...] = ()
@@ -309,10 +311,10 @@ def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None)
     return Change(after, events)
 
 
-def _status(before: Message, after: Message) -> Status:
+def _status(before: Message, after: Message, stands: Sequence[Status | None]) -> Status:
     """Where `after` stands: with its furthest attempt, unless more of it is still to come."""
     furthest = max(
-        (s for a in after.attempts if (s := standing(after, a)) is not None),
+        [stood for stood in stands if stood is not None],
         key=_RANK.__getitem__,
         default=Status.FAILED,  # every provider was busy, and nothing is to come
     )
@@ -325,15 +327,12 @@ def _status(before: Message, after: Message) -> Status:
 
 def standing(message: Message, attempt: Attempt) -> Status | None:
     """How far an attempt came; None while it is under way, or where the provider was busy."""
-    told = {r.status for r in message.receipts if r.attempt == attempt.number}
-    for receipt_status, status in _BY_RECEIPT:
-        if receipt_status in told:
-            return status
+    if message.receipts:
+        told = {r.status for r in message.receipts if r.attempt == attempt.number}
+        for receipt_status, status in _BY_RECEIPT:
+            if receipt_status in told:
+                return status
     return None if attempt.outcome is None else _BY_OUTCOME.get(attempt.outcome)
-
-
-def _arrivals(message: Message) -> int:
-    return sum(standing(message, attempt) in ARRIVED for attempt in message.attempts)
 
 
 def _is_known(message: Message, receipt: Receipt) -> bool:

@@ -214,7 +214,7 @@ class MessageStore:
     def _changed(self, message: Message) -> None:
         if message.status is not Status.QUEUED:
             self._fresh.pop(message.id, None)
-        elif len(self._fresh) < MOST_FRESH and message.due_at <= self._clock.now():
+        elif len(self._fresh) < MOST_FRESH and message.due_at <= message.created_at:
             self._fresh[message.id] = message
         self._tell(message)
 

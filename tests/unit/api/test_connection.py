@@ -103,3 +103,16 @@ async def test_between_requests_a_connection_may_rest(little_time: None) -> None
             writer.write(REQUEST)
             await one_answer(reader)
             await asyncio.sleep(2 * LITTLE)  # a real server's timer cannot be moved by hand
+
+
+@in_a_loop
+async def test_the_last_piece_of_a_large_body_is_not_taken_for_a_head() -> None:
+    body = b"b" * (4 * LARGEST_HEAD)
+    async with connected() as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body))
+            await writer.drain()
+            for start in range(0, len(body), LARGEST_HEAD):
+                writer.write(body[start : start + LARGEST_HEAD])
+                await writer.drain()
+            assert (await one_answer(reader)).startswith(b"HTTP/1.1 200")
