@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from functools import lru_cache
 from typing import NewType
 
 MessageId = NewType("MessageId", str)  #: `msg_` and a ULID
@@ -36,7 +37,7 @@ def new_api_token_id() -> ApiTokenId:
 #: Crockford's base 32, and every pair of its digits: two are written at a time.
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
-_SHIFTS = range(120, -1, -10)
+_SHIFTS = range(70, -1, -10)
 #: An id is no secret: it must be like no other, not hard to guess. The kernel is asked once.
 _random = random.Random(os.urandom(32))  # noqa: S311
 
@@ -48,5 +49,11 @@ def _ulid() -> str:
         The ULID specification. The library that was used before takes twice as long, and an id
         is made for every message.
     """
-    number = (time.time_ns() // 1_000_000) << 80 | _random.getrandbits(80)
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    rest = _random.getrandbits(80)
+    chance = "".join([_PAIRS[rest >> shift & 1023] for shift in _SHIFTS])
+    return _moment(time.time_ns() // 1_000_000) + chance
+
+
+@lru_cache(maxsize=1)
+def _moment(milliseconds: int) -> str:
+    return "".join([_DIGITS[milliseconds >> shift & 31] for shift in range(45, -1, -5)])

@@ -6,49 +6,20 @@ Uvicorn's parser keeps a head that never ends, and waits for it for ever.
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Send
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 #: A request's line and headers; what servers commonly take is 8 to 64 KiB.
 LARGEST_HEAD: Final = 64 * 1024
 #: How long a head may take to come; a body that stops coming is waited for as long.
 HEAD_SECONDS: Final = 30.0
-
-
-class JoinedWrites:
-    """A transport on which the head of an answer leaves together with its body.
-
-    Uvicorn writes the one after the other, and each write is a call of the kernel's and a wake-up
-    of the client's. A head without a length is of a stream, and leaves at once.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-        self.is_closing = transport.is_closing  # asked for every answer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Write it, or hold it if it is the head of an answer whose body is to follow."""
-        if self._head is not None:
-            data, self._head = self._head + data, None
-        elif data.startswith(b"HTTP/1.1 ") and b"\ncontent-length: " in data:
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Write what is held: the answer has no body after all."""
-        if self._head is not None:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Write what is held, then close."""
-        self.flush()
-        self._transport.close()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -59,17 +30,12 @@ class BoundedProtocol(HttpToolsProtocol):
     _timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        self._joined = JoinedWrites(transport)
-        super().connection_made(self._joined)  # type: ignore[arg-type]
+        super().connection_made(transport)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
         super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        self._joined.flush()  # the answer to HEAD is a head alone
-        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
@@ -103,3 +69,41 @@ class BoundedProtocol(HttpToolsProtocol):
         self._wait_no_more()
         if not self.transport.is_closing():
             self.send_400_response(reason)
+
+
+def answer_at_once(
+    send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> bool:
+    """Write a whole answer with one call of the kernel's; False: this server cannot, use `send`.
+
+    Uvicorn's own `send` checks every header anew and writes head and body one after the other:
+    two wake-ups of the client's, and a tenth of what accepting a message costs. What is done here
+    is what `RequestResponseCycle.send` (uvicorn 0.54) does for a body that comes whole; a test
+    over a socket holds the two to each other.
+
+    Args:
+        headers: names in lower case; `content-length` among them. Nothing of a caller's.
+    """
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or cycle.response_started or cycle.disconnected:
+        return False
+    if cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        return False
+    parts = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        if name == b"connection":
+            cycle.keep_alive = cycle.keep_alive and value != b"close"
+        else:
+            parts += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive:
+        parts.append(b"connection: close\r\n")
+    parts += (b"\r\n", body)
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.chunked_encoding, cycle.expected_content_length = False, 0
+    cycle.transport.write(b"".join(parts))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True

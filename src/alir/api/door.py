@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from alir.api.connection import answer_at_once
 from alir.api.problems import MEDIA_TYPE, Problem, Refusal
 from alir.intake.tokens import ApiToken, TokenBook, has_typo
 from alir.intake.tokens import Scope as TokenScope
@@ -199,17 +200,14 @@ async def respond(
     headers: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Send a whole answer."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", media_type.encode("latin-1")),
-                (b"content-length", b"%d" % len(body)),
-                *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers),
-            ],
-        }
-    )
+    lines = [
+        (b"content-type", media_type.encode("latin-1")),
+        (b"content-length", b"%d" % len(body)),
+        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers),
+    ]
+    if answer_at_once(send, status, lines, body):
+        return
+    await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
 
 

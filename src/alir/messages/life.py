@@ -137,7 +137,9 @@ def settle(
         return _completed(message, attempt, settlement)
     if attempt.outcome is settlement.outcome:
         return None
-    settled = attempt._replace(
+    settled = Attempt(
+        number=number,
+        begun_at=attempt.begun_at,
         settled_at=now,
         outcome=settlement.outcome,
         provider_id=settlement.provider_id or attempt.provider_id,

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from types import TracebackType
 from typing import Protocol, Self
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
+from pyreqwest.http import Url
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 CALL_TIMEOUT = timedelta(seconds=20)
@@ -99,7 +101,7 @@ class PooledHttpClient:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
-        builder = self._client.request(method, url).headers(headers)
+        builder = self._client.request(method, _parsed(url)).headers(headers)
         if body:
             builder = builder.body_bytes(body)
         try:
@@ -110,6 +112,11 @@ class PooledHttpClient:
                 raise NeverConnected(type(error).__name__) from error
             raise NoAnswer(type(error).__name__) from error
         return Answer(response.status, response.headers, content)
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> Url:
+    return Url(url)
 
 
 def _was_never_connected(error: PyreqwestError) -> bool:
