@@ -282,7 +282,6 @@ class RunningGateway:
     async def _watch_figures(self) -> None:
         while True:
             await self._clock.sleep(FIGURES_SECONDS)
-            gc.collect(1)  # see `cli.server`: nothing else does
             try:
                 await self._read_figures()
             except StoreUnavailable as error:
