@@ -29,7 +29,7 @@ from tests.acceptance.talk import MESSAGES, message
 KILLS = 20
 CONNECTIONS = 24
 #: Seconds of load before a kill: short enough to meet every point of a message's way.
-LOAD_SECONDS = (0.1, 0.6)
+LOAD_SECONDS = (0.05, 0.35)
 SETTLED = {"accepted", "sent", "delivered", "read", "failed"}
 
 
