@@ -46,8 +46,8 @@ bench: $(VENV)/.dev  ## print the speed tables
 	$(BIN)/python -m bench $(ARGS)
 
 lock:                ## pin the newest versions (needs uv)
-	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	uv pip compile pyproject.toml --group build --group dev --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.lock
+	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	uv pip compile pyproject.toml --group build --group dev --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header -o requirements-dev.lock
 
 clean:               ## remove what the commands made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
