@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The locks name everything that is needed. Were pip let to look for more, it would ask for the newest
+# `coverage[toml]` as soon as one newer than the locked one is out, and then miss its hash.
+LOCKED := --require-hashes --no-deps
 
 .PHONY: help setup run test check format docs bench lock clean
 
@@ -12,12 +15,13 @@ help:                ## list the commands
 $(VENV)/.run: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "alir needs Python 3.11 or newer; say which with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install $(LOCKED) -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install $(LOCKED) -r requirements-dev.lock
+	$(PIP) check
 	@touch $@
 
 setup: $(VENV)/.run  ## make .venv with alir in it
