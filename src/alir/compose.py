@@ -199,7 +199,7 @@ class RunningGateway:
                 graph_url=sender.graph_url,
                 graph_version=sender.graph_version,
                 phone_number_id=sender.phone_number_id,
-                access_token=sender.access_token.reveal,
+                access_token=sender.access_token,
             ),
             outbox=self._messages,
             pace=Pace(sender.messages_per_second, limits.rate_share),

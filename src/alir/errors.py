@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -163,6 +164,30 @@ class TooLate(AlirError):
         self.status = status
 
 
+class PauseScope(StrEnum):
+    """What stands still while something is paused."""
+
+    RECIPIENT = "recipient"  #: one sender's messages to one recipient
+    FLOW = "flow"  #: one sender's messages with one Flow
+    SENDER = "sender"  #: everything of one number
+    ACCOUNT = "account"  #: everything of all numbers of one account
+    OPERATOR = "operator"  #: everything of one number, because a person said so
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """What a provider's answer says must stand still.
+
+    Attributes:
+        first: how long at first; none: until an operator resumes it.
+        longest: each further refusal makes it longer, up to this.
+    """
+
+    scope: PauseScope
+    first: timedelta | None
+    longest: timedelta | None
+
+
 class SendFailure(AlirError):
     """A provider did not confirm a message. The subclass says whether to try again.
 
@@ -191,16 +216,52 @@ class SendFailure(AlirError):
 
 
 class ProviderBusy(SendFailure):
-    """Not taken; safe to try again later."""
+    """Not taken; safe to try again later.
+
+    Attributes:
+        pauses: what else must wait, where it is more than this message.
+        at_most: after so many busy answers in a row it counts as refused; none: no such end.
+    """
 
     code = "provider_busy"
     retryable = True
 
+    def __init__(
+        self,
+        title: str,
+        *,
+        provider_code: str | None = None,
+        details: str | None = None,
+        retry_after: timedelta | None = None,
+        pauses: PauseAsked | None = None,
+        at_most: int | None = None,
+    ) -> None:
+        super().__init__(
+            title, provider_code=provider_code, details=details, retry_after=retry_after
+        )
+        self.pauses = pauses
+        self.at_most = at_most
+
 
 class ProviderRefused(SendFailure):
-    """Not taken; trying again cannot help."""
+    """Not taken; trying again cannot help.
+
+    Attributes:
+        window_shut: the person last wrote too long ago; a template would have been taken.
+    """
 
     code = "provider_refused"
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        provider_code: str | None = None,
+        details: str | None = None,
+        window_shut: bool = False,
+    ) -> None:
+        super().__init__(title, provider_code=provider_code, details=details)
+        self.window_shut = window_shut
 
 
 class OutcomeUnknown(SendFailure):

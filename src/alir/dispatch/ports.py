@@ -15,11 +15,14 @@ class Sent(NamedTuple):
     """A provider took a message.
 
     Attributes:
+        provider_id: the provider's own id of the message, which receipts name.
         wa_id: the recipient as WhatsApp names it, where the answer says so.
+        request_id: what callers get as `request_id`, where it is not alir's own id.
     """
 
     provider_id: ProviderId
     wa_id: str | None = None
+    request_id: str | None = None
 
 
 class Provider(Protocol):
@@ -33,6 +36,14 @@ class Provider(Protocol):
             ProviderRefused: certainly not taken; it never will be.
             OutcomeUnknown: perhaps taken.
         """
+        ...
+
+    def credentials(self) -> bytes:
+        """A fingerprint of the secrets that the next call would use: it changes when they do."""
+        ...
+
+    def refresh_credentials(self) -> None:
+        """Have secrets that stand in files read again at their next use, however fresh."""
         ...
 
 

@@ -23,10 +23,7 @@ from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.faults import pointer
-from alir.messages.model import Draft, Message, Notice, OnUnknown
-
-#: Every id of WhatsApp begins so; those alir has never seen (incoming ones) are passed on.
-_WHATSAPP_ID = "wamid"
+from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown
 
 
 class Checked(NamedTuple):
@@ -163,14 +160,14 @@ class Intake:
         try:
             message = await self._messages.find(replied)
         except NotFound:
-            known = replied.startswith(_WHATSAPP_ID)
+            known = replied.startswith(WAMID)  # incoming ones too, which alir never saw
             return ProviderId(replied) if known else _NO_SUCH_MESSAGE
         if not token.may_use(message.sender):
             return _NO_SUCH_MESSAGE
         if message.to != draft.to or message.sender != sender:
             return _OTHER_CONVERSATION
-        provider_ids = [a.provider_id for a in message.attempts if a.provider_id is not None]
-        return provider_ids[-1] if provider_ids else _NO_BUBBLE
+        wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
+        return wamids[-1] if wamids else _NO_BUBBLE
 
 
 def in_order(faults: Sequence[Fault], request: object) -> list[Fault]:

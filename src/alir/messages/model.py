@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Self
 from alir.clock import rfc3339
 from alir.ids import ApiTokenId, MessageId, ProviderId, SenderName
 
+WAMID = "wamid"  #: every message id of WhatsApp begins so
+
 
 class Status(StrEnum):
     """Where a message stands, as far as alir can know."""
@@ -65,6 +67,8 @@ class Flag:
     AFTER_FAILED = "after_failed"  #: delivered or read came after failed
     DUPLICATED = "duplicated"  #: two attempts arrived
     RESENT = "resent"  #: sent again while an earlier attempt was unknown
+    FALLBACK = "fallback"  #: goes out as its fallback template: the window was shut
+    GUESS = "guess"  #: an outcome rests on a receipt that names no attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +95,25 @@ class Draft:
     every message takes before it is answered.
 
     Attributes:
-        to: E.164 with its plus sign, the digits as the caller gave them.
+        to: E.164 with its plus sign, the digits as the caller gave them; or none, and `recipient`.
+        recipient: a business-scoped user id, in place of `to`.
         flow: the `flow` object with defaults filled in and nulls left out: `id`, `token`, `text`,
             `action` (`navigate` or `data_exchange`), `screen`, `mode`, `param` (`body`; optional
             `footer`, and `header` as `{"type": "text", "text"}` or `{"type": "media", "media"}`),
-            optional `data`.
+            optional `data`. Empty where the type is `template`.
+        template: where the type is `template`, nulls left out: `name`, `language`, `button_index`,
+            `flow` (optional `token` and `data`), optional `header` as above and `body`, a list of
+            texts.
+        fallback: such a template, which goes out in place of `flow` where the window is shut.
         sender: the name given in `from`, if any.
     """
 
-    to: str
+    to: str | None
     flow: Mapping[str, Any]
     type: str = "flow"
+    recipient: str | None = None
+    template: Mapping[str, Any] | None = None
+    fallback: Mapping[str, Any] | None = None
     sender: SenderName | None = None
     reply_message_id: str | None = None
     callback_data: str | None = None
@@ -118,6 +130,8 @@ class Attempt(NamedTuple):
     Attributes:
         number: from 1.
         outcome: none while the call is under way.
+        provider_id: the provider's own id of the message; at the Cloud API that is WhatsApp's.
+        wamid: WhatsApp's id, learnt from receipts where the provider's own is another.
         error: for people and programs: `{"code", "provider_code", "title", "detail"}`.
     """
 
@@ -127,6 +141,7 @@ class Attempt(NamedTuple):
     outcome: Outcome | None = None
     provider_id: ProviderId | None = None
     error: Mapping[str, Any] | None = None
+    wamid: ProviderId | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -137,6 +152,12 @@ class Attempt(NamedTuple):
             "outcome": self.outcome,
             "error": self.error,
         }
+
+    @property
+    def whatsapp_id(self) -> ProviderId | None:
+        """WhatsApp's id of the message, as far as it is known."""
+        known = self.provider_id is not None and self.provider_id.startswith(WAMID)
+        return self.provider_id if known else self.wamid
 
 
 class Receipt(NamedTuple):
@@ -171,8 +192,10 @@ class Message:
 
     Attributes:
         token_id: the API token that it was accepted from.
-        to: E.164 with its plus sign.
+        to: E.164 with its plus sign; none where `recipient` stands in its place.
         wa_id: the recipient as WhatsApp names it, once an answer has said so.
+        flow, template, fallback: as in `Draft`.
+        provider_request_id: what the provider gives callers as the id of their request.
         reply_to: the WhatsApp id that the bubble quotes, if any.
         due_at: when it may be begun next; meaningful while queued.
         first_due_at: when it was first allowed to be begun; giving up counts from here.
@@ -184,13 +207,17 @@ class Message:
     id: MessageId
     token_id: ApiTokenId
     sender: SenderName
-    to: str
+    to: str | None
     flow: Mapping[str, Any]
     on_unknown: OnUnknown
     created_at: datetime
     due_at: datetime
     first_due_at: datetime
     type: str = "flow"
+    recipient: str | None = None
+    template: Mapping[str, Any] | None = None
+    fallback: Mapping[str, Any] | None = None
+    provider_request_id: str | None = None
     status: Status = Status.QUEUED
     wa_id: str | None = None
     reply_to: ProviderId | None = None
@@ -210,7 +237,30 @@ class Message:
     @property
     def request_id(self) -> str:
         """The seed's `request_id`: the provider's where it gives one to callers, else `id`."""
-        return self.id
+        return self.provider_request_id or self.id
+
+    @property
+    def person(self) -> str:
+        """Whom it goes to: the number, or the business-scoped user id."""
+        return self.to or self.recipient or ""
+
+    @property
+    def flow_id(self) -> str | None:
+        """The Flow that it opens; of a template only WhatsApp knows that."""
+        return self.flow.get("id")
+
+    @property
+    def flow_token(self) -> str | None:
+        """The flow token that travels with it."""
+        if self.template is not None:
+            token: str | None = self.template["flow"].get("token")
+            return token
+        return self.flow.get("token")
+
+    @property
+    def as_template(self) -> Mapping[str, Any] | None:
+        """The template that goes out now; none: the Flow message does."""
+        return self.fallback if Flag.FALLBACK in self.flags else self.template
 
     def but(self, **changes: Any) -> Self:
         """The same message with these fields changed.
@@ -238,11 +288,13 @@ class Message:
             "type": self.type,
             "status": self.status,
             "to": self.to,
+            "recipient": self.recipient,
             "wa_id": self.wa_id,
             "from": self.sender,
             "reply_message_id": self.reply_message_id,
-            "flow": self.flow,
-            "template": None,
+            "flow": self.flow or None,
+            "template": self.template,
+            "fallback": self.fallback,
             "callback_data": self.callback_data,
             "priority": self.priority,
             "created_at": rfc3339(self.created_at),

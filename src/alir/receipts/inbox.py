@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from alir.clock import Clock
@@ -11,7 +11,8 @@ from alir.errors import StoreUnavailable
 from alir.ids import SenderName
 from alir.messages.model import ReceiptStatus
 from alir.observe import get_logger
-from alir.receipts.ports import Callbacks, Dialect, RawCallback, Receipts
+from alir.receipts.model import Told
+from alir.receipts.ports import CallbackRequest, Callbacks, Dialect, RawCallback, Receipts
 
 SWEEP_SECONDS = 60.0
 STORE_PAUSE_SECONDS = 0.5
@@ -40,16 +41,16 @@ class Inbox:
         self._counted = counted
         self._applying: set[asyncio.Task[None]] = set()
 
-    async def take(self, provider: str, headers: Mapping[str, str], body: bytes) -> bool:
+    async def take(self, provider: str, request: CallbackRequest) -> bool:
         """Keep a callback and have it applied; False: nobody's secret signed it.
 
         Raises:
             StoreUnavailable: it is not stored; the provider should send it again.
         """
-        signers = self._dialects[provider].signed_by(headers, body)
+        signers = self._dialects[provider].signed_by(request)
         if not signers:
             return False
-        self._soon(await self._callbacks.keep(provider, signers, body))
+        self._soon(await self._callbacks.keep(provider, signers, request.body))
         return True
 
     async def take_over(self) -> None:
@@ -98,4 +99,5 @@ class Inbox:
             else:
                 break
         for one in told:
-            self._counted(one.sender, one.status)
+            if isinstance(one, Told):
+                self._counted(one.sender, one.status)

@@ -28,6 +28,7 @@ class Told:
         sender: the sender that it is about.
         mark: names the attempt, where the provider gives it back.
         provider_id: the provider's id of the message.
+        wamid: WhatsApp's id of the message, where it is told too.
         at: when it happened, by the provider's clock.
     """
 
@@ -37,6 +38,7 @@ class Told:
     at: datetime
     mark: Mark | None = None
     wa_id: str | None = None
+    wamid: ProviderId | None = None
     error: Mapping[str, Any] | None = None
 
     def received_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
@@ -45,3 +47,21 @@ class Told:
         return lambda message: life.receive(
             message, receipt, now=now, provider_id=self.provider_id, wa_id=self.wa_id
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """The person wrote to a sender, or called: that opens the window of 24 hours.
+
+    Attributes:
+        wa_id: the person's digits, where they are told.
+        user_id: the person's business-scoped user id, where it is told.
+        at: when, by the provider's clock.
+        wamid: of what the person wrote.
+    """
+
+    sender: SenderName
+    at: datetime
+    wa_id: str | None = None
+    user_id: str | None = None
+    wamid: str | None = None

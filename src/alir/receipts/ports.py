@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
+from alir.errors import SendFailure
 from alir.ids import SenderName
-from alir.receipts.model import Told
+from alir.receipts.model import Heard, Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +28,37 @@ class Credentials:
     verify_token: Callable[[], str] | None = None
 
 
+class CallbackRequest(NamedTuple):
+    """A callback as it came over HTTP.
+
+    Attributes:
+        secret: the last part of its path, where the path has one.
+        headers: by their names in lower case.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    secret: str | None = None
+
+
 class Dialect(Protocol):
     """How one provider's callbacks are read."""
 
     @property
     def name(self) -> str: ...
 
-    def signed_by(self, headers: Mapping[str, str], body: bytes) -> tuple[SenderName, ...]:
-        """The senders whose own secret signed exactly these bytes."""
+    def signed_by(self, request: CallbackRequest) -> tuple[SenderName, ...]:
+        """The senders whose own secret this request shows, compared in constant time."""
         ...
 
-    def read(self, body: bytes, *, senders: Sequence[SenderName], now: datetime) -> list[Told]:
-        """Every receipt that is about one of `senders`. Never raises."""
+    def read(
+        self, body: bytes, *, senders: Sequence[SenderName], now: datetime
+    ) -> list[Told | Heard]:
+        """Everything that is about one of `senders`. Never raises."""
+        ...
+
+    def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
+        """What the error of a failed receipt (`Told.error`) would mean as an answer."""
         ...
 
 
@@ -71,8 +91,8 @@ class Callbacks(Protocol):
 class Receipts(Protocol):
     """What providers told, applied to messages."""
 
-    async def apply(self, told: Sequence[Told], *, callback: int) -> None:
-        """Apply every receipt of a callback and mark it applied. Twice changes nothing."""
+    async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
+        """Apply everything that a callback tells and mark it applied. Twice changes nothing."""
         ...
 
     async def sweep(self, *, keep: timedelta) -> None:

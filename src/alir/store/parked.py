@@ -17,7 +17,7 @@ from alir.store import rows, tables
 from alir.store.database import Statement, run
 
 _p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
-_COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error)
+_COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error, _p.wamid)
 
 _PARK = Statement(
     insert(tables.parked_receipt)
@@ -49,6 +49,7 @@ def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
             "parked_at": to_milliseconds(now),
             "wa_id": told.wa_id,
             "error": None if told.error is None else rows.text(told.error),
+            "wamid": told.wamid,
         },
     )
 
@@ -91,7 +92,7 @@ def forget_older(connection: sqlite3.Connection, than: datetime) -> None:
 
 
 def _told(row: rows.Row) -> Told:
-    sender, provider_id, status, at, wa_id, error = row
+    sender, provider_id, status, at, wa_id, error, wamid = row
     return Told(
         sender=sender,
         provider_id=provider_id,
@@ -99,4 +100,5 @@ def _told(row: rows.Row) -> Told:
         at=from_milliseconds(at),
         wa_id=wa_id,
         error=None if error is None else orjson.loads(error),
+        wamid=wamid,
     )

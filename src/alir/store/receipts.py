@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from alir.clock import Clock
 from alir.errors import NotFound
 from alir.messages.model import Message
-from alir.receipts.model import Told
+from alir.receipts.model import Heard, Told
 from alir.store.callbacks import mark_applied
+from alir.store.contacts import hear
 from alir.store.database import Database
 from alir.store.parked import forget_older, matched, park, unpark
 from alir.store.reading import by_provider_id, load
@@ -33,8 +34,8 @@ class ReceiptStore:
         self._clock = clock
         self._changed = changed
 
-    async def apply(self, told: Sequence[Told], *, callback: int) -> None:
-        """Apply every receipt of one callback and mark it applied. Twice changes nothing.
+    async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
+        """Apply everything that one callback tells and mark it applied. Twice changes nothing.
 
         In portions, so that nobody else has to wait for a callback of a thousand.
         """
@@ -43,12 +44,13 @@ class ReceiptStore:
             await self._apply_some(portion)
         await self._apply_some(portions[-1] if portions else (), ends=callback)
 
-    async def _apply_some(self, told: Sequence[Told], *, ends: int | None = None) -> None:
+    async def _apply_some(self, told: Sequence[Told | Heard], *, ends: int | None = None) -> None:
         """Apply these, and mark the callback applied that ends with them."""
 
         def work(connection: sqlite3.Connection) -> list[Message]:
             now = self._clock.now()
-            changed = _apply(connection, told, now)
+            hear(connection, [one for one in told if isinstance(one, Heard)])
+            changed = _apply(connection, [one for one in told if isinstance(one, Told)], now)
             if ends is not None:
                 mark_applied(connection, ends, now)
             return changed

@@ -50,6 +50,10 @@ MESSAGE_COLUMNS = (
     _m.send_at,
     _m.expires_at,
     _m.error,
+    _m.recipient,
+    _m.template,
+    _m.fallback,
+    _m.request_id,
 )
 #: Where `message_of` finds how many attempts there are.
 ATTEMPTS_POSITION = MESSAGE_COLUMNS.index(_m.attempts)
@@ -60,6 +64,7 @@ ATTEMPT_COLUMNS = (
     _a.outcome,
     _a.provider_id,
     _a.error,
+    _a.wamid,
 )
 RECEIPT_COLUMNS = (_r.attempt, _r.status, _r.at, _r.error)
 
@@ -95,6 +100,10 @@ def message_of(
         send_at,
         expires_at,
         error,
+        recipient,
+        template,
+        fallback,
+        request_id,
     ) = row
     return Message(
         id=id_,
@@ -103,7 +112,7 @@ def message_of(
         status=Status(status),
         type=type_,
         to=to,
-        flow=orjson.loads(flow),
+        flow=_parsed(flow) or {},
         on_unknown=OnUnknown(on_unknown),
         priority=Priority(priority),
         created_at=from_milliseconds(created_at),
@@ -120,6 +129,10 @@ def message_of(
         send_at=_moment(send_at),
         expires_at=_moment(expires_at),
         error=_parsed(error),
+        recipient=recipient,
+        template=_parsed(template),
+        fallback=_parsed(fallback),
+        provider_request_id=request_id,
         attempts=attempts,
         receipts=receipts,
     )
@@ -127,16 +140,18 @@ def message_of(
 
 def message_row(message: Message) -> dict[str, Any]:
     """All columns of a new message but its key."""
-    flow = message.flow
     row = changing_columns(message)
     row["id"] = message.id
     row["token_id"] = message.token_id
     row["type"] = message.type
     row["sender"] = message.sender
     row["to"] = message.to
-    row["flow"] = text(flow)
-    row["flow_id"] = flow["id"]
-    row["flow_token"] = flow["token"]
+    row["flow"] = _text_or_none(message.flow or None)
+    row["flow_id"] = message.flow_id
+    row["flow_token"] = message.flow_token
+    row["recipient"] = message.recipient
+    row["template"] = _text_or_none(message.template)
+    row["fallback"] = _text_or_none(message.fallback)
     row["on_unknown"] = message.on_unknown.value
     row["priority"] = message.priority.value
     row["created_at"] = to_milliseconds(message.created_at)
@@ -164,12 +179,13 @@ def changing_columns(message: Message) -> dict[str, Any]:
         "flags": text(message.flags) if message.flags else "[]",
         "wa_id": message.wa_id,
         "error": _text_or_none(message.error),
+        "request_id": message.provider_request_id,
     }
 
 
 def attempt_of(row: Row) -> Attempt:
     """The attempt of a row of `ATTEMPT_COLUMNS`."""
-    number, begun_at, settled_at, outcome, provider_id, error = row
+    number, begun_at, settled_at, outcome, provider_id, error, wamid = row
     return Attempt(
         number=number,
         begun_at=from_milliseconds(begun_at),
@@ -177,6 +193,7 @@ def attempt_of(row: Row) -> Attempt:
         outcome=None if outcome is None else Outcome(outcome),
         provider_id=provider_id,
         error=_parsed(error),
+        wamid=wamid,
     )
 
 
@@ -190,6 +207,7 @@ def attempt_row(message_id: str, attempt: Attempt) -> dict[str, Any]:
         "outcome": None if attempt.outcome is None else attempt.outcome.value,
         "provider_id": attempt.provider_id,
         "error": _text_or_none(attempt.error),
+        "wamid": attempt.wamid,
     }
 
 

@@ -35,10 +35,10 @@ message = Table(
     Column("sender", String, nullable=False),
     Column("status", String, nullable=False),
     Column("type", String, nullable=False),
-    Column("to", String, nullable=False),
-    Column("flow", Text, nullable=False),
-    Column("flow_id", String, nullable=False),
-    Column("flow_token", String, nullable=False),
+    Column("to", String),
+    Column("flow", Text),
+    Column("flow_id", String),
+    Column("flow_token", String),
     Column("on_unknown", String, nullable=False),
     Column("priority", String, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -61,6 +61,12 @@ message = Table(
     # The caller's key and the SHA-256 of the canonical request, kept as long as the message.
     Column("idempotency_key", String),
     Column("request_hash", LargeBinary),
+    # A business-scoped user id, in place of `to`.
+    Column("recipient", String),
+    Column("template", Text),
+    Column("fallback", Text),
+    # What the provider gives callers as the id of their request, where it does.
+    Column("request_id", String),
     Index(
         "message_idempotency",
         "token_id",
@@ -108,12 +114,20 @@ attempt = Table(
     Column("outcome", String),
     Column("provider_id", String),
     Column("error", Text),
-    # A receipt without a mark finds its attempt by the provider's id.
+    # WhatsApp's id, where the provider has another one of its own.
+    Column("wamid", String),
+    # A receipt without a mark finds its attempt by the provider's id, or by WhatsApp's.
     Index(
         "attempt_provider_id",
         "provider_id",
         sqlite_where=text("provider_id IS NOT NULL"),
         postgresql_where=text("provider_id IS NOT NULL"),
+    ),
+    Index(
+        "attempt_wamid",
+        "wamid",
+        sqlite_where=text("wamid IS NOT NULL"),
+        postgresql_where=text("wamid IS NOT NULL"),
     ),
     # What a crash left begun.
     Index(
@@ -144,7 +158,8 @@ event = Table(
     Column("number", _Number, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False),
     Column("type", String, nullable=False),
-    Column("message_id", String, nullable=False),
+    # None where it is about a sender.
+    Column("message_id", String),
     Column("at", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
 )
@@ -179,9 +194,48 @@ parked_receipt = Table(
     Column("parked_at", BigInteger, nullable=False),
     Column("wa_id", String),
     Column("error", Text),
+    Column("wamid", String),
     # The same receipt of somebody else's message, told many times, is kept once.
     Index("parked_receipt_once", "provider_id", "status", "sender", unique=True),
     Index("parked_receipt_age", "parked_at"),
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("sender", String, primary_key=True),
+    Column("scope", String, primary_key=True),
+    # The recipient or the Flow; empty for what holds the whole sender.
+    Column("key", String, primary_key=True),
+    # The provider's code, and what it means.
+    Column("code", String),
+    Column("title", String, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    # When one message is let through to see; none: when an operator resumes it.
+    Column("until", BigInteger),
+    Column("strikes", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    Column("sender", String, primary_key=True),
+    # The person's digits, or the business-scoped user id where no number is told.
+    Column("wa_id", String, primary_key=True),
+    # When the person last wrote; the window is open for 24 hours from here.
+    Column("heard_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("sender", String, primary_key=True),
+    # Digits as callers give them, where WhatsApp knows the person by others.
+    Column("number", String, primary_key=True),
+    Column("wa_id", String, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 api_token = Table(

@@ -32,7 +32,10 @@ _INSERT_MESSAGE = Statement(
         {c.name: bindparam(c.name) for c in tables.message.c if c.name != "seq"}
     )
 )
-_CHANGING = ("status", "due_at", "first_due_at", "attempts", "tries", "flags", "wa_id", "error")
+_CHANGING = (
+    *("status", "due_at", "first_due_at", "attempts", "tries"),
+    *("flags", "wa_id", "error", "request_id"),
+)
 _UPDATE_MESSAGE = Statement(
     update(tables.message)
     .where(_m.id == bindparam("id_"), _m.version == bindparam("decided_upon"))
@@ -44,7 +47,7 @@ _PUT_ATTEMPT = Statement(
 _CHANGE_ATTEMPT = Statement(
     update(tables.attempt)
     .where(_a.message_id == bindparam("message_id_"), _a.number == bindparam("number_"))
-    .values({n: bindparam(n) for n in ("settled_at", "outcome", "provider_id", "error")})
+    .values({n: bindparam(n) for n in ("settled_at", "outcome", "provider_id", "error", "wamid")})
 )
 _PUT_RECEIPT = Statement(
     insert(tables.receipt).values({c.name: bindparam(c.name) for c in tables.receipt.c})

@@ -148,6 +148,14 @@ class ScriptedProvider:
     open: asyncio.Event = field(default_factory=asyncio.Event)
     under_way: int = 0
     most_under_way: int = 0
+    token: bytes = b"first"
+    in_file: bytes | None = None
+
+    def credentials(self) -> bytes:
+        return self.token
+
+    def refresh_credentials(self) -> None:
+        self.token = self.in_file or self.token
 
     async def send(self, message: Message, attempt: int) -> Sent:
         self.sent.append((self.clock.elapsed(), message.id, attempt))

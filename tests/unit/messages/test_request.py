@@ -149,6 +149,7 @@ def broken_rules(draft: Draft) -> list[str]:
         (draft.callback_data, 0, 256),
         (param.get("footer"), 1, 60),
     ]
+    assert draft.to is not None
     rules = {
         "type": draft.type == "flow",
         "plus": draft.to.startswith("+") and not draft.to.startswith("+0"),

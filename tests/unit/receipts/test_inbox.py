@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.clock import START, FakeClock, idle
 from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 
-from alir.errors import StoreUnavailable
+from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
 from alir.receipts.inbox import STORE_PAUSE_SECONDS, SWEEP_SECONDS, Inbox
-from alir.receipts.model import Told
-from alir.receipts.ports import RawCallback
+from alir.receipts.model import Heard, Told
+from alir.receipts.ports import CallbackRequest, RawCallback
 
 SENT = Told(sender=MAIN, provider_id=ProviderId("wamid.1"), status=ReceiptStatus.SENT, at=START)
 UNAVAILABLE = StoreUnavailable("the disk is full")
@@ -27,11 +28,16 @@ class Plain:
 
     name = "plain"
 
-    def signed_by(self, headers: Mapping[str, str], body: bytes) -> tuple[SenderName, ...]:
-        return tuple(SenderName(name) for name in headers.get("signers", "").split())
+    def signed_by(self, request: CallbackRequest) -> tuple[SenderName, ...]:
+        return tuple(SenderName(name) for name in request.headers.get("signers", "").split())
 
-    def read(self, body: bytes, *, senders: Sequence[SenderName], now: datetime) -> list[Told]:
+    def read(
+        self, body: bytes, *, senders: Sequence[SenderName], now: datetime
+    ) -> list[Told | Heard]:
         return [SENT] * int(body) if MAIN in senders else []
+
+    def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
+        return ProviderRefused("Refused")
 
 
 class Store:
@@ -59,7 +65,7 @@ class Store:
     async def unapplied(self) -> list[RawCallback]:
         return [raw for raw in self.kept if raw.seq not in [seq for seq, _ in self.applied]]
 
-    async def apply(self, told: Sequence[Told], *, callback: int) -> None:
+    async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
         await self.open.wait()
         self._fail()
         self.applied.append((callback, len(told)))
@@ -88,7 +94,7 @@ class World:
         )
 
     async def take(self, body: bytes = b"1", signers: str = "main") -> bool:
-        return await self.inbox.take("plain", {"signers": signers}, body)
+        return await self.inbox.take("plain", CallbackRequest({"signers": signers}, body))
 
 
 @in_a_loop

@@ -10,6 +10,7 @@ from alir.api.door import Disconnected, Request, respond, respond_problem
 from alir.api.ports import Gateway
 from alir.api.problems import Problem, Refusal, problem_of
 from alir.errors import StoreUnavailable
+from alir.receipts.ports import CallbackRequest
 
 PROVIDER = "cloud"
 
@@ -26,7 +27,7 @@ class CloudCallback:
         request = Request(scope, receive)
         try:
             body = await request.body(limit=gateway.limits.callback_bytes)
-            if await gateway.inbox.take(PROVIDER, request.headers(), body):
+            if await gateway.inbox.take(PROVIDER, CallbackRequest(request.headers(), body)):
                 await respond(send, 200, b"", media_type="text/plain")
             else:
                 detail = "X-Hub-Signature-256 is not that of any sender's app secret."

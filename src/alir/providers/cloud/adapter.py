@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy
 from alir.messages.model import Message
 from alir.outbound.http import HttpClient, NeverConnected, NoAnswer
 from alir.providers.cloud import wire
+from alir.providers.credential import Credential
 
 
 class CloudProvider:
@@ -21,7 +22,7 @@ class CloudProvider:
         graph_url: str,
         graph_version: str,
         phone_number_id: str,
-        access_token: Callable[[], str],
+        access_token: Credential,
     ) -> None:
         self._http = http
         self._url = f"{graph_url.rstrip('/')}/{graph_version}/{phone_number_id}/messages"
@@ -30,7 +31,7 @@ class CloudProvider:
     async def send(self, message: Message, attempt: int) -> Sent:
         """Hand over one attempt; see `Provider.send`."""
         headers = {
-            "authorization": f"Bearer {self._access_token()}",
+            "authorization": f"Bearer {self._access_token.reveal()}",
             "content-type": "application/json",
         }
         try:
@@ -42,3 +43,11 @@ class CloudProvider:
         except NoAnswer as error:
             raise OutcomeUnknown("No answer came back after the request had left") from error
         return wire.read_answer(answer.status, answer.headers, answer.body)
+
+    def credentials(self) -> bytes:
+        """See `Provider.credentials`."""
+        return hashlib.sha256(self._access_token.reveal().encode()).digest()
+
+    def refresh_credentials(self) -> None:
+        """See `Provider.refresh_credentials`."""
+        self._access_token.expire()

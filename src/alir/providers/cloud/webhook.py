@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from alir.errors import SendFailure
 from alir.ids import ProviderId, SenderName
 from alir.messages import life
 from alir.messages.model import ReceiptStatus
 from alir.providers import lenient
-from alir.providers.cloud.wire import error_of
+from alir.providers.cloud.wire import error_of, failure_of
 from alir.providers.whatsapp import mark
-from alir.receipts.model import Told
-from alir.receipts.ports import Credentials
+from alir.receipts.model import Heard, Told
+from alir.receipts.ports import CallbackRequest, Credentials
 
 NAME = "cloud"
 SIGNATURE_HEADER = "x-hub-signature-256"
@@ -52,9 +53,9 @@ class CloudCallbacks:
             return None
         return query.get("hub.challenge", "")
 
-    def signed_by(self, headers: Mapping[str, str], body: bytes) -> tuple[SenderName, ...]:
+    def signed_by(self, request: CallbackRequest) -> tuple[SenderName, ...]:
         """The senders whose own secret signed exactly these bytes."""
-        given = headers.get(SIGNATURE_HEADER, "")
+        given = request.headers.get(SIGNATURE_HEADER, "")
         if not given.startswith(_SCHEME):
             return ()
         presented = given.removeprefix(_SCHEME).encode()
@@ -63,25 +64,60 @@ class CloudCallbacks:
             sharing.setdefault(sender.secret(), []).append(sender.name)
         signers: list[SenderName] = []
         for secret, names in sharing.items():
-            expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+            expected = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
             if hmac.compare_digest(presented, expected.encode()):
                 signers += names
         return tuple(signers)
 
-    def read(self, body: bytes, *, senders: Sequence[SenderName], now: datetime) -> list[Told]:
-        """Every receipt in a callback that is about one of `senders`.
+    def read(
+        self, body: bytes, *, senders: Sequence[SenderName], now: datetime
+    ) -> list[Told | Heard]:
+        """Everything in a callback that is about one of `senders`.
 
         What is of another kind, or not of the documented form, is passed over: it stays in the
         raw callback, and never spoils the rest.
         """
         allowed = {c.account: c.name for c in self.senders if c.name in senders}
         return [
-            told
+            one
             for value in _values(lenient.parse(body))
             if (sender := allowed.get(_account(value))) is not None
-            for status in _list(value.get("statuses"))
-            if (told := _told(sender, status, now)) is not None
+            for one in told_in(value, sender, now)
         ]
+
+    def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
+        """See `Dialect.failure_of`."""
+        return failure_of(error)
+
+
+def told_in(value: Mapping[str, Any], sender: SenderName, now: datetime) -> Iterator[Told | Heard]:
+    """What one `value` of a callback tells: first who wrote, then the receipts."""
+    for message in _list(value.get("messages")):
+        if (heard := _heard(sender, message, now)) is not None:
+            yield heard
+    for status in _list(value.get("statuses")):
+        if (told := _told(sender, status, now)) is not None:
+            yield told
+
+
+def _heard(sender: SenderName, message: Any, now: datetime) -> Heard | None:
+    """The person wrote. Who is known by a user id only has no `from`."""
+    if not isinstance(message, dict):
+        return None
+    wa_id, user_id = _text(message.get("from")), _text(message.get("from_user_id"))
+    if wa_id is None and user_id is None:
+        return None
+    return Heard(
+        sender=sender,
+        at=_moment(message.get("timestamp"), now),
+        wa_id=None if wa_id is None else wa_id.removeprefix("+"),
+        user_id=user_id,
+        wamid=_text(message.get("id")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _values(content: object) -> Iterator[Mapping[str, Any]]:

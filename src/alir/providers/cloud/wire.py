@@ -91,6 +91,13 @@ def error_of(code: int, said: Mapping[str, Any]) -> dict[str, str | None]:
     }
 
 
+def failure_of(error: Mapping[str, Any]) -> SendFailure:
+    """What the error of a failed receipt, in alir's shape, would mean as an answer."""
+    code = str(error.get("provider_code") or "")
+    said = {"message": error.get("detail")}
+    return _failure(400, int(code) if code.isdigit() else -1, said, None)
+
+
 def _failure(
     status: int, code: int, said: Mapping[str, Any], retry_after: timedelta | None
 ) -> SendFailure:
@@ -101,12 +108,10 @@ def _failure(
         transient = said.get("is_transient") is True or status == _TOO_MANY_REQUESTS
         refused = not transient and status < _SERVER_ERROR
     texts = error_of(code, said)
-    return (ProviderRefused if refused else ProviderBusy)(
-        str(texts["title"]),
-        provider_code=texts["provider_code"],
-        details=texts["details"],
-        retry_after=retry_after,
-    )
+    title, details = str(texts["title"]), texts["details"]
+    if refused:
+        return ProviderRefused(title, provider_code=str(code), details=details)
+    return ProviderBusy(title, provider_code=str(code), details=details, retry_after=retry_after)
 
 
 def _details(said: Mapping[str, Any]) -> str | None:

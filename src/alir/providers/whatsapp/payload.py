@@ -5,6 +5,7 @@ Source: Meta, "Send a flow" and the message API reference, read 2026-09-11.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from alir.messages.model import Message
@@ -19,11 +20,12 @@ def flow_message(message: Message, *, mark: str) -> dict[str, Any]:
     Args:
         mark: comes back in every receipt; at most 512 characters, nothing personal.
     """
-    param = message.flow["param"]
+    flow = message.flow
+    param = flow["param"]
     interactive: dict[str, Any] = {
         "type": "flow",
         "body": {"text": param["body"]},
-        "action": {"name": "flow", "parameters": _parameters(message)},
+        "action": {"name": "flow", "parameters": _parameters(flow)},
     }
     if header := param.get("header"):
         interactive["header"] = _header(header)
@@ -42,8 +44,7 @@ def flow_message(message: Message, *, mark: str) -> dict[str, Any]:
     return body
 
 
-def _parameters(message: Message) -> dict[str, Any]:
-    flow = message.flow
+def _parameters(flow: Mapping[str, Any]) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "flow_message_version": FLOW_MESSAGE_VERSION,
         "flow_id": flow["id"],

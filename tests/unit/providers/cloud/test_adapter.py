@@ -35,13 +35,26 @@ class Scripted:
         return self.end
 
 
+class Tokens:
+    """A credential that changes at each use; the last one stays."""
+
+    def __init__(self, *tokens: str) -> None:
+        self._tokens = list(tokens)
+
+    def reveal(self) -> str:
+        return self._tokens.pop(0) if len(self._tokens) > 1 else self._tokens[0]
+
+    def expire(self) -> None:
+        self._tokens = ["fresh"]
+
+
 def provider(http: Scripted, graph_url: str = "https://graph.test") -> CloudProvider:
     return CloudProvider(
         http,
         graph_url=graph_url,
         graph_version="v24.0",
         phone_number_id="1065550001",
-        access_token=lambda: "token-1",
+        access_token=Tokens("token-1"),
     )
 
 
@@ -86,14 +99,13 @@ async def test_only_what_certainly_was_not_taken_is_tried_again(
 
 @in_a_loop
 async def test_the_access_token_is_asked_for_at_each_call() -> None:
-    tokens = iter(["first", "second"])
     http = Scripted(Answer(200, {}, TAKEN))
     sender = CloudProvider(
         http,
         graph_url="https://graph.test",
         graph_version="v24.0",
         phone_number_id="1065550001",
-        access_token=lambda: next(tokens),
+        access_token=Tokens("first", "second"),
     )
     await sender.send(a_message(), 1)
     await sender.send(a_message(), 1)

@@ -20,7 +20,7 @@ from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
 from alir.providers.cloud.webhook import CloudCallbacks
 from alir.receipts.model import Mark, Told
-from alir.receipts.ports import Credentials
+from alir.receipts.ports import CallbackRequest, Credentials
 
 RECORDINGS = Path(__file__).parents[3] / "recordings" / "cloud"
 THIRD = SenderName("third")
@@ -54,7 +54,8 @@ def recorded(name: str) -> bytes:
 
 def read(body: bytes | object, *senders: SenderName) -> list[Told]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return callbacks().read(content, senders=senders or (MAIN, OTHER, THIRD), now=START)
+    found = callbacks().read(content, senders=senders or (MAIN, OTHER, THIRD), now=START)
+    return [one for one in found if isinstance(one, Told)]
 
 
 def telling(*statuses: object, account: str = ACCOUNTS[MAIN], **value: Any) -> dict[str, Any]:
@@ -78,8 +79,8 @@ BODY = recorded("sent")
 
 
 def test_every_sender_whose_own_secret_signed_it_is_named() -> None:
-    assert callbacks().signed_by(sign(BODY, "secret-1"), BODY) == (MAIN, OTHER)
-    assert callbacks().signed_by(sign(BODY, "secret-3"), BODY) == (THIRD,)
+    assert callbacks().signed_by(CallbackRequest(sign(BODY, "secret-1"), BODY)) == (MAIN, OTHER)
+    assert callbacks().signed_by(CallbackRequest(sign(BODY, "secret-3"), BODY)) == (THIRD,)
 
 
 @pytest.mark.parametrize(
@@ -104,18 +105,18 @@ def test_every_sender_whose_own_secret_signed_it_is_named() -> None:
 def test_nobody_signed_what_does_not_carry_the_signature_of_exactly_these_bytes(
     headers: dict[str, str],
 ) -> None:
-    assert callbacks().signed_by(headers, BODY) == ()
+    assert callbacks().signed_by(CallbackRequest(headers, BODY)) == ()
 
 
 def test_a_secret_is_asked_for_at_each_use() -> None:
     current = {"secret": "old"}
     one = Credentials(name=MAIN, account=ACCOUNTS[MAIN], secret=lambda: current["secret"])
     reader = CloudCallbacks([one])
-    assert reader.signed_by(sign(BODY, "old"), BODY) == (MAIN,)
+    assert reader.signed_by(CallbackRequest(sign(BODY, "old"), BODY)) == (MAIN,)
     current["secret"] = "new"
 
-    assert reader.signed_by(sign(BODY, "old"), BODY) == ()
-    assert reader.signed_by(sign(BODY, "new"), BODY) == (MAIN,)
+    assert reader.signed_by(CallbackRequest(sign(BODY, "old"), BODY)) == ()
+    assert reader.signed_by(CallbackRequest(sign(BODY, "new"), BODY)) == (MAIN,)
 
 
 def test_items_are_read_only_for_the_senders_whose_secret_signed() -> None:
