@@ -23,6 +23,13 @@ FLOW: dict[str, Any] = {
     "param": {"body": "Pick a time that suits you."},
 }
 
+TEMPLATE: dict[str, Any] = {
+    "name": "visit_form",
+    "language": "en_US",
+    "button_index": 0,
+    "flow": {"token": "visit-1"},
+}
+
 
 def a_message(**changes: Any) -> Message:
     """A message that was accepted at `START`, with `changes`."""
