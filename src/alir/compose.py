@@ -15,8 +15,11 @@ from alir.clock import Clock, SystemClock
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher, Dispatchers, DispatchPolicy
+from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
+from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Provider
 from alir.errors import StoreUnavailable
 from alir.ids import SenderName
 from alir.intake.accept import Intake
@@ -42,6 +45,7 @@ from alir.simulator.simulator import Simulator
 from alir.store.callbacks import CallbackStore
 from alir.store.database import Database
 from alir.store.messages import MessageStore
+from alir.store.pauses import PauseStore
 from alir.store.receipts import ReceiptStore
 from alir.store.tokens import TokenStore
 
@@ -119,6 +123,16 @@ class RunningGateway:
             connect_timeout=timedelta(seconds=settings.dispatch.connect_timeout_seconds),
             call_timeout=timedelta(seconds=settings.dispatch.call_timeout_seconds),
         )
+        self._providers = {name: self._provider(sender) for name, sender in self._senders.items()}
+        self._gates = {name: Gate(self._pair_limit(s)) for name, s in self._senders.items()}
+        self._pauses = Pauses(
+            self._gates,
+            self._providers,
+            {name: name for name in self._senders},
+            PauseStore(self._database, self._clock),
+            self._clock,
+            changed=self._pause_changed,
+        )
         self._dispatchers = {
             name: self._dispatcher(name, sender) for name, sender in self._senders.items()
         }
@@ -154,14 +168,17 @@ class RunningGateway:
         Raises:
             StoreUnavailable: the database cannot be read or written.
         """
-        await self._housekeeper.take_over()
+        await self._pauses.load()
+        await asyncio.gather(*(d.take_over() for d in self._dispatchers.values()))
         await self._inbox.take_over()
+        await self._housekeeper.take_over()
         if self._simulator is not None:
             await self._simulator.start()
         await self._read_figures()
         self._run(self._inbox.run(), "receipts")
         self._run(self._watch_figures(), "figures")
         self._run(self._housekeeper.run(), "housekeeping")
+        self._run(self._pauses.run(), "pauses")
         if self._settings.dispatch.enabled:
             for name, dispatcher in self._dispatchers.items():
                 self._run(dispatcher.run(), f"dispatch {name}")
@@ -181,6 +198,7 @@ class RunningGateway:
         """
         self.begin_to_stop()
         await asyncio.gather(*(d.finish(grace) for d in self._dispatchers.values()))
+        await self._pauses.finish()
         await self._inbox.finish(timedelta(seconds=1))
         if self._simulator is not None:
             await self._simulator.stop()
@@ -194,15 +212,11 @@ class RunningGateway:
         limits = self._settings.dispatch
         return Dispatcher(
             name,
-            provider=CloudProvider(
-                self._http,
-                graph_url=sender.graph_url,
-                graph_version=sender.graph_version,
-                phone_number_id=sender.phone_number_id,
-                access_token=sender.access_token,
-            ),
+            provider=self._providers[name],
             outbox=self._messages,
             pace=Pace(sender.messages_per_second, limits.rate_share),
+            gate=self._gates[name],
+            pauses=self._pauses,
             policy=DispatchPolicy(
                 busy=BusyPolicy(
                     first_delay=timedelta(seconds=limits.busy_first_delay_seconds),
@@ -216,6 +230,24 @@ class RunningGateway:
             random=random.random,
             measure=self._figures,
         )
+
+    def _provider(self, sender: CloudSender) -> Provider:
+        return CloudProvider(
+            self._http,
+            graph_url=sender.graph_url,
+            graph_version=sender.graph_version,
+            phone_number_id=sender.phone_number_id,
+            access_token=sender.access_token,
+        )
+
+    def _pair_limit(self, sender: CloudSender) -> PairLimit:
+        share = self._settings.dispatch.rate_share
+        return PairLimit(6.0, 45, share)
+
+    def _pause_changed(self, sender: SenderName) -> None:
+        dispatcher = self._dispatchers.get(sender)
+        if dispatcher is not None:
+            dispatcher.wake()
 
     def _make_simulator(self, base_url: str) -> Simulator:
         return Simulator(
@@ -261,9 +293,12 @@ class RunningGateway:
         if message.status is Status.QUEUED:
             dispatcher = self._dispatchers.get(message.sender)
             if dispatcher is not None:
-                dispatcher.queued()
+                dispatcher.queued(message)
 
     def _expected_wait(self, sender: SenderName) -> timedelta:
+        gate = self._gates.get(sender)
+        if gate is not None and not gate.is_open:
+            return timedelta.max
         known = self._senders.get(sender)  # a repeat may find a message of one that is gone
         per_second = known.messages_per_second * self._settings.dispatch.rate_share if known else 0
         if not per_second:

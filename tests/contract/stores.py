@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import select
 from tests.clock import FakeClock
-from tests.examples import MAIN, a_message
+from tests.examples import MAIN, a_message, begin_due
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.life import Settlement
@@ -61,7 +61,7 @@ class Stores:
     async def begun(self, **fields: Any) -> Message:
         """A message whose first attempt is begun."""
         message = await self.accepted(**fields)
-        begun = await self.messages.begin(message.sender, limit=100)
+        begun = await self.messages.begin(message.sender, limit=100, judge=begin_due)
         return next(m for m in begun.messages if m.id == message.id)
 
     async def sent(self, provider_id: str = "wamid.1", **fields: Any) -> Message:

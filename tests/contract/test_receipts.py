@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.clock import START
 from tests.contract.stores import KEEP_PARKED, Backend, told
-from tests.examples import MAIN, OTHER
+from tests.examples import MAIN, OTHER, begin_due
 from tests.running import in_a_loop
 
 from alir.messages import life
@@ -54,7 +54,7 @@ async def test_a_mark_says_which_attempt_a_receipt_is_about(database: Backend) -
     async with database.open() as store:
         message = await store.settle(await store.begun(), Outcome.UNKNOWN)
         await store.messages.change(message, lambda m: life.retry(m, now=START))
-        await store.messages.begin(MAIN, limit=1)
+        await store.messages.begin(MAIN, limit=1, judge=begin_due)
         await store.tell(told(DELIVERED, of=message, attempt=1, provider_id="wamid.1"))
         after = await store.messages.get(message.id)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from alir.errors import PauseScope
+from alir.ids import MessageId
 
 #: Meta counts a burst within 6 s of its first message; calls take unequally long to get there, so
 #: that alir begins none later than this. Source: Meta, "Throughput" (pair rate), read 2026-09-11.
@@ -55,7 +56,7 @@ class Gate:
     """One sender's. Every moment is in seconds on the clock that never jumps.
 
     Attributes:
-        probing: whether the one message is under way that a whole pause lets through.
+        probe: the message that a whole pause let through to see, while it is under way.
     """
 
     def __init__(self, limit: PairLimit) -> None:
@@ -66,7 +67,7 @@ class Gate:
         self._ends: deque[tuple[float, str]] = deque()
         self._whole: dict[PauseScope, float] = {}
         self._shut: dict[tuple[PauseScope, str], float] = {}
-        self.probing = False
+        self.probe: MessageId | None = None
 
     # Pauses
 
@@ -83,8 +84,6 @@ class Gate:
             self._shut.pop((scope, key), None)
             return
         self._whole.pop(scope, None)
-        if not self._whole:
-            self.probing = False
 
     @property
     def is_open(self) -> bool:
@@ -95,7 +94,7 @@ class Gate:
         """How many may begin, of whomever; None: any number."""
         if not self._whole:
             return None
-        return 0 if self.probing or self.opens_at > now else 1
+        return 0 if self.probe is not None or self.opens_at > now else 1
 
     @property
     def opens_at(self) -> float:
@@ -139,6 +138,17 @@ class Gate:
         self._ends.append((self._paid_at(pair), person))
         self._forget(now)
 
+    def give_back(self, person: str) -> None:
+        """Count one message less: it was not sent after all."""
+        pair = self._pairs.get(person)
+        if pair is not None and pair.sent > 0:
+            pair.sent -= 1
+
+    @property
+    def anything_shut(self) -> bool:
+        """Whether any recipient or Flow stands still."""
+        return bool(self._shut)
+
     def place(self, person: str, flow_id: str | None, now: float) -> float:
         """When a message may go that has to wait, behind those of its recipient that do so."""
         opens = self.opens(person, flow_id, now)
@@ -164,9 +174,7 @@ class Gate:
 
     def _is_in_burst(self, pair: _Pair, now: float) -> bool:
         return (
-            pair.may_burst
-            and pair.sent < self._limit.burst
-            and now < pair.begun_at + BURST_SECONDS
+            pair.may_burst and pair.sent < self._limit.burst and now < pair.begun_at + BURST_SECONDS
         )
 
     def _paid_at(self, pair: _Pair) -> float:
@@ -181,5 +189,3 @@ class Gate:
             pair = self._pairs.get(person)
             if pair is not None and max(self._paid_at(pair), pair.placed_until) <= now:
                 del self._pairs[person]
-
-

@@ -32,6 +32,7 @@ class Pause:
         code: the provider's, if it was one that asked for it.
         since: when it began; of a Flow, when it was last refused.
         until: when one message is let through to see; none: when an operator resumes it.
+        wait: how long it lasts each time; a slow Flow lets one message through after each.
         strikes: how often in a row it was refused, from 1.
     """
 
@@ -42,6 +43,7 @@ class Pause:
     title: str
     since: datetime
     until: datetime | None = None
+    wait: timedelta = timedelta()
     strikes: int = 1
 
     @property
@@ -93,6 +95,7 @@ def struck(
         return replace(before, until=asked_until)
     strikes = 1 if before is None else before.strikes + 1
     is_new = before is None or strike.asked.scope is PauseScope.FLOW
+    wait = _wait(strike, strikes)
     return Pause(
         sender=sender,
         scope=strike.asked.scope,
@@ -100,25 +103,39 @@ def struck(
         code=strike.code,
         title=strike.title,
         since=now if is_new else before.since,  # type: ignore[union-attr]  # not new
-        until=_until(strike, strikes, now),
+        until=None if wait is None else now + wait,
+        wait=wait or timedelta(),
         strikes=strikes,
     )
 
 
-def prolonged(pause: Pause, *, now: datetime, wait: timedelta) -> Pause:
-    """The pause after a try that told nothing of it, such as one without an answer."""
-    return replace(pause, until=now + wait)
+def prolonged(pause: Pause, *, now: datetime) -> Pause:
+    """The pause once more as long: what was let through told nothing, or a slow Flow used it."""
+    return pause if pause.until is None else replace(pause, until=now + pause.wait)
 
 
-def _until(strike: Strike, strikes: int, now: datetime) -> datetime | None:
+def is_healed(pause: Pause, *, begun_at: datetime, now: datetime) -> bool:
+    """Whether an attempt that the provider did not refuse for it, begun then, ends the pause.
+
+    Only one that was begun since it let one through says anything. A Flow that is slow may be used
+    so all the same, so that it stays slow until it was not refused for `FLOW_IS_SLOW_FOR`.
+    """
+    if pause.scope is PauseScope.OPERATOR or pause.until is None:
+        return False
+    if pause.scope is PauseScope.FLOW:
+        return now >= pause.since + FLOW_IS_SLOW_FOR
+    return begun_at >= pause.until
+
+
+def _wait(strike: Strike, strikes: int) -> timedelta | None:
     asked = strike.asked
     if asked.first is None:
         return None
     growth = GROWTH_OF_RECIPIENT if asked.scope is PauseScope.RECIPIENT else GROWTH
     # 4 to the 16 seconds are longer than any pause; more would only overflow.
-    wait = asked.first * growth ** min(strikes - 1, 16)
+    wait: timedelta = asked.first * growth ** min(strikes - 1, 16)
     if asked.longest is not None:
         wait = min(wait, asked.longest)
     if strike.retry_after is not None:
         wait = max(wait, min(strike.retry_after, LONGEST_ASKED))
-    return now + wait
+    return wait

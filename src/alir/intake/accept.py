@@ -23,7 +23,7 @@ from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.faults import pointer
-from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown
+from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown, Status
 
 
 class Checked(NamedTuple):
@@ -131,7 +131,12 @@ class Intake:
 
     async def _store(self, message: Message, key: IdempotencyKey | None, now: datetime) -> Stored:
         """Store it, begun already where there is room for it right now."""
-        admitted_at = self._dispatch.admit(message.sender) if message.due_at <= now else None
+        admitted_at = None
+        if message.due_at <= now:
+            place = self._dispatch.admit(message)
+            admitted_at = place.admitted_at
+            if place.due_at is not None:
+                message = message.but(due_at=place.due_at)
         try:
             stored = await self._messages.accept(message, key, begin=admitted_at is not None)
         except StoreUnavailable as error:
@@ -147,7 +152,7 @@ class Intake:
                 self._dispatch.dismiss(message, in_doubt=in_doubt)
             raise
         if admitted_at is not None:
-            if stored.replayed:
+            if stored.replayed or stored.message.status is not Status.SENDING:
                 self._dispatch.dismiss(message, in_doubt=False)
             else:
                 self._dispatch.hand_over(stored.message, admitted_at)

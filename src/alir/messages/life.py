@@ -360,9 +360,7 @@ def _reason(receipt: Receipt) -> object:
 def _again(after: Message, again: Again) -> Change:
     if again.fallback:
         return _told(_fallen_back(after, due_at=again.due_at), Status.QUEUED)
-    queued = after.but(
-        status=Status.QUEUED, due_at=again.due_at, tries=after.tries + 1, error=None
-    )
+    queued = after.but(status=Status.QUEUED, due_at=again.due_at, tries=after.tries + 1, error=None)
     return _told(queued, Status.QUEUED)
 
 

@@ -38,6 +38,14 @@ _ALIAS = Statement(
 )
 
 
+_ANY = Statement(select(_c.heard_at).limit(1))
+
+
+def anybody_heard(connection: sqlite3.Connection) -> bool:
+    """Whether anybody ever wrote; where nobody did, no window has to be looked at."""
+    return _ANY.run(connection, {}).fetchone() is not None
+
+
 def hear(connection: sqlite3.Connection, heard: Sequence[Heard]) -> None:
     """Note that these people wrote; what comes late never moves a window back."""
     rows = [

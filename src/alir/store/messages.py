@@ -15,13 +15,21 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select, text
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
-from alir.dispatch.ports import Begun
-from alir.errors import AlirError, IdempotencyConflict, StoreUnavailable
+from alir.dispatch.ports import Begun, Judge
+from alir.errors import (
+    AlirError,
+    Fault,
+    IdempotencyConflict,
+    RequestInvalid,
+    StoreUnavailable,
+)
 from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life
-from alir.messages.model import Flag, Message, Status
+from alir.messages.model import Flag, Message, Notice, Status
+from alir.messages.window import is_shut
 from alir.store import rows, tables
+from alir.store.contacts import anybody_heard, heard_at, learn
 from alir.store.database import Database, Statement, run
 from alir.store.parked import anything_parked, unpark
 from alir.store.reading import by_provider_id, load, with_rest
@@ -29,6 +37,8 @@ from alir.store.writing import Decide, NewMessage, change, event_row, insert_all
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
+#: How many due messages one begin puts off, whose recipient or Flow must wait.
+MOST_PUT_OFF = 50
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
 
@@ -70,43 +80,77 @@ class MessageStore:
         self._fresh: dict[str, Message] = {}
 
     async def accept(
-        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+        self,
+        message: Message,
+        key: IdempotencyKey | None,
+        *,
+        begin: bool = False,
+        refuse_shut: bool = False,
     ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
 
+        A message that comes when the window is known to be shut carries a warning.
+
         Args:
-            begin: begin its first attempt with the same write.
+            begin: begin its first attempt with the same write, unless it has expired by then.
+            refuse_shut: refuse it where the window is known to be shut and nothing else may go.
 
         Raises:
             IdempotencyConflict: the key stands for another request.
+            RequestInvalid: the window is shut.
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
-        stands = life.begin(message, now=self._clock.now()).message if begin else message
-        values = rows.message_row(stands)
-        if key is not None:
-            values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
-        event = event_row(life.Happened("queued", message), message.version, 0, message.created_at)
+        new = _New(message, key, begin, refuse_shut)
         if key is None:
-            await self._database.write_among(insert_all, NewMessage(stands, values, event))
-            if not begin:
-                self._changed(message)
-            return Stored(stands, replayed=False)
-
-        def work(connection: sqlite3.Connection) -> Stored | IdempotencyConflict:
-            found = _by_key(connection, message.token_id, key)
-            if isinstance(found, IdempotencyConflict):
-                return found
-            if found is not None:
-                return Stored(found, replayed=True)
-            insert_all(connection, [NewMessage(stands, values, event)])
-            return Stored(stands, replayed=False)
-
-        stored = await self._database.write(work)
-        if isinstance(stored, IdempotencyConflict):
+            stored = await self._database.write_among(self._insert_all, new)
+        else:
+            stored = await self._database.write(lambda c: self._insert_once(c, new, key))
+        if isinstance(stored, AlirError):
             raise stored
-        if not stored.replayed and not begin:
-            self._changed(message)
+        if not stored.replayed and stored.message.status is Status.QUEUED:
+            self._changed(stored.message)
         return stored
+
+    def _insert_once(
+        self, connection: sqlite3.Connection, new: _New, key: IdempotencyKey
+    ) -> Stored | AlirError:
+        found = _by_key(connection, new.message.token_id, key)
+        if isinstance(found, IdempotencyConflict):
+            return found
+        if found is not None:
+            return Stored(found, replayed=True)
+        return self._insert_all(connection, [new])[0]
+
+    def _insert_all(
+        self, connection: sqlite3.Connection, new: Sequence[_New]
+    ) -> Sequence[Stored | AlirError]:
+        """What became of each; a refusal is an answer, so that a group is not repeated for it."""
+        now = self._clock.now()
+        look = anybody_heard(connection)
+        prepared: list[NewMessage] = []
+        answers: list[Stored | AlirError] = []
+        for one in new:
+            message = one.message
+            shut = look and _is_shut_when_due(connection, message, now)
+            if shut and one.refuse_shut and message.fallback is None:
+                answers.append(RequestInvalid([_WINDOW_SHUT]))
+                continue
+            if shut:
+                message = message.but(warnings=(*message.warnings, _warning_of(message)))
+            stands = message
+            if one.begin and life.expire(message, now=now) is None:
+                stands = life.begin(message, now=now, window_shut=shut).message
+            values = rows.message_row(stands)
+            if one.key is not None:
+                values["idempotency_key"] = one.key.key
+                values["request_hash"] = one.key.request_hash
+            told = life.Happened("queued", message)
+            event = event_row(told, message.version, 0, message.created_at)
+            prepared.append(NewMessage(stands, values, event))
+            answers.append(Stored(stands, replayed=False))
+        if prepared:
+            insert_all(connection, prepared)
+        return answers
 
     async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
         """The message that `key` stands for already, if any.
@@ -119,10 +163,10 @@ class MessageStore:
             raise found
         return found
 
-    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
+    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
         """Begin an attempt of up to `limit` due messages of `sender`, longest due first.
 
-        What expired is marked so and does not count.
+        What has expired is marked so, what has to wait is put off; neither counts.
 
         Raises:
             StoreUnavailable: nothing was begun.
@@ -132,23 +176,30 @@ class MessageStore:
         def work(connection: sqlite3.Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
             now = self._clock.now()
+            most = limit + MOST_PUT_OFF
             due = _DUE.run(
-                connection, {"sender": sender, "now": to_milliseconds(now), "limit": limit}
-            ).fetchall()
-            changes = []
+                connection, {"sender": sender, "now": to_milliseconds(now), "limit": most}
+            )
+            changes: list[tuple[Message, life.Change]] = []
+            looked_at = begun = 0
             for message_id, version in due:
+                looked_at += 1
                 message = self._fresh.get(message_id)
                 if message is None or message.version != version:
                     message = load(connection, message_id)
-                lapse = life.expire(message, now=now)
-                changes.append((message, lapse or life.begin(message, now=now)))
+                change = judge(message, window_shut=_window_is_shut(connection, message, now))
+                changes.append((message, change))
+                begun += change.message.status is Status.SENDING
+                if begun == limit:
+                    break
+            due.close()
             saved = save_all(connection, changes, now) or []
-            begun = [message for message in saved if message.status is Status.SENDING]
-            expired = [message for message in saved if message.status is not Status.SENDING]
-            more = len(due) == limit
+            more = begun == limit or looked_at == most
             next_due = None if more else _next_due(connection, sender)
-            last = Begun(tuple(begun), next_due, more)
-            return last, expired
+            sending = [message for message in saved if message.status is Status.SENDING]
+            last = Begun(tuple(sending), next_due, more)
+            ended = (Status.SENDING, Status.QUEUED)
+            return last, [message for message in saved if message.status not in ended]
 
         try:
             result, expired = await self._database.write(work)
@@ -190,15 +241,18 @@ class MessageStore:
     ) -> Message:
         """Record what attempt `number` came to, and apply the receipts that waited for its id."""
         answered = _Answered(message, settlement, number)
-        after, is_changed = await self._database.write_among(self._settle_all, answered)
-        if is_changed:
-            self._changed(after)
+        after, _ = await self._database.write_among(self._settle_all, answered)
+        # Told even where a repeat found it written already: nobody was told of it then.
+        self._changed(after)
         return after
 
     def _settle_all(
         self, connection: sqlite3.Connection, answers: Sequence[_Answered]
     ) -> Sequence[tuple[Message, bool]]:
         now = self._clock.now()
+        for message, settlement, _ in answers:
+            if settlement.wa_id is not None:
+                learn(connection, message.sender, message.to, settlement.wa_id)
         changes = []
         if not anything_parked(connection):
             for message, settlement, number in answers:
@@ -281,6 +335,38 @@ class MessageStore:
             lambda connection: [(row[0], row[1]) for row in run(connection, query)]
         )
 
+    async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
+        """To whom attempts were begun since then, and when each was, in that order."""
+        query = (
+            select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
+            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+            .where(_a.begun_at >= to_milliseconds(since), _m.sender == sender)
+            .order_by(_a.begun_at)
+        )
+        return await self._database.read(
+            lambda connection: [
+                (person, from_milliseconds(at)) for person, at in run(connection, query)
+            ]
+        )
+
+    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
+        """Whose messages were told to wait, and until when the last of each."""
+        person = func.coalesce(_m.to, _m.recipient)
+        query = (
+            select(person, func.max(_m.due_at))
+            .where(
+                _m.sender == sender,
+                _QUEUED,
+                _m.due_at > to_milliseconds(self._clock.now()),
+                _m.due_at > _m.first_due_at,
+                _m.tries == 0,
+            )
+            .group_by(person)
+        )
+        return await self._database.read(
+            lambda connection: [(who, from_milliseconds(at)) for who, at in run(connection, query)]
+        )
+
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
         """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
         query = (
@@ -335,6 +421,15 @@ class MessageStore:
         return await self._database.read(work)
 
 
+class _New(NamedTuple):
+    """A message to be stored; see `MessageStore.accept`."""
+
+    message: Message
+    key: IdempotencyKey | None
+    begin: bool
+    refuse_shut: bool
+
+
 class _Answered(NamedTuple):
     """What attempt `number` of a message came to."""
 
@@ -355,6 +450,37 @@ def _settle_one(
             after, moved = change(connection, after, parked.received_by(number, now), now)
             is_changed = is_changed or moved
     return after, is_changed
+
+
+def _is_shut_when_due(connection: sqlite3.Connection, message: Message, now: datetime) -> bool:
+    """Whether a new message is known to meet a shut window; a template meets none."""
+    if message.template is not None:
+        return False
+    when = max(message.due_at, now)
+    return is_shut(heard_at(connection, message.sender, message.person), when)
+
+
+_WINDOW_SHUT = Fault(
+    "#/to",
+    "window_shut",
+    "The person last wrote more than 24 hours ago, so that WhatsApp takes only templates: give a "
+    "fallback, or send a message of type template.",
+)
+
+
+def _warning_of(message: Message) -> Notice:
+    went = (
+        "The person last wrote more than 24 hours ago, so that WhatsApp takes only templates: "
+        + ("the fallback goes out." if message.fallback else "expect error 131047.")
+    )
+    return Notice("window_shut", "#/to" if message.to else "#/recipient", went)
+
+
+def _window_is_shut(connection: sqlite3.Connection, message: Message, now: datetime) -> bool:
+    """Whether it is known that only a template goes; asked of what has one only."""
+    if message.fallback is None or message.as_template is not None:
+        return False
+    return is_shut(heard_at(connection, message.sender, message.person), now)
 
 
 def _by_key(

@@ -129,6 +129,8 @@ attempt = Table(
         sqlite_where=text("wamid IS NOT NULL"),
         postgresql_where=text("wamid IS NOT NULL"),
     ),
+    # What was begun a moment ago, for the pace of each recipient after a start.
+    Index("attempt_begun", "begun_at"),
     # What a crash left begun.
     Index(
         "attempt_unsettled",
@@ -213,6 +215,8 @@ pause = Table(
     Column("since", BigInteger, nullable=False),
     # When one message is let through to see; none: when an operator resumes it.
     Column("until", BigInteger),
+    # How long each wait is, in milliseconds.
+    Column("wait", BigInteger, nullable=False),
     Column("strikes", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

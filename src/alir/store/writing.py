@@ -78,6 +78,10 @@ def insert_all(connection: sqlite3.Connection, new: Sequence[NewMessage]) -> Seq
     return [None] * len(new)
 
 
+def put_event(connection: sqlite3.Connection, event: Mapping[str, Any]) -> None:
+    _PUT_EVENT.run(connection, event)
+
+
 def change(
     connection: sqlite3.Connection, message: Message | str, decide: Decide, now: datetime
 ) -> tuple[Message, bool]:

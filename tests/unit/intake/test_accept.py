@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.clock import START, FakeClock
@@ -51,7 +51,12 @@ class Store:
         self.open.set()
 
     async def accept(
-        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+        self,
+        message: Message,
+        key: IdempotencyKey | None,
+        *,
+        begin: bool = False,
+        refuse_shut: bool = False,
     ) -> Stored:
         await self.open.wait()
         if self.fault is not None:
@@ -87,6 +92,11 @@ class Store:
         raise NotImplementedError
 
 
+class Place(NamedTuple):
+    admitted_at: float | None = None
+    due_at: datetime | None = None
+
+
 class Places:
     """A dispatch that admits as many as it has places.
 
@@ -96,14 +106,17 @@ class Places:
 
     def __init__(self, places: int = 10) -> None:
         self.places = places
+        self.must_wait: dict[str, datetime] = {}
         self.handed_over: list[MessageId] = []
         self.dismissed: list[tuple[MessageId, bool]] = []
 
-    def admit(self, sender: SenderName) -> float | None:
+    def admit(self, message: Message) -> Place:
+        if message.person in self.must_wait:
+            return Place(due_at=self.must_wait[message.person])
         if self.places == 0:
-            return None
+            return Place()
         self.places -= 1
-        return 7.0
+        return Place(admitted_at=7.0)
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         assert admitted_at == 7.0

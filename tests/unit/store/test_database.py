@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from tests.clock import FakeClock
-from tests.examples import MAIN, a_message
+from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 from tests.unit.store.faulty import Faults, always, nothing, times
 
@@ -283,7 +283,7 @@ async def test_a_begin_whose_commit_was_in_doubt_begins_each_message_once(
         faults.after_commit = times(1)
     else:
         faults.before_commit = times(1)
-    begun: Begun = await store.begin(MAIN, limit=10)
+    begun: Begun = await store.begin(MAIN, limit=10, judge=begin_due)
 
     everything = await _everything(store)
     assert sorted(m.id for m in begun.messages) == sorted(m.id for m in everything)
@@ -305,7 +305,7 @@ async def test_a_begin_that_nobody_can_look_up_says_what_may_be_begun_and_must_n
         always()
 
     faults.after_commit = fail_for_good
-    begun = await store.begin(MAIN, limit=10)
+    begun = await store.begin(MAIN, limit=10, judge=begin_due)
     faults.on_connect = faults.after_commit = nothing
 
     assert begun.in_doubt
@@ -323,8 +323,10 @@ async def test_a_begin_that_failed_for_sure_began_nothing(
     accepted = (await store.accept(a_message(), None)).message
     faults.before_commit = always
     with pytest.raises(StoreUnavailable):
-        await store.begin(MAIN, limit=10)
+        await store.begin(MAIN, limit=10, judge=begin_due)
     faults.before_commit = nothing
 
-    assert [m.id for m in (await store.begin(MAIN, limit=10)).messages] == [accepted.id]
+    assert [m.id for m in (await store.begin(MAIN, limit=10, judge=begin_due)).messages] == [
+        accepted.id
+    ]
     await opened.close()

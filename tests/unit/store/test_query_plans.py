@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.clock import START, FakeClock
 from tests.contract.stores import KEEP_PARKED, Stores, told
-from tests.examples import MAIN, TOKEN, a_message
+from tests.examples import MAIN, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 import alir.store
@@ -85,7 +85,7 @@ def plan(path: Path, sql: str, parameters: Any) -> list[str]:
 
 
 async def _settle_one(store: Stores) -> None:
-    [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+    [begun] = (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages
     await store.tell(told(ReceiptStatus.READ, provider_id="wamid.2"))
     await store.settle(begun, Outcome.ACCEPTED, provider_id="wamid.2")
 
@@ -105,7 +105,7 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"message message_idempotency token_id=? AND idempotency_key=?"},
     ),
     "begin": (
-        lambda s: s.messages.begin(MAIN, limit=10),
+        lambda s: s.messages.begin(MAIN, limit=10, judge=begin_due),
         {"message message_queue sender=? AND due_at<?", "message message_queue sender=?", _BY_ID},
     ),
     "settle": (

@@ -33,6 +33,7 @@ def upgrade() -> None:
     op.create_index(
         "attempt_wamid", "attempt", ["wamid"], sqlite_where=condition, postgresql_where=condition
     )
+    op.create_index("attempt_begun", "attempt", ["begun_at"])
     op.add_column("parked_receipt", sa.Column("wamid", sa.String()))
     _pause()
     _contact()
@@ -49,6 +50,7 @@ def _pause() -> None:
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger()),
+        sa.Column("wait", sa.BigInteger(), nullable=False),
         sa.Column("strikes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("sender", "scope", "key"),
         sqlite_with_rowid=False,
