@@ -98,8 +98,9 @@ def _failure(
         is_transient=said.get("is_transient") is True,
         table=meanings(),
     )
+    refused = not meaning.concern.is_busy
     texts = error_of(code, said)
-    return (ProviderBusy if meaning.concern.is_busy else ProviderRefused)(
+    return (ProviderRefused if refused else ProviderBusy)(
         str(texts["title"]),
         provider_code=texts["provider_code"],
         details=texts["details"],
