@@ -84,7 +84,12 @@ class Inbox:
         if dialect is None:
             _log.warning("callback_of_unknown_provider", provider=raw.provider, callback=raw.seq)
             return
-        told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        try:
+            told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        except Exception as fault:
+            # As below. Its text may hold a piece of the callback, and so a person's number.
+            _log.error("read_broke", callback=raw.seq, fault=type(fault).__name__)
+            return
         while True:
             try:
                 await self._receipts.apply(told, callback=raw.seq)

@@ -20,6 +20,7 @@ from alir.receipts.model import Heard, Told
 from alir.receipts.ports import CallbackRequest, RawCallback
 
 SENT = Told(sender=MAIN, provider_id=ProviderId("wamid.1"), status=ReceiptStatus.SENT, at=START)
+UNREADABLE = b"[[["
 UNAVAILABLE = StoreUnavailable("the disk is full")
 
 
@@ -34,6 +35,8 @@ class Plain:
     def read(
         self, body: bytes, *, senders: Sequence[SenderName], now: datetime
     ) -> list[Told | Heard]:
+        if body == UNREADABLE:
+            raise RecursionError("a fault of the dialect's own")
         return [SENT] * int(body) if MAIN in senders else []
 
     def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
@@ -178,6 +181,19 @@ async def test_one_callback_that_cannot_be_applied_keeps_no_other_from_it() -> N
 
     assert store.applied == [(1, 1), (2, 1)]
     assert [raw.seq for raw in await store.unapplied()] == [0]
+
+
+@in_a_loop
+async def test_a_callback_whose_reading_breaks_stays_as_it_came_and_stops_nothing() -> None:
+    world = World()
+    assert await world.take(UNREADABLE)
+    assert await world.take(b"1")
+    await idle()
+    again = World(world.store)
+    await again.inbox.take_over()
+
+    assert world.store.applied == [(1, 1)]
+    assert [raw.body for raw in await world.store.unapplied()] == [UNREADABLE]
 
 
 @in_a_loop
