@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store.migrations import HEAD
-from alir.store.writer import Bulk, GroupWriter, Observe, Work
+from alir.store.writer import Bulk, GroupWriter, Observe, Work, is_trouble
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
@@ -145,7 +145,9 @@ class Database:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._readers, self._on_reader, work)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if not is_trouble(error):
+                raise
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
     def _on_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -311,12 +311,19 @@ def _fail(jobs: list[_Job], error: sqlite3.Error, *, in_doubt: bool) -> None:
         job.error.__cause__ = error
 
 
+def is_trouble(error: Exception) -> bool:
+    """Whether it is the database's (locked, full, damaged, no database), not a fault of alir's."""
+    # A damaged file is told as DatabaseError itself.
+    is_ours = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
+    return isinstance(error, sqlite3.DatabaseError) and not is_ours
+
+
 def _as_unavailable(error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError):
-        unavailable = StoreUnavailable(f"the database cannot be written: {error}")
-        unavailable.__cause__ = error
-        return unavailable
-    return error
+    if not is_trouble(error):
+        return error
+    unavailable = StoreUnavailable(f"the database cannot be written: {error}")
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _deliver(jobs: list[_Job]) -> None:

@@ -86,6 +86,40 @@ async def test_a_database_that_cannot_be_read_is_unavailable(tmp_path: Path) -> 
     assert not caught.value.in_doubt
 
 
+def _damage(path: Path) -> None:
+    """Overwrite every page but the first, as a broken disk does."""
+    path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * 64 * 4096)
+
+
+@in_a_loop
+async def test_a_damaged_database_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    path = tmp_path / "alir.db"
+    await opens(path)
+    opened = Database.open(url(path))
+    _damage(path)
+    query = "SELECT count(*) FROM message"
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        await opened.read(lambda c: c.execute(query).fetchall())
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        await opened.write(lambda c: c.execute(query).fetchall())
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_fault_of_alirs_own_is_not_hidden_as_trouble_of_the_database(
+    tmp_path: Path,
+) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await opened.read(lambda c: c.execute("SELECT ?"))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await opened.write(lambda c: c.execute("SELECT ?"))
+    await opened.close()
+
+
 # The address
 
 
