@@ -176,7 +176,8 @@ class GroupWriter:
                     return False
                 in_doubt = True
                 await self._to_disk(connection)
-            except sqlite3.Error as error:
+            except Exception as error:
+                # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
                 self._disconnect()
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
@@ -242,7 +243,7 @@ class GroupWriter:
                     .execute("SELECT number FROM commit_group WHERE writer = ?", (self._name,))
                     .fetchone()
                 )
-            except sqlite3.Error:
+            except Exception:
                 self._disconnect()
             else:
                 return row is not None and row[0] == self._number
@@ -261,10 +262,11 @@ class _Commit:
 def _commit_for_ever(commits: SimpleQueue[_Commit | None]) -> None:
     """The committing thread: nothing but this waits for the disk."""
     while (commit := commits.get()) is not None:
-        error: sqlite3.Error | None = None
+        error: BaseException | None = None
         try:
             commit.connection.execute("COMMIT")
-        except sqlite3.Error as raised:
+        except BaseException as raised:
+            # This thread must outlive everything: without it no write would ever end.
             error = raised
         try:
             commit.loop.call_soon_threadsafe(_end, commit.done, error)
@@ -273,7 +275,7 @@ def _commit_for_ever(commits: SimpleQueue[_Commit | None]) -> None:
             return
 
 
-def _end(done: asyncio.Future[None], error: sqlite3.Error | None) -> None:
+def _end(done: asyncio.Future[None], error: BaseException | None) -> None:
     if done.done():
         return
     if error is None:
@@ -305,7 +307,7 @@ def _run_some(jobs: Sequence[_Job], connection: sqlite3.Connection) -> None:
         job.result, job.error = result, None
 
 
-def _fail(jobs: list[_Job], error: sqlite3.Error, *, in_doubt: bool) -> None:
+def _fail(jobs: list[_Job], error: Exception, *, in_doubt: bool) -> None:
     for job in jobs:
         job.error = StoreUnavailable(f"the database cannot be written: {error}", in_doubt=in_doubt)
         job.error.__cause__ = error

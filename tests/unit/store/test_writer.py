@@ -404,6 +404,29 @@ async def test_a_commit_that_took_effect_is_not_repeated_though_its_answer_was_a
 
 @pytest.mark.parametrize("took_effect", [False, True])
 @in_a_loop
+async def test_a_commit_that_fails_for_a_reason_of_no_database_is_looked_up_too(
+    path: Path, took_effect: bool
+) -> None:
+    faults = Faults(path)
+
+    def fail_once() -> None:
+        if faults.commits == 1:
+            raise MemoryError
+
+    if took_effect:
+        faults.after_commit = fail_once
+    else:
+        faults.before_commit = fail_once
+    async with opened(faults.connect) as group_writer:
+        assert await group_writer.write(note("a")) == "A"
+        assert await group_writer.write(note("b")) == "B"
+
+    assert notes(path) == ["a", "b"]
+    assert faults.commits == (2 if took_effect else 3)
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
 async def test_while_nobody_can_say_whether_a_commit_took_effect_nothing_is_repeated(
     path: Path, took_effect: bool
 ) -> None:
