@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store.migrations import HEAD
-from alir.store.writer import Bulk, GroupWriter, Observe, Work, is_trouble
+from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work, is_trouble
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
@@ -159,10 +159,16 @@ class Database:
             self._opened.append(connection)
         return work(connection)
 
-    async def close(self) -> None:
-        """Finish what was handed in, close every connection, and release the lock."""
-        await self._writer.close()
-        self._readers.shutdown(wait=True)
+    async def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Finish what was handed in, close every connection, and release the lock.
+
+        What is not written after `patience` seconds (another process holds the database, the disk
+        does not answer) fails; what is still being read is broken off.
+        """
+        await self._writer.close(patience)
+        for connection in self._opened:
+            connection.interrupt()
+        self._readers.shutdown(wait=True, cancel_futures=True)
         for connection in self._opened:
             connection.close()
         if self._lock is not None:

@@ -10,6 +10,7 @@ interpreter's lock to and fro at each of them, which was measured to double the 
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import threading
 import time
@@ -33,6 +34,8 @@ Bulk = Callable[[sqlite3.Connection, Sequence[I]], Sequence[T]]
 #: that no more can wait than comes in this time.
 PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
+#: What the last try of a closing writer may take beyond its patience.
+_CLOSING_GRACE_SECONDS = 0.25
 #: Bounds how long the event loop is busy with one group, and its callers wait for each other.
 LARGEST_GROUP = 100
 
@@ -93,6 +96,7 @@ class GroupWriter:
         self._committer: threading.Thread | None = None
         self._running: asyncio.Task[None] | None = None
         self._closing = False
+        self._close_by = math.inf
 
     async def write(self, work: Work[T]) -> T:
         """What `work` returned, once its group is on disk.
@@ -126,11 +130,19 @@ class GroupWriter:
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
 
-    async def close(self) -> None:
-        """Write what was handed in, then stop."""
+    async def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Write what was handed in, then stop; who still waits after `patience` seconds is told so.
+
+        Where not even the disk answers by then, the commit under way is left to itself.
+        """
         self._closing = True
+        self._close_by = time.monotonic() + patience
         if self._running is not None:
-            await self._running
+            await asyncio.wait([self._running], timeout=patience + _CLOSING_GRACE_SECONDS)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            return  # the commit under way uses the connection
         if self._committer is not None:
             self._commits.put(None)
             self._committer.join()
@@ -151,6 +163,13 @@ class GroupWriter:
             for job in jobs:
                 job.error = fault
             _deliver(jobs)
+        except asyncio.CancelledError:
+            silence = TimeoutError("it does not answer")
+            _fail(jobs, silence, in_doubt=True)
+            _fail(self._waiting, silence, in_doubt=False)
+            _deliver((*jobs, *self._waiting))
+            self._waiting.clear()
+            raise
         finally:
             self._running = None
 
@@ -182,7 +201,7 @@ class GroupWriter:
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
-                if stored is None or time.monotonic() >= give_up_at:
+                if stored is None or time.monotonic() >= min(give_up_at, self._close_by):
                     _fail(jobs, error, in_doubt=stored is None)
                     return True  # repeating them one by one would change nothing
             else:
@@ -247,7 +266,7 @@ class GroupWriter:
                 self._disconnect()
             else:
                 return row is not None and row[0] == self._number
-            if time.monotonic() >= give_up_at:
+            if time.monotonic() >= min(give_up_at, self._close_by):
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -307,7 +326,7 @@ def _run_some(jobs: Sequence[_Job], connection: sqlite3.Connection) -> None:
         job.result, job.error = result, None
 
 
-def _fail(jobs: list[_Job], error: Exception, *, in_doubt: bool) -> None:
+def _fail(jobs: Iterable[_Job], error: Exception, *, in_doubt: bool) -> None:
     for job in jobs:
         job.error = StoreUnavailable(f"the database cannot be written: {error}", in_doubt=in_doubt)
         job.error.__cause__ = error
@@ -328,7 +347,7 @@ def _as_unavailable(error: Exception) -> Exception:
     return unavailable
 
 
-def _deliver(jobs: list[_Job]) -> None:
+def _deliver(jobs: Iterable[_Job]) -> None:
     for job in jobs:
         if job.future.done():
             continue  # its caller was cancelled

@@ -120,6 +120,30 @@ async def test_a_fault_of_alirs_own_is_not_hidden_as_trouble_of_the_database(
     await opened.close()
 
 
+@in_a_loop
+async def test_closing_does_not_wait_for_a_long_read(tmp_path: Path) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    )
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin() -> int:
+        loop.call_soon_threadsafe(begun.set)
+        return 1
+
+    def read(connection: sqlite3.Connection) -> None:
+        connection.create_function("begun", 0, begin)
+        connection.execute(endless).fetchone()
+
+    reading = asyncio.ensure_future(opened.read(read))
+    await begun.wait()
+    await opened.close()
+    with pytest.raises(StoreUnavailable):
+        await reading
+
+
 # The address
 
 
