@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,7 +12,7 @@ from alir.clock import Clock, to_milliseconds
 from alir.ids import SenderName
 from alir.receipts.ports import RawCallback
 from alir.store import rows, tables
-from alir.store.database import Database, Statement, run
+from alir.store.database import Connection, Database, Statement, run
 
 _c = tables.callback.c
 
@@ -64,6 +63,6 @@ class CallbackStore:
         )
 
 
-def mark_applied(connection: sqlite3.Connection, callback: int, now: datetime) -> None:
+def mark_applied(connection: Connection, callback: int, now: datetime) -> None:
     """Mark it, inside the transaction that applied it."""
     _APPLIED.run(connection, {"seq_": callback, "applied_at": to_milliseconds(now)})

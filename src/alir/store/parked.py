@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 
 import orjson
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from alir.clock import from_milliseconds, to_milliseconds
 from alir.ids import ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
 from alir.receipts.model import Told
 from alir.store import rows, tables
-from alir.store.database import Statement, run
+from alir.store.database import Connection, Statement, insert_or_ignore, run
 
 _p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
 _COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error, _p.wamid)
 
-_PARK = Statement(
-    insert(tables.parked_receipt)
-    .values({c.name: bindparam(c.name) for c in tables.parked_receipt.c if c.name != "seq"})
-    .on_conflict_do_nothing()
-)
+_PARK = Statement(insert_or_ignore(tables.parked_receipt))
 _ANY = Statement(select(_p.seq).limit(1))
 _OF_ID = Statement(
     select(*_COLUMNS)
@@ -37,7 +31,7 @@ _FORGET = Statement(
 )
 
 
-def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
+def park(connection: Connection, told: Told, now: datetime) -> None:
     """Keep a receipt until its attempt is known; the same one twice is kept once."""
     _PARK.run(
         connection,
@@ -54,14 +48,12 @@ def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
     )
 
 
-def anything_parked(connection: sqlite3.Connection) -> bool:
+def anything_parked(connection: Connection) -> bool:
     """Whether any receipt waits at all; where none does, nobody has to look for his own."""
     return _ANY.run(connection, {}).fetchone() is not None
 
 
-def unpark(
-    connection: sqlite3.Connection, sender: SenderName, provider_id: ProviderId
-) -> list[Told]:
+def unpark(connection: Connection, sender: SenderName, provider_id: ProviderId) -> list[Told]:
     """Take out what was parked under the provider's id, in the order in which it was told."""
     key = {"sender": sender, "provider_id": provider_id}
     told = [_told(row) for row in _OF_ID.run(connection, key)]
@@ -70,7 +62,7 @@ def unpark(
     return told
 
 
-def matched(connection: sqlite3.Connection) -> list[tuple[SenderName, ProviderId]]:
+def matched(connection: Connection) -> list[tuple[SenderName, ProviderId]]:
     """Under which ids something is parked whose attempt, of the same sender, is known by now.
 
     It looks at everything that is parked, so it is for a reading connection.
@@ -86,7 +78,7 @@ def matched(connection: sqlite3.Connection) -> list[tuple[SenderName, ProviderId
     return [(sender, provider_id) for sender, provider_id in run(connection, query)]
 
 
-def forget_older(connection: sqlite3.Connection, than: datetime) -> None:
+def forget_older(connection: Connection, than: datetime) -> None:
     """Forget what was parked before `than`."""
     run(connection, delete(tables.parked_receipt).where(_p.parked_at < to_milliseconds(than)))
 

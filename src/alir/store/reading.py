@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from sqlalchemy import bindparam, select
 
 from alir.errors import NotFound
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.database import Statement
+from alir.store.database import Connection, Statement
 
 _m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
 
@@ -27,7 +25,7 @@ _BY_PROVIDER_ID = Statement(
 )
 
 
-def load(connection: sqlite3.Connection, message_id: str) -> Message:
+def load(connection: Connection, message_id: str) -> Message:
     """The message as it stands.
 
     Raises:
@@ -39,13 +37,13 @@ def load(connection: sqlite3.Connection, message_id: str) -> Message:
     return with_rest(connection, row)
 
 
-def by_provider_id(connection: sqlite3.Connection, provider_id: str) -> tuple[str, int, str] | None:
+def by_provider_id(connection: Connection, provider_id: str) -> tuple[str, int, str] | None:
     """Message id, attempt number and sender of the attempt that has the provider's id."""
     row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
     return None if row is None else (row[0], row[1], row[2])
 
 
-def with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:
+def with_rest(connection: Connection, row: rows.Row) -> Message:
     """The message of a row, with its attempts and receipts."""
     if row[rows.ATTEMPTS_POSITION] == 0:
         return rows.message_of(row)

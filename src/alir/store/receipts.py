@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -12,7 +11,7 @@ from alir.messages.model import Message
 from alir.receipts.model import Heard, Told
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear
-from alir.store.database import Database
+from alir.store.database import Connection, Database
 from alir.store.parked import forget_older, matched, park, unpark
 from alir.store.reading import by_provider_id, load
 from alir.store.writing import change
@@ -47,7 +46,7 @@ class ReceiptStore:
     async def _apply_some(self, told: Sequence[Told | Heard], *, ends: int | None = None) -> None:
         """Apply these, and mark the callback applied that ends with them."""
 
-        def work(connection: sqlite3.Connection) -> list[Message]:
+        def work(connection: Connection) -> list[Message]:
             now = self._clock.now()
             hear(connection, [one for one in told if isinstance(one, Heard)])
             changed = _apply(connection, [one for one in told if isinstance(one, Told)], now)
@@ -62,7 +61,7 @@ class ReceiptStore:
         """Try the parked receipts again, and forget those that are older than `keep`."""
         ids = await self._database.read(matched)
 
-        def work(connection: sqlite3.Connection) -> list[Message]:
+        def work(connection: Connection) -> list[Message]:
             now = self._clock.now()
             told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
             changed = _apply(connection, told, now)
@@ -73,7 +72,7 @@ class ReceiptStore:
             self._changed(message)
 
 
-def _apply(connection: sqlite3.Connection, told: Sequence[Told], now: datetime) -> list[Message]:
+def _apply(connection: Connection, told: Sequence[Told], now: datetime) -> list[Message]:
     changed = []
     for one in told:
         found = _attempt_of(connection, one)
@@ -87,7 +86,7 @@ def _apply(connection: sqlite3.Connection, told: Sequence[Told], now: datetime) 
     return changed
 
 
-def _attempt_of(connection: sqlite3.Connection, told: Told) -> tuple[Message, int] | None:
+def _attempt_of(connection: Connection, told: Told) -> tuple[Message, int] | None:
     """The message and the attempt's number that a receipt is about; only its own sender's."""
     if told.mark is not None:
         try:

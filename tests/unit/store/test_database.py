@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from tests.clock import FakeClock
 from tests.examples import MAIN, a_message
 from tests.running import in_a_loop
@@ -22,7 +22,15 @@ from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages.model import Message, Status
 from alir.store import database, tables, writer
-from alir.store.database import BUSY_TIMEOUT_MS, Database, connect, path_of, run
+from alir.store.database import (
+    BUSY_TIMEOUT_MS,
+    Connection,
+    Database,
+    Statement,
+    connect,
+    path_of,
+    run,
+)
 from alir.store.messages import MessageStore
 from alir.store.migrations import HEAD
 
@@ -55,6 +63,30 @@ def test_a_commit_that_returned_is_on_disk(tmp_path: Path) -> None:
         "synchronous": full,
         "busy_timeout": BUSY_TIMEOUT_MS,
     }
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@in_a_loop
+async def test_what_is_run_for_all_is_run_for_none_where_one_is_missing(
+    tmp_path: Path, missing: bool
+) -> None:
+    group = tables.commit_group.c
+    raise_number = Statement(
+        update(tables.commit_group)
+        .where(group.writer == bindparam("of"))
+        .values({"number": group.number + 1})
+    )
+    names = ["a", "b", "gone" if missing else "c"]
+
+    def work(connection: Connection) -> tuple[bool, list[int]]:
+        connection.execute("INSERT INTO commit_group VALUES ('a', 1), ('b', 1), ('c', 1)")
+        is_whole = raise_number.run_for_all(connection, [{"of": name} for name in names])
+        query = select(group.number).where(group.writer.in_(["a", "b", "c"]))
+        return is_whole, [row[0] for row in run(connection, query)]
+
+    opened = Database.open(url(tmp_path / "alir.db"))
+    assert await opened.write(work) == ((False, [1, 1, 1]) if missing else (True, [2, 2, 2]))
+    await opened.close()
 
 
 @in_a_loop
@@ -230,6 +262,22 @@ async def test_a_second_gateway_on_the_same_file_is_refused_until_the_first_ends
     await first.close()
 
     await opens(path)
+
+
+@in_a_loop
+async def test_writers_that_are_gone_leave_nothing_behind_once_a_gateway_starts(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "alir.db"
+    query = select(tables.commit_group.c.writer)
+    for _ in range(3):
+        await opens(path)
+    opened = Database.open(url(path))
+    await opened.write(lambda _: None)
+    beside = Database.open(url(path), exclusive=False)  # as `alir token` does
+    assert len(await beside.read(lambda c: run(c, query).fetchall())) == 1
+    await beside.close()
+    await opened.close()
 
 
 @in_a_loop
