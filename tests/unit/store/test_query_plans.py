@@ -23,7 +23,9 @@ import alir.store
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
 from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
+from alir.receipts.model import Heard
 from alir.store import tables
+from alir.store.contacts import heard_at, learn
 from alir.store.database import Database, Statement
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
@@ -90,6 +92,17 @@ async def _settle_one(store: Stores) -> None:
     await store.settle(begun, Outcome.ACCEPTED, provider_id="wamid.2")
 
 
+async def _hear(store: Stores) -> None:
+    raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
+    heard = Heard(sender=MAIN, at=START, wa_id="15551230001")
+    await store.receipts.apply([heard], callback=raw.seq)
+
+
+async def _learn_and_look_up(store: Stores) -> None:
+    await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230001"))
+    await store.database.read(lambda c: heard_at(c, MAIN, "+15551230002"))
+
+
 def _listed(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
     return lambda s: s.messages.page(Filters(**filters), limit=50, before=10**9)
 
@@ -132,6 +145,11 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "a strangers receipt": (
         lambda s: s.tell(told(ReceiptStatus.READ, provider_id="wamid.stranger")),
         {"attempt attempt_provider_id provider_id=?"},
+    ),
+    "a person writes": (_hear, {"callback PRIMARY rowid=?"}),
+    "a persons window": (
+        _learn_and_look_up,
+        {"contact PRIMARY sender=? AND wa_id=?", "alias PRIMARY sender=? AND number=?"},
     ),
     "get": (lambda s: s.messages.get(s.changed[1].id), {_BY_ID}),
     "find": (
