@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from alir.clock import Clock
-from alir.errors import NotFound
+from alir.errors import NotFound, StoreUnavailable
+from alir.ids import MessageId
 from alir.messages.model import Message
 from alir.receipts.model import Heard, Told
 from alir.store.callbacks import mark_applied
@@ -14,6 +15,7 @@ from alir.store.contacts import hear
 from alir.store.database import Connection, Database
 from alir.store.parked import forget_older, matched, park, unpark
 from alir.store.reading import by_provider_id, load
+from alir.store.writer import Work
 from alir.store.writing import change
 
 #: Bounds how long the event loop is busy with one piece of work.
@@ -32,6 +34,8 @@ class ReceiptStore:
         self._database = database
         self._clock = clock
         self._changed = changed
+        # What a write in doubt may have changed; the next write tells of it as it stands then.
+        self._doubted: set[MessageId] = set()
 
     async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
         """Apply everything that one callback tells and mark it applied. Twice changes nothing.
@@ -54,8 +58,7 @@ class ReceiptStore:
                 mark_applied(connection, ends, now)
             return changed
 
-        for message in await self._database.write(work):
-            self._changed(message)
+        await self._write(work)
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
@@ -68,7 +71,27 @@ class ReceiptStore:
             forget_older(connection, now - keep)
             return changed
 
-        for message in await self._database.write(work):
+        await self._write(work)
+
+    async def _write(self, work: Work[list[Message]]) -> None:
+        """Have `work` change messages, and tell of them, and of those left in doubt before."""
+        doubted = self._doubted.copy()
+        last: list[Message] = []
+
+        def with_doubted(connection: Connection) -> list[Message]:
+            nonlocal last
+            last = work(connection)
+            known = {message.id for message in last}
+            return [*(load(connection, id_) for id_ in doubted - known), *last]
+
+        try:
+            changed = await self._database.write(with_doubted)
+        except StoreUnavailable as error:
+            if error.in_doubt:
+                self._doubted |= {message.id for message in last}
+            raise
+        self._doubted -= doubted
+        for message in changed:
             self._changed(message)
 
 

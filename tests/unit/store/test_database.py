@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import bindparam, select, update
 from tests.clock import FakeClock
+from tests.contract.stores import KEEP_PARKED, Stores, told
 from tests.examples import MAIN, a_message
 from tests.running import in_a_loop
 from tests.unit.store.faulty import Faults, always, nothing, times
@@ -20,7 +21,7 @@ from tests.unit.store.faulty import Faults, always, nothing, times
 from alir.dispatch.ports import Begun
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.intake.ports import Filters, IdempotencyKey
-from alir.messages.model import Message, Status
+from alir.messages.model import Message, ReceiptStatus, Status
 from alir.store import database, tables, writer
 from alir.store.database import (
     BUSY_TIMEOUT_MS,
@@ -33,6 +34,7 @@ from alir.store.database import (
 )
 from alir.store.messages import MessageStore
 from alir.store.migrations import HEAD
+from alir.store.parked import park
 
 
 def url(path: Path) -> str:
@@ -433,4 +435,47 @@ async def test_a_begin_that_failed_for_sure_began_nothing(
     faults.before_commit = nothing
 
     assert [m.id for m in (await store.begin(MAIN, limit=10)).messages] == [accepted.id]
+    await opened.close()
+
+
+@pytest.mark.parametrize("deed", ["apply", "sweep"])
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_what_a_receipt_did_is_told_though_its_commit_was_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_effect: bool, deed: str
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    faults, _, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    store = Stores(opened, FakeClock())
+    message = await store.sent()
+
+    if deed == "sweep":
+        await opened.write(lambda c: park(c, told(ReceiptStatus.READ), store.clock.now()))
+
+    async def do_it() -> None:
+        if deed == "sweep":
+            await store.receipts.sweep(keep=KEEP_PARKED)
+        else:
+            await store.receipts.apply([told(ReceiptStatus.READ)], callback=1)
+
+    def fail_for_good() -> None:
+        faults.on_connect = always
+        always()
+
+    if took_effect:
+        faults.after_commit = fail_for_good
+    else:
+        faults.before_commit = fail_for_good
+    store.changed.clear()
+    with pytest.raises(StoreUnavailable) as caught:
+        await do_it()
+    assert caught.value.in_doubt
+    assert store.changed == []
+    faults.on_connect = faults.before_commit = faults.after_commit = nothing
+    await do_it()
+    assert store.changed == [await store.messages.get(message.id)]
+    assert store.changed[0].status is Status.READ
+
+    await store.receipts.apply([], callback=1)
+    assert len(store.changed) == 1
     await opened.close()
