@@ -55,8 +55,9 @@ class Inbox:
 
     async def take_over(self) -> None:
         """Apply what a process that is gone had kept and not applied."""
-        # Begun in their order, and so written in it; what is asked for together shares a commit.
-        await asyncio.gather(*(self._apply(raw) for raw in await self._callbacks.unapplied()))
+        async for page in self._callbacks.unapplied():
+            # Begun in their order, and so written in it; what is asked together shares a commit.
+            await asyncio.gather(*(self._apply(raw) for raw in page))
 
     async def run(self) -> None:
         """Try parked receipts again, every `SWEEP_SECONDS`, for ever."""

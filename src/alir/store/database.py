@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ClauseElement, Table, bindparam, delete, func
+from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -108,6 +108,12 @@ def upsert(
     changes: dict[str, Any] = {name: new[name] for name in replaced}
     changes |= {name: func.max(old[name], new[name]) for name in raised}
     return statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changes)
+
+
+def is_among(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Whether `column` is one of a list of any length: the value `name` is its JSON text."""
+    each = func.json_each(bindparam(name)).table_valued("value")
+    return column.in_(select(each.c.value))
 
 
 def _by_name(table: Table) -> dict[str, Any]:

@@ -18,11 +18,13 @@ _ATTEMPTS = Statement(
 _RECEIPTS = Statement(
     select(*rows.RECEIPT_COLUMNS).where(_r.message_id == bindparam("id")).order_by(_r.position)
 )
-_BY_PROVIDER_ID = Statement(
-    select(_a.message_id, _a.number, _m.sender)
-    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-    .where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
+_OWNER = select(_a.message_id, _a.number, _m.sender).join_from(
+    tables.attempt, tables.message, _m.id == _a.message_id
 )
+_BY_PROVIDER_ID = Statement(
+    _OWNER.where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
+)
+_BY_WAMID = Statement(_OWNER.where(_a.wamid == bindparam("wamid"), _a.wamid.is_not(None)))
 
 
 def load(connection: Connection, message_id: str) -> Message:
@@ -38,8 +40,13 @@ def load(connection: Connection, message_id: str) -> Message:
 
 
 def by_provider_id(connection: Connection, provider_id: str) -> tuple[str, int, str] | None:
-    """Message id, attempt number and sender of the attempt that has the provider's id."""
+    """Message id, attempt number and sender of the attempt that has this id.
+
+    It may be the provider's own id or WhatsApp's, where that is another.
+    """
     row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
+    if row is None:
+        row = _BY_WAMID.run(connection, {"wamid": provider_id}).fetchone()
     return None if row is None else (row[0], row[1], row[2])
 
 

@@ -34,6 +34,7 @@ def upgrade() -> None:
         "attempt_wamid", "attempt", ["wamid"], sqlite_where=condition, postgresql_where=condition
     )
     op.add_column("parked_receipt", sa.Column("wamid", sa.String()))
+    op.add_column("parked_receipt", sa.Column("mark", sa.Text()))
     _pause()
     _contact()
     _alias()
