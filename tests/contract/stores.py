@@ -26,8 +26,9 @@ from alir.messages.model import Message, Outcome, ReceiptStatus
 from alir.receipts.model import Mark, Told
 from alir.store import tables
 from alir.store.callbacks import CallbackStore
-from alir.store.database import Database, run
+from alir.store.database import Connection, Database, run
 from alir.store.messages import MessageStore
+from alir.store.parked import park
 from alir.store.receipts import ReceiptStore
 from alir.store.tokens import TokenStore
 
@@ -83,6 +84,15 @@ class Stores:
         raw = await self.callbacks.keep("cloud", [MAIN], b"{}")
         await self.receipts.apply(told, callback=raw.seq)
 
+    async def park(self, *told: Told) -> None:
+        """Park these, whether or not their attempts are known by now."""
+
+        def work(connection: Connection) -> None:
+            for one in told:
+                park(connection, one, self.clock.now())
+
+        await self.database.write(work)
+
     async def events(self, message_id: MessageId | None = None) -> list[dict[str, Any]]:
         """Every event, or those of one message, in order, as `{"type", "data"}`."""
         event = tables.event.c
@@ -116,6 +126,7 @@ def told(
     of: Message | None = None,
     attempt: int = 1,
     provider_id: str = "wamid.1",
+    wamid: str | None = None,
     sender: SenderName = MAIN,
     **more: Any,
 ) -> Told:
@@ -123,7 +134,13 @@ def told(
     mark = None if of is None else Mark(of.id, attempt)
     at = FakeClock().now()
     return Told(
-        sender=sender, provider_id=ProviderId(provider_id), status=status, at=at, mark=mark, **more
+        sender=sender,
+        provider_id=ProviderId(provider_id),
+        wamid=None if wamid is None else ProviderId(wamid),
+        status=status,
+        at=at,
+        mark=mark,
+        **more,
     )
 
 

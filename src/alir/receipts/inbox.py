@@ -55,8 +55,9 @@ class Inbox:
 
     async def take_over(self) -> None:
         """Apply what a process that is gone had kept and not applied."""
-        # Begun in their order, and so written in it; what is asked for together shares a commit.
-        await asyncio.gather(*(self._apply(raw) for raw in await self._callbacks.unapplied()))
+        async for page in self._callbacks.unapplied():
+            # Begun in their order, and so written in it; what is asked together shares a commit.
+            await asyncio.gather(*(self._apply(raw) for raw in page))
 
     async def run(self) -> None:
         """Try parked receipts again, every `SWEEP_SECONDS`, for ever."""
@@ -84,7 +85,12 @@ class Inbox:
         if dialect is None:
             _log.warning("callback_of_unknown_provider", provider=raw.provider, callback=raw.seq)
             return
-        told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        try:
+            told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        except Exception as fault:
+            # As below. Its text may hold a piece of the callback, and so a person's number.
+            _log.error("read_broke", callback=raw.seq, fault=type(fault).__name__)
+            return
         while True:
             try:
                 await self._receipts.apply(told, callback=raw.seq)

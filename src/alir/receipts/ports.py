@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -83,8 +83,8 @@ class Callbacks(Protocol):
         """Store it; once this returns it may be answered."""
         ...
 
-    async def unapplied(self) -> list[RawCallback]:
-        """What a crash left unapplied, oldest first."""
+    def unapplied(self) -> AsyncIterator[Sequence[RawCallback]]:
+        """What a crash left unapplied, oldest first, in pages that memory has room for."""
         ...
 
 

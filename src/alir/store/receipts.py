@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from alir.clock import Clock
-from alir.errors import NotFound
+from alir.errors import NotFound, StoreUnavailable
+from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import Message
 from alir.receipts.model import Heard, Told
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear
-from alir.store.database import Database
+from alir.store.database import Connection, Database
 from alir.store.parked import forget_older, matched, park, unpark
 from alir.store.reading import by_provider_id, load
+from alir.store.writer import Work
 from alir.store.writing import change
+
+T = TypeVar("T")
 
 #: Bounds how long the event loop is busy with one piece of work.
 LARGEST_PORTION = 50
@@ -33,21 +40,23 @@ class ReceiptStore:
         self._database = database
         self._clock = clock
         self._changed = changed
+        # What a write in doubt may have changed; the next write tells of it as it stands then.
+        self._doubted: set[MessageId] = set()
 
     async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
         """Apply everything that one callback tells and mark it applied. Twice changes nothing.
 
         In portions, so that nobody else has to wait for a callback of a thousand.
         """
-        portions = [told[at : at + LARGEST_PORTION] for at in range(0, len(told), LARGEST_PORTION)]
-        for portion in portions[:-1]:
+        *portions, last = _portions(told) or [()]
+        for portion in portions:
             await self._apply_some(portion)
-        await self._apply_some(portions[-1] if portions else (), ends=callback)
+        await self._apply_some(last, ends=callback)
 
     async def _apply_some(self, told: Sequence[Told | Heard], *, ends: int | None = None) -> None:
         """Apply these, and mark the callback applied that ends with them."""
 
-        def work(connection: sqlite3.Connection) -> list[Message]:
+        def work(connection: Connection) -> list[Message]:
             now = self._clock.now()
             hear(connection, [one for one in told if isinstance(one, Heard)])
             changed = _apply(connection, [one for one in told if isinstance(one, Told)], now)
@@ -55,27 +64,57 @@ class ReceiptStore:
                 mark_applied(connection, ends, now)
             return changed
 
-        for message in await self._database.write(work):
-            self._changed(message)
+        await self._write(work)
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
         ids = await self._database.read(matched)
+        for portion in _portions(ids):
+            await self._write(partial(self._try_again, ids=portion))
+        if self._doubted:
+            await self._write(lambda _: [])
+        than = self._clock.now() - keep
+        forget = partial(forget_older, than=than, limit=LARGEST_PORTION)
+        while await self._database.write(forget) == LARGEST_PORTION:
+            pass
 
-        def work(connection: sqlite3.Connection) -> list[Message]:
-            now = self._clock.now()
-            told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
-            changed = _apply(connection, told, now)
-            forget_older(connection, now - keep)
-            return changed
+    def _try_again(
+        self, connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
+    ) -> list[Message]:
+        told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
+        return _apply(connection, told, self._clock.now())
 
-        for message in await self._database.write(work):
+    async def _write(self, work: Work[list[Message]]) -> None:
+        """Have `work` change messages, and tell of them, and of those left in doubt before."""
+        doubted = self._doubted.copy()
+        last: list[Message] = []
+
+        def with_doubted(connection: Connection) -> list[Message]:
+            nonlocal last
+            last = work(connection)
+            known = {message.id for message in last}
+            return [*(load(connection, id_) for id_ in doubted - known), *last]
+
+        try:
+            changed = await self._database.write(with_doubted)
+        except StoreUnavailable as error:
+            if error.in_doubt:
+                self._doubted |= {message.id for message in last}
+            raise
+        self._doubted -= doubted
+        for message in changed:
             self._changed(message)
 
 
-def _apply(connection: sqlite3.Connection, told: Sequence[Told], now: datetime) -> list[Message]:
+def _portions(items: Sequence[T]) -> Sequence[Sequence[T]]:
+    return [items[at : at + LARGEST_PORTION] for at in range(0, len(items), LARGEST_PORTION)]
+
+
+def _apply(connection: Connection, told: Sequence[Told], now: datetime) -> list[Message]:
     changed = []
-    for one in told:
+    left = deque(told)
+    while left:
+        one = left.popleft()
         found = _attempt_of(connection, one)
         if found is None:
             park(connection, one, now)
@@ -84,19 +123,38 @@ def _apply(connection: sqlite3.Connection, told: Sequence[Told], now: datetime) 
         after, is_changed = change(connection, message, one.received_by(number, now), now)
         if is_changed:
             changed.append(after)
+        known = _ids(message, number)
+        for id_ in _ids(after, number):
+            if id_ not in known:  # receipts may have waited for just this
+                left.extendleft(reversed(unpark(connection, one.sender, id_)))
     return changed
 
 
-def _attempt_of(connection: sqlite3.Connection, told: Told) -> tuple[Message, int] | None:
-    """The message and the attempt's number that a receipt is about; only its own sender's."""
+def _ids(message: Message, number: int) -> list[ProviderId]:
+    """The ids by which receipts may name an attempt."""
+    attempt = message.attempt(number)
+    return [id_ for id_ in (attempt.provider_id, attempt.wamid) if id_] if attempt else []
+
+
+def _attempt_of(connection: Connection, told: Told) -> tuple[Message, int] | None:
+    """The message and the attempt's number that a receipt is about; only its own sender's.
+
+    The mark says so best; where it names nothing that alir knows, the ids do.
+    """
     if told.mark is not None:
-        try:
-            message = load(connection, told.mark.message_id)
-        except NotFound:
-            return None
-        known = message.attempt(told.mark.attempt) is not None
-        return (message, told.mark.attempt) if known and message.sender == told.sender else None
-    found = by_provider_id(connection, told.provider_id)
-    if found is None or found[2] != told.sender:
-        return None
-    return load(connection, found[0]), found[1]
+        message = _of_sender(connection, told.mark.message_id, told.sender)
+        if message is not None and message.attempt(told.mark.attempt) is not None:
+            return message, told.mark.attempt
+    for id_ in (told.provider_id, told.wamid):
+        found = None if id_ is None else by_provider_id(connection, id_)
+        if found is not None and found[2] == told.sender:
+            return load(connection, found[0]), found[1]
+    return None
+
+
+def _of_sender(connection: Connection, message_id: MessageId, sender: SenderName) -> Message | None:
+    with suppress(NotFound):
+        message = load(connection, message_id)
+        if message.sender == sender:
+            return message
+    return None

@@ -197,6 +197,8 @@ parked_receipt = Table(
     Column("wa_id", String),
     Column("error", Text),
     Column("wamid", String),
+    # Message id and attempt number, where the receipt names an attempt that alir doesn't know.
+    Column("mark", Text),
     # The same receipt of somebody else's message, told many times, is kept once.
     Index("parked_receipt_once", "provider_id", "status", "sender", unique=True),
     Index("parked_receipt_age", "parked_at"),

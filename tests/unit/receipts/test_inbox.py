@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from alir.receipts.model import Heard, Told
 from alir.receipts.ports import CallbackRequest, RawCallback
 
 SENT = Told(sender=MAIN, provider_id=ProviderId("wamid.1"), status=ReceiptStatus.SENT, at=START)
+UNREADABLE = b"[[["
 UNAVAILABLE = StoreUnavailable("the disk is full")
 
 
@@ -34,6 +35,8 @@ class Plain:
     def read(
         self, body: bytes, *, senders: Sequence[SenderName], now: datetime
     ) -> list[Told | Heard]:
+        if body == UNREADABLE:
+            raise RecursionError("a fault of the dialect's own")
         return [SENT] * int(body) if MAIN in senders else []
 
     def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
@@ -62,7 +65,13 @@ class Store:
         self.kept.append(raw)
         return raw
 
-    async def unapplied(self) -> list[RawCallback]:
+    async def unapplied(self) -> AsyncIterator[list[RawCallback]]:
+        left = self.left
+        for at in range(0, len(left), 2):
+            yield left[at : at + 2]
+
+    @property
+    def left(self) -> list[RawCallback]:
         return [raw for raw in self.kept if raw.seq not in [seq for seq, _ in self.applied]]
 
     async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
@@ -177,7 +186,20 @@ async def test_one_callback_that_cannot_be_applied_keeps_no_other_from_it() -> N
     await world.inbox.take_over()
 
     assert store.applied == [(1, 1), (2, 1)]
-    assert [raw.seq for raw in await store.unapplied()] == [0]
+    assert [raw.seq for raw in store.left] == [0]
+
+
+@in_a_loop
+async def test_a_callback_whose_reading_breaks_stays_as_it_came_and_stops_nothing() -> None:
+    world = World()
+    assert await world.take(UNREADABLE)
+    assert await world.take(b"1")
+    await idle()
+    again = World(world.store)
+    await again.inbox.take_over()
+
+    assert world.store.applied == [(1, 1)]
+    assert [raw.body for raw in world.store.left] == [UNREADABLE]
 
 
 @in_a_loop

@@ -35,6 +35,7 @@ def upgrade() -> None:
     )
     op.create_index("attempt_begun", "attempt", ["begun_at"])
     op.add_column("parked_receipt", sa.Column("wamid", sa.String()))
+    op.add_column("parked_receipt", sa.Column("mark", sa.Text()))
     _pause()
     _contact()
     _alias()
