@@ -22,6 +22,7 @@ from alir.simulator.behaviour import Behaviour
 from alir.simulator.codes import error_codes
 from alir.simulator.phones import Call, Receipt, Received
 from alir.simulator.problems import Problem
+from alir.simulator.recipients import is_user_id, label
 from alir.simulator.simulator import PHONE_NUMBER_ID, Simulator
 
 BODY_MAX = 64 * 1024  # bytes
@@ -71,7 +72,7 @@ class Api:
         to = request.query_params.get("to")
         sender = request.query_params.get("sender")
         since = request.query_params.get("since")
-        messages = self._simulator.phones.received(None if to is None else digits(to, "#/to"))
+        messages = self._simulator.phones.received(None if to is None else recipient(to, "#/to"))
         if sender is not None:
             messages = [message for message in messages if message.sender == sender]
         if since is not None:
@@ -88,7 +89,7 @@ class Api:
     async def write(self, request: Request) -> Response:
         """The person at a phone writes to the sender that last wrote to it, or to `sender`."""
         _know_only(request, "sender")
-        phone = digits(request.path_params["number"], "#/number")
+        phone = recipient(request.path_params["number"], "#/number")
         writing = await _read(request, Writing)
         last = self._simulator.phones.last_received(phone)
         sender = writing.sender or request.query_params.get("sender") or (last and last.sender)
@@ -105,7 +106,7 @@ class Api:
             {
                 "wamid": written.wamid,
                 "provider": written.provider,
-                "from": f"+{phone}",
+                "from": label(phone),
                 "sender": sender,
                 "written_at": rfc3339(from_milliseconds(written.at)),
                 "text": written.text,
@@ -124,13 +125,15 @@ class Api:
         return await self.get_behaviour(request)
 
 
-def digits(number: str, pointer: str) -> str:
-    """The digits of a phone number in any form; `+`, spaces and the like are ignored.
+def recipient(written: str, pointer: str) -> str:
+    """A user id as it is, or the digits of a phone number; `+`, spaces and the like are ignored.
 
     Raises:
         Problem: it has letters, or too few or too many digits.
     """
-    found = re.sub(r"[+ ()./\\-]", "", number)
+    if is_user_id(written):
+        return written
+    found = re.sub(r"[+ ()./\\-]", "", written)
     if not (found.isascii() and found.isdigit() and len(found) in _DIGITS):
         detail = (
             "A phone number has a country code and 7 to 15 digits in all, such as +15551230001."
@@ -170,7 +173,7 @@ def _message_json(message: Received) -> bytes:
             "wamid": message.wamid,
             "provider": message.provider,
             "sender": message.sender,
-            "to": f"+{message.phone}",
+            "to": label(message.phone),
             "received_at": rfc3339(from_milliseconds(message.at)),
             "receipts": [receipt_json(receipt) for receipt in message.receipts],
         }

@@ -12,8 +12,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alir import __version__
+from alir.simulator.recipients import is_user_id, label
 from alir.simulator.simulator import ACCESS_TOKEN, PHONE_NUMBER_ID, Simulator
-from alir.simulator.view import chat, row
+from alir.simulator.view import chat, colour, row
 
 PHONES_SHOWN = 100
 MESSAGES_SHOWN = 200
@@ -145,7 +146,7 @@ class Pages:
     def _values(self, request: Request) -> dict[str, object]:
         phones = self._simulator.phones
         find = _digits(request.query_params.get("find", ""))
-        chosen = _digits(request.query_params.get("phone", ""))
+        chosen = _recipient(request.query_params.get("phone", ""))
         phone = phones.phone(chosen) if chosen else None
         shown = phones.recent(limit=PHONES_SHOWN, containing=find)
         last = phones.last_received(chosen) if chosen else None
@@ -155,6 +156,8 @@ class Pages:
             "version": __version__,
             "find": find,
             "chosen": chosen,
+            "label": label(chosen),
+            "colour": colour(chosen),
             "rows": [row(each) for each in shown],
             "count": len(phones),
             "shown": PHONES_SHOWN,
@@ -171,6 +174,10 @@ class Pages:
 def _fill(command: str, origin: str) -> str:
     filled = command.replace("{number}", PHONE_NUMBER_ID).replace("{token}", ACCESS_TOKEN)
     return filled.replace("{origin}", origin)
+
+
+def _recipient(text: str) -> str:
+    return text if is_user_id(text) else _digits(text)
 
 
 def _digits(text: str) -> str:

@@ -57,7 +57,7 @@ class Received:
     Attributes:
         provider: who took it: `cloud`.
         sender: the sender as the provider names it; for `cloud` its phone number id.
-        phone: the recipient's digits.
+        phone: the recipient's digits, or the business-scoped user id.
         at: when it was taken, in milliseconds since 1970.
         body: the request's body as it came, which is JSON.
         kind: `interactive` or `template`.
@@ -139,7 +139,7 @@ class Phones:
         self.changed()
 
     def phone(self, number: str) -> Phone | None:
-        """The phone with these digits, if anything is known of it."""
+        """The phone with these digits, or this user id, if anything is known of it."""
         return self._phones.get(number)
 
     def received(self, number: str | None = None) -> list[Received]:

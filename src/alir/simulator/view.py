@@ -13,6 +13,7 @@ from alir.clock import from_milliseconds, rfc3339
 from alir.messages.model import ReceiptStatus
 from alir.simulator.codes import error_codes
 from alir.simulator.phones import Call, CallState, Entry, Phone, Receipt, Written
+from alir.simulator.recipients import label
 
 PREVIEW_MAX = 80  # characters
 #: How many of a phone's last messages a quoted one is looked up in.
@@ -72,6 +73,7 @@ class Row:
     """One phone in the list."""
 
     number: str
+    label: str
     mark: str
     colour: int
     preview: str
@@ -89,13 +91,19 @@ def row(phone: Phone) -> Row:
         preview = preview[: PREVIEW_MAX - 1] + "…"
     return Row(
         number=phone.number,
+        label=label(phone.number),
         mark=phone.number[-2:],
-        colour=int(phone.number) % COLOURS,
+        colour=colour(phone.number),
         preview=preview,
         at=last.at,
         state=last.state,
         mine=last.mine,
     )
+
+
+def colour(number: str) -> int:
+    """The colour of the circle beside a number or user id."""
+    return sum(number.encode()) % COLOURS
 
 
 def chat(phone: Phone, *, limit: int) -> list[Bubble]:

@@ -225,3 +225,36 @@ def test_requests_from_other_machines_are_turned_away_and_told_why() -> None:
             assert world.simulator.phones.received() == []
 
     asyncio.run(run())
+
+
+def test_a_message_to_a_user_id_is_answered_and_receipted_without_a_number() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        request = flow_request(recipient="US.1349")
+        del request["to"]
+        answer = await http.post(PATH, headers=BEARER, json=request)
+        assert answer.json()["contacts"] == [{"input": "US.1349", "user_id": "US.1349"}]
+        await world.clock.advance(1)
+        value = world.http.sent[0].value
+        assert value["contacts"] == [{"user_id": "US.1349"}]
+        [status] = value["statuses"]
+        assert status["recipient_user_id"] == "US.1349"
+        assert "recipient_id" not in status
+        listed = (await http.get("/simulator/api/messages?to=US.1349")).json()["data"]
+        assert [message["to"] for message in listed] == ["US.1349"]
+        assert "US.1349" in (await http.get("/simulator?phone=US.1349")).text
+
+    over_http(story)
+
+
+def test_a_person_known_by_user_id_only_writes_without_a_number() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        url = "/simulator/api/phones/US.1349/messages?sender=1"
+        answer = await http.post(url, json={"text": "Hi"})
+        assert answer.json()["data"]["from"] == "US.1349"
+        await world.clock.advance(1)
+        value = world.http.sent[0].value
+        assert value["contacts"][0]["user_id"] == "US.1349"
+        assert value["messages"][0]["from_user_id"] == "US.1349"
+        assert "from" not in value["messages"][0]
+
+    over_http(story)

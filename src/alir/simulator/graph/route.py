@@ -14,9 +14,9 @@ from alir.simulator.carrier import Carrier
 from alir.simulator.codes import error_codes
 from alir.simulator.graph import wire
 from alir.simulator.graph.check import Request, check
-from alir.simulator.graph.magic import Destiny, Fate, destiny
 from alir.simulator.graph.refusal import ACCESS_TOKEN, INVALID, GraphRefusal, invalid
 from alir.simulator.hang_up import hang_up
+from alir.simulator.magic import Destiny, Fate, destiny
 from alir.simulator.phones import Received
 
 BODY_MAX = 1024 * 1024  # bytes
@@ -63,7 +63,7 @@ class GraphRoute:
         except GraphRefusal as refusal:
             await _refuse(send, refusal)
         else:
-            its = destiny(request.wa_id, request.kind, self._carrier.behaviour)
+            its = destiny(request.recipient, request.kind, self._carrier.behaviour)
             await self._fulfil(its, request, sender, body, (scope, receive, send))
 
     def _admit(self, path: str, scope: Scope) -> str:
@@ -113,7 +113,7 @@ class GraphRoute:
             wamid=wire.new_wamid(),
             provider="cloud",
             sender=sender,
-            phone=request.wa_id,
+            phone=request.recipient,
             at=self._carrier.now(),
             body=body,
             kind=request.kind,
@@ -130,7 +130,7 @@ def _parse(body: bytes) -> object:
 
 
 async def _accept(send: Send, request: Request, message: Received) -> None:
-    body = wire.accepted(to=request.to, wa_id=request.wa_id, wamid=message.wamid, kind=request.kind)
+    body = wire.accepted(request, wamid=message.wamid)
     await answer(send, 200, body)
 
 

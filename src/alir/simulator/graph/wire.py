@@ -12,7 +12,9 @@ from pydantic_core import to_json
 from alir.messages.model import ReceiptStatus
 from alir.simulator.callbacks import Heard, Item, Told
 from alir.simulator.codes import error_codes
+from alir.simulator.graph.check import Request
 from alir.simulator.phones import Written
+from alir.simulator.recipients import is_user_id
 
 #: Of the WhatsApp Business account that all senders of the simulator belong to.
 ACCOUNT_ID = "1065000000000001"
@@ -30,15 +32,15 @@ def new_trace_id() -> str:
     return f"A{secrets.token_urlsafe(16)}"
 
 
-def accepted(*, to: str, wa_id: str, wamid: str, kind: str) -> bytes:
-    """The answer to a message that was taken."""
+def accepted(request: Request, *, wamid: str) -> bytes:
+    """The answer to a message that was taken. Who is known by user id only has no `wa_id`."""
     message = {"id": wamid}
-    if kind == "template":
+    if request.kind == "template":
         message["message_status"] = "accepted"
     return to_json(
         {
             "messaging_product": "whatsapp",
-            "contacts": [{"input": to, "wa_id": wa_id}],
+            "contacts": [{"input": request.written} | _person(request.recipient)],
             "messages": [message],
         }
     )
@@ -105,15 +107,19 @@ def _value(sender: str, items: Sequence[Item]) -> dict[str, Any]:
 def _contacts(item: Item) -> list[dict[str, Any]]:
     """A failed receipt names no contact; the others name it without its profile."""
     if isinstance(item, Heard):
-        return [{"profile": {"name": item.written.name}, "wa_id": item.written.phone}]
+        return [{"profile": {"name": item.written.name}} | _person(item.written.phone)]
     if item.receipt.status is ReceiptStatus.FAILED:
         return []
-    return [{"wa_id": item.message.phone}]
+    return [_person(item.message.phone)]
+
+
+def _person(recipient: str) -> dict[str, Any]:
+    return {"user_id" if is_user_id(recipient) else "wa_id": recipient}
 
 
 def _message(written: Written) -> dict[str, Any]:
     return {
-        "from": written.phone,
+        "from_user_id" if is_user_id(written.phone) else "from": written.phone,
         "id": written.wamid,
         "timestamp": _seconds(written.at),
         "type": "text",
@@ -127,7 +133,7 @@ def _status(told: Told) -> dict[str, Any]:
         "id": message.wamid,
         "status": receipt.status.value,
         "timestamp": _seconds(receipt.at),
-        "recipient_id": message.phone,
+        "recipient_user_id" if is_user_id(message.phone) else "recipient_id": message.phone,
     }
     if message.mark is not None:
         status["biz_opaque_callback_data"] = message.mark

@@ -1,4 +1,7 @@
-"""What the recipient's number makes of a message: `+1 5550 CCCCCC` gives the error CCCCCC."""
+"""What the recipient's number makes of a message: `+1 5550 CCCCCC` gives the error CCCCCC.
+
+So does a business-scoped user id such as `US.15550CCCCCC`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from enum import Enum, auto
 
 from alir.simulator.behaviour import Behaviour, Comes
 from alir.simulator.codes import ErrorCode, error_codes
+from alir.simulator.recipients import number_in
 
 WINDOW_SHUT = 131047
 
@@ -46,15 +50,15 @@ class Destiny:
 _ORDINARY = Destiny(Fate.TAKEN)
 
 
-def destiny(wa_id: str, kind: str, behaviour: Behaviour) -> Destiny:
-    """What becomes of a message of this kind to this recipient (digits).
+def destiny(recipient: str, kind: str, behaviour: Behaviour) -> Destiny:
+    """What becomes of a message of this kind to this recipient (digits, or a user id).
 
     >>> destiny("15551230001", "interactive", Behaviour()).fate.name
     'TAKEN'
     >>> destiny("15550131026", "interactive", Behaviour()).fate.name
     'FAILS_LATER'
     """
-    magic = _MAGIC.fullmatch(wa_id)
+    magic = _MAGIC.fullmatch(number_in(recipient))
     if magic is None:
         return _ORDINARY
     code = int(magic[1])
