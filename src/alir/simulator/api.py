@@ -54,6 +54,7 @@ def api_routes(simulator: Simulator) -> list[Route]:
     return [
         Route("/api/messages", api.list_messages, methods=["GET"]),
         Route("/api/messages", api.forget_messages, methods=["DELETE"]),
+        Route("/api/errors", api.count_errors, methods=["GET"]),
         Route("/api/phones/{number}/messages", api.write, methods=["POST"]),
         Route("/api/behaviour", api.get_behaviour, methods=["GET"]),
         Route("/api/behaviour", api.set_behaviour, methods=["PUT"]),
@@ -81,10 +82,16 @@ class Api:
         return StreamingResponse(_listing(messages), media_type="application/json")
 
     async def forget_messages(self, request: Request) -> Response:
-        """Forgets all messages. Receipts that are under way still come."""
+        """Forgets all messages, errors and debts. Receipts that are under way still come."""
         _know_only(request)
-        self._simulator.phones.forget()
+        self._simulator.carrier.forget()
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def count_errors(self, request: Request) -> Response:
+        """How often each error code was given."""
+        _know_only(request)
+        errors = self._simulator.carrier.errors
+        return _data({str(code): errors[code] for code in sorted(errors)})
 
     async def write(self, request: Request) -> Response:
         """The person at a phone writes to the sender that last wrote to it, or to `sender`."""

@@ -62,6 +62,20 @@ class Batch(_Part):
     window_ms: Milliseconds = 100
 
 
+class Limits(_Part):
+    """How fast messages are taken; null: no limit. `alir.simulator.limits` has the rules.
+
+    Attributes:
+        messages_per_second: of one sender in any second, what persons write to it included.
+        pair_seconds: one message each so many seconds to one recipient; 6 at Meta.
+        pair_burst: so many may come within `pair_seconds`, on credit.
+    """
+
+    messages_per_second: Annotated[int, Field(ge=1)] | None = None
+    pair_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    pair_burst: Annotated[int, Field(ge=1)] = 45
+
+
 class Behaviour(_Part):
     """Everything that can be set.
 
@@ -72,6 +86,8 @@ class Behaviour(_Part):
         drop: the probability that a receipt's callback never comes.
         before_answer: receipts whose callbacks come before the request itself is answered.
         codes: how magic codes come, where that is to differ from the table; `"131056"` as key.
+        limits: how fast messages are taken.
+        window: interactive messages are only for whom has written within 24 hours.
         seed: where chance starts; the same seed and the same messages give the same callbacks.
     """
 
@@ -83,6 +99,8 @@ class Behaviour(_Part):
     drop: Probability = 0
     before_answer: tuple[ReceiptStatus, ...] = ()
     codes: dict[str, Comes] = {}
+    limits: Limits = Limits()
+    window: bool = False
     seed: int | None = None
 
     @field_validator("codes")

@@ -30,6 +30,8 @@ class Fate(Enum):
     HANGS_UP = auto()  #: It is taken; the connection closes; no receipt comes.
 
 
+#: Fates of a message that WhatsApp has taken, so that it counts.
+TAKES = frozenset({Fate.TAKEN, Fate.FAILS_LATER, Fate.NO_ANSWER, Fate.HANGS_UP})
 #: Numbers that are no error codes of WhatsApp, but what the network between can do.
 NETWORK_FATES = {
     408: Fate.NO_ANSWER,

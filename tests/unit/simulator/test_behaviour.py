@@ -139,6 +139,10 @@ def test_how_a_code_comes_is_the_tables_unless_it_is_set() -> None:
         ('{"codes": {"0131026": "at_once"}}', ("codes",)),
         ('{"codes": {"131026": "later"}}', ("codes", "131026")),
         ('{"seed": 1.5}', ("seed",)),
+        ('{"limits": {"messages_per_second": 0}}', ("limits", "messages_per_second")),
+        ('{"limits": {"pair_seconds": 0}}', ("limits", "pair_seconds")),
+        ('{"limits": {"pair_burst": 0}}', ("limits", "pair_burst")),
+        ('{"window": 1}', ("window",)),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(settings: str, where: tuple[str, ...]) -> None:

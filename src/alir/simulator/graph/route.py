@@ -16,7 +16,7 @@ from alir.simulator.graph import wire
 from alir.simulator.graph.check import Request, check
 from alir.simulator.graph.refusal import ACCESS_TOKEN, INVALID, GraphRefusal, invalid
 from alir.simulator.hang_up import hang_up
-from alir.simulator.magic import Destiny, Fate, destiny
+from alir.simulator.magic import Destiny, Fate
 from alir.simulator.phones import Received
 
 BODY_MAX = 1024 * 1024  # bytes
@@ -59,11 +59,13 @@ class GraphRoute:
             refusal = GraphRefusal(
                 INVALID, f"The body may have {BODY_MAX} bytes at most.", http=413
             )
-            await _refuse(send, refusal)
+            await self._refuse(send, refusal)
         except GraphRefusal as refusal:
-            await _refuse(send, refusal)
+            await self._refuse(send, refusal)
         else:
-            its = destiny(request.recipient, request.kind, self._carrier.behaviour)
+            its = self._carrier.destiny(
+                provider="cloud", sender=sender, phone=request.recipient, kind=request.kind
+            )
             await self._fulfil(its, request, sender, body, (scope, receive, send))
 
     def _admit(self, path: str, scope: Scope) -> str:
@@ -93,8 +95,7 @@ class GraphRoute:
                 await self._carrier.take(message, fails=error.code if error else None)
                 await _accept(send, request, message)
             case Destiny(Fate.REFUSED, error) if error is not None:
-                details = "The recipient's number asked the simulator for this error."
-                await _refuse(send, GraphRefusal(error.code, details))
+                await self._refuse(send, GraphRefusal(error.code, wire.why(error.code)))
             case Destiny(Fate.NO_ANSWER):
                 await self._carrier.take(self._message(request, sender, body))
                 await hold(receive, clock=self._clock, most=LONGEST_HOLD, ended=self._ended)
@@ -107,6 +108,13 @@ class GraphRoute:
                 await answer(send, 429, body, headers=[(b"retry-after", RETRY_AFTER)])
             case Destiny(Fate.GATEWAY_ERROR):
                 await answer(send, 502, _HTML, content_type=b"text/html; charset=utf-8")
+
+    async def _refuse(self, send: Send, refusal: GraphRefusal) -> None:
+        self._carrier.errors[refusal.code] += 1
+        row = error_codes()[refusal.code]
+        body = wire.error(refusal.code, title=row.title, details=refusal.details)
+        challenge = [(b"www-authenticate", b"OAuth")] if row.http == UNAUTHORIZED else []
+        await answer(send, refusal.http or row.http, body, headers=challenge)
 
     def _message(self, request: Request, sender: str, body: bytes) -> Received:
         return Received(
@@ -132,13 +140,6 @@ def _parse(body: bytes) -> object:
 async def _accept(send: Send, request: Request, message: Received) -> None:
     body = wire.accepted(request, wamid=message.wamid)
     await answer(send, 200, body)
-
-
-async def _refuse(send: Send, refusal: GraphRefusal) -> None:
-    row = error_codes()[refusal.code]
-    body = wire.error(refusal.code, title=row.title, details=refusal.details)
-    challenge = [(b"www-authenticate", b"OAuth")] if row.http == UNAUTHORIZED else []
-    await answer(send, refusal.http or row.http, body, headers=challenge)
 
 
 async def _leave(scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,9 @@ from pydantic_core import to_json
 from alir.messages.model import ReceiptStatus
 from alir.simulator.callbacks import Heard, Item, Told
 from alir.simulator.codes import error_codes
+from alir.simulator.gate import PAIR_RATE_REACHED, THROUGHPUT_REACHED
 from alir.simulator.graph.check import Request
+from alir.simulator.magic import WINDOW_SHUT
 from alir.simulator.phones import Written
 from alir.simulator.recipients import is_user_id
 
@@ -166,9 +168,22 @@ def _failure(code: int) -> dict[str, Any]:
         "code": code,
         "title": title,
         "message": title,
-        "error_data": {"details": f"The recipient's number asked the simulator for error {code}."},
+        "error_data": {"details": why(code)},
         "href": ERROR_PAGE,
     }
+
+
+def why(code: int) -> str:
+    """The details of an error that the simulator makes up."""
+    return f"The simulator gives error {code}: {_REASONS.get(code, _ASKED)}."
+
+
+_ASKED = "the recipient's number asks for it"
+_REASONS: Mapping[int, str] = {
+    THROUGHPUT_REACHED: f"{_ASKED}, or the limit messages_per_second is reached",
+    PAIR_RATE_REACHED: f"{_ASKED}, or the limit of pair_seconds is reached",
+    WINDOW_SHUT: f"{_ASKED}, or the person has not written to this sender within 24 hours",
+}
 
 
 def _seconds(milliseconds: int) -> str:
