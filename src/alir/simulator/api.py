@@ -19,7 +19,7 @@ from alir.clock import from_milliseconds, rfc3339, to_milliseconds
 from alir.errors import Fault
 from alir.simulator.asgi import BodyTooLarge, ClientGone, read_body
 from alir.simulator.behaviour import Behaviour
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import title
 from alir.simulator.phones import Call, Receipt, Received
 from alir.simulator.problems import Problem
 from alir.simulator.recipients import is_user_id, label
@@ -157,7 +157,7 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
         "at": rfc3339(from_milliseconds(receipt.at)),
     }
     if receipt.code is not None:
-        shown["error"] = {"code": receipt.code, "title": error_codes()[receipt.code].title}
+        shown["error"] = {"code": receipt.code, "title": title(receipt.code)}
     return shown | {"callback": _call_json(receipt.call)}
 
 

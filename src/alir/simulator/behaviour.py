@@ -11,12 +11,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alir.messages.model import ReceiptStatus
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import ErrorCode, error_codes
 
 #: Between callbacks that are to arrive in a certain order, in seconds: they are sent concurrently.
 GAP = 0.02
 LONGEST_DELAY = 86_400_000  # milliseconds; a day
 MOST_REPEATS = 100
+LONGEST_TOKEN = 10 * 365 * 86_400  # seconds; tokens of years have been seen
 LARGEST_BATCH = 1000  # statuses in one callback, as at Meta
 
 #: What becomes of a message that arrives.
@@ -76,6 +77,35 @@ class Limits(_Part):
     pair_burst: Annotated[int, Field(ge=1)] = 45
 
 
+class Envelope(StrEnum):
+    """The form of Route Mobile's callbacks."""
+
+    FLAT = "flat"  #: As documented.
+    WRAPPED = "wrapped"  #: As documented for events of shops: the flat form as `data`.
+    META = "meta"  #: The flat form within Meta's envelope, as was seen once.
+
+
+class UnknownKeys(StrEnum):
+    """What Route Mobile does with fields that are not documented for a message."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+
+
+class RouteMobile(_Part):
+    """What is Route Mobile's own.
+
+    Attributes:
+        token_seconds: how long the token of a log-in is good; of those given from now on.
+        wamid_in: receipts that tell WhatsApp's own id of the message.
+    """
+
+    token_seconds: Annotated[float, Field(gt=0, le=LONGEST_TOKEN)] = 3600
+    envelope: Envelope = Envelope.FLAT
+    unknown_keys: UnknownKeys = UnknownKeys.ACCEPT
+    wamid_in: tuple[ReceiptStatus, ...] = (ReceiptStatus.SENT, ReceiptStatus.DELIVERED)
+
+
 class Behaviour(_Part):
     """Everything that can be set.
 
@@ -88,6 +118,7 @@ class Behaviour(_Part):
         codes: how magic codes come, where that is to differ from the table; `"131056"` as key.
         limits: how fast messages are taken.
         window: interactive messages are only for whom has written within 24 hours.
+        routemobile: what is Route Mobile's own.
         seed: where chance starts; the same seed and the same messages give the same callbacks.
     """
 
@@ -101,6 +132,7 @@ class Behaviour(_Part):
     codes: dict[str, Comes] = {}
     limits: Limits = Limits()
     window: bool = False
+    routemobile: RouteMobile = RouteMobile()
     seed: int | None = None
 
     @field_validator("codes")
@@ -117,10 +149,10 @@ class Behaviour(_Part):
         open_ones = {self.drop, self.repeat.probability} - {0, 1}
         return not (open_ones or self.jitter_ms or self.reorder)
 
-    def comes(self, code: int) -> Comes:
-        """How the error `code` comes."""
-        by_receipt = error_codes()[code].by_receipt
-        return self.codes.get(str(code), Comes.BY_RECEIPT if by_receipt else Comes.AT_ONCE)
+    def comes(self, error: ErrorCode) -> Comes:
+        """How an error comes."""
+        default = Comes.BY_RECEIPT if error.by_receipt else Comes.AT_ONCE
+        return self.codes.get(str(error.code), default)
 
 
 def _is_known(key: str) -> bool:

@@ -6,14 +6,16 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from alir.simulator.behaviour import Behaviour, Comes
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import error_codes, route_mobile_codes
 from alir.simulator.limits import Pairs, Throughput
 from alir.simulator.magic import TAKES, WINDOW_SHUT, Destiny, Fate, destiny
+from alir.simulator.phones import CLOUD, ROUTE_MOBILE
 
 THROUGHPUT_REACHED = 130429
 PAIR_RATE_REACHED = 131056
 #: Source: Meta, "Send messages", customer service windows, 2025-12.
 WINDOW_SECONDS = 24 * 60 * 60.0
+_CODES = {CLOUD: error_codes, ROUTE_MOBILE: route_mobile_codes}
 
 
 class Line(NamedTuple):
@@ -44,7 +46,7 @@ class Gate:
 
     def pass_on(self, line: Line, kind: str, now: float, behaviour: Behaviour) -> Destiny:
         """What becomes of a message, which counts if it is taken."""
-        its = destiny(line.phone, kind, behaviour)
+        its = destiny(line.phone, kind, behaviour, _CODES[line.provider]())
         if its.fate not in TAKES:
             return its
         code = self._limit_reached(line, now, behaviour)
@@ -82,5 +84,6 @@ class Gate:
 
 
 def _error(code: int, behaviour: Behaviour) -> Destiny:
-    late = behaviour.comes(code) is Comes.BY_RECEIPT
-    return Destiny(Fate.FAILS_LATER if late else Fate.REFUSED, error_codes()[code])
+    error = error_codes()[code]
+    late = behaviour.comes(error) is Comes.BY_RECEIPT
+    return Destiny(Fate.FAILS_LATER if late else Fate.REFUSED, error)

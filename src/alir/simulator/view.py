@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from alir.clock import from_milliseconds, rfc3339
 from alir.messages.model import ReceiptStatus
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import title
 from alir.simulator.phones import Call, CallState, Entry, Phone, Receipt, Written
 from alir.simulator.recipients import label
 
@@ -214,7 +214,7 @@ def _state(receipts: Sequence[Receipt]) -> str:
 def _failure(failed: Receipt | None) -> str | None:
     if failed is None or failed.code is None:
         return None
-    return f"{failed.code} {error_codes()[failed.code].title}"
+    return f"{failed.code} {title(failed.code)}"
 
 
 def _line(receipt: Receipt) -> str:

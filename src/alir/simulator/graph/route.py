@@ -9,43 +9,32 @@ from pydantic_core import from_json
 from starlette.types import Receive, Scope, Send
 
 from alir.clock import Clock
-from alir.simulator.asgi import BodyTooLarge, ClientGone, answer, header, hold, read_body
+from alir.simulator.asgi import BodyTooLarge, ClientGone, answer, header, read_body
 from alir.simulator.carrier import Carrier
 from alir.simulator.codes import error_codes
 from alir.simulator.graph import wire
 from alir.simulator.graph.check import Request, check
 from alir.simulator.graph.refusal import ACCESS_TOKEN, INVALID, GraphRefusal, invalid
-from alir.simulator.hang_up import hang_up
+from alir.simulator.ids import new_wamid
 from alir.simulator.magic import Destiny, Fate
-from alir.simulator.phones import Received
+from alir.simulator.network import Network
+from alir.simulator.phones import CLOUD, Received
 
 BODY_MAX = 1024 * 1024  # bytes
-#: How long a request that is never answered is kept, in seconds.
-LONGEST_HOLD = 600.0
-RETRY_AFTER = b"2"  # seconds
 UNAUTHORIZED = 401
 
 _PATH = re.compile(r"/v[0-9]+(?:\.[0-9]+)?/([^/]+)/messages")
-_HTML = (
-    b"<!doctype html><html><head><title>502 Bad Gateway</title></head>"
-    b"<body><h1>502 Bad Gateway</h1></body></html>"
-)
 
 
 class GraphRoute:
-    """Takes the requests below `/graph`; `path` is what follows it.
-
-    Attributes:
-        ended: once set, requests that are never answered are let go.
-    """
+    """Takes the requests below `/graph`; `path` is what follows it."""
 
     def __init__(
         self, carrier: Carrier, *, clock: Clock, access_token: str, ended: asyncio.Event
     ) -> None:
         self._carrier = carrier
-        self._clock = clock
         self._bearer = access_token.encode()
-        self._ended = ended
+        self._network = Network(carrier, clock=clock, ended=ended)
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,7 +53,7 @@ class GraphRoute:
             await self._refuse(send, refusal)
         else:
             its = self._carrier.destiny(
-                provider="cloud", sender=sender, phone=request.recipient, kind=request.kind
+                provider=CLOUD, sender=sender, phone=request.recipient, kind=request.kind
             )
             await self._fulfil(its, request, sender, body, (scope, receive, send))
 
@@ -88,7 +77,7 @@ class GraphRoute:
         body: bytes,
         asgi: tuple[Scope, Receive, Send],
     ) -> None:
-        scope, receive, send = asgi
+        send = asgi[2]
         match its:
             case Destiny(Fate.TAKEN | Fate.FAILS_LATER, error):
                 message = self._message(request, sender, body)
@@ -96,18 +85,13 @@ class GraphRoute:
                 await _accept(send, request, message)
             case Destiny(Fate.REFUSED, error) if error is not None:
                 await self._refuse(send, GraphRefusal(error.code, wire.why(error.code)))
-            case Destiny(Fate.NO_ANSWER):
-                await self._carrier.take(self._message(request, sender, body))
-                await hold(receive, clock=self._clock, most=LONGEST_HOLD, ended=self._ended)
-                await _leave(scope, receive, send)
-            case Destiny(Fate.HANGS_UP):
-                self._carrier.put(self._message(request, sender, body))
-                await _leave(scope, receive, send)
-            case Destiny(Fate.TOO_MANY):
-                body = wire.error_without_code("Too many requests")
-                await answer(send, 429, body, headers=[(b"retry-after", RETRY_AFTER)])
-            case Destiny(Fate.GATEWAY_ERROR):
-                await answer(send, 502, _HTML, content_type=b"text/html; charset=utf-8")
+            case _:
+                await self._network.carry_out(
+                    its.fate,
+                    lambda: self._message(request, sender, body),
+                    asgi,
+                    too_many=wire.error_without_code("Too many requests"),
+                )
 
     async def _refuse(self, send: Send, refusal: GraphRefusal) -> None:
         self._carrier.errors[refusal.code] += 1
@@ -118,8 +102,8 @@ class GraphRoute:
 
     def _message(self, request: Request, sender: str, body: bytes) -> Received:
         return Received(
-            wamid=wire.new_wamid(),
-            provider="cloud",
+            wamid=new_wamid(),
+            provider=CLOUD,
             sender=sender,
             phone=request.recipient,
             at=self._carrier.now(),
@@ -140,9 +124,3 @@ def _parse(body: bytes) -> object:
 async def _accept(send: Send, request: Request, message: Received) -> None:
     body = wire.accepted(request, wamid=message.wamid)
     await answer(send, 200, body)
-
-
-async def _leave(scope: Scope, receive: Receive, send: Send) -> None:
-    if not await hang_up(scope, receive):
-        text = b"This server cannot hang up: run it with alir's HangUpProtocol."
-        await answer(send, 501, text, content_type=b"text/plain")

@@ -24,11 +24,6 @@ DISPLAY_NUMBER = "15550001065"
 ERROR_PAGE = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
 
 
-def new_wamid() -> str:
-    """A message id as WhatsApp's look, of letters, digits, `.`, `-` and `_` only."""
-    return f"wamid.HBg{secrets.token_urlsafe(24)}"
-
-
 def new_trace_id() -> str:
     """An id as `fbtrace_id` has."""
     return f"A{secrets.token_urlsafe(16)}"
@@ -79,7 +74,7 @@ def callback(items: Sequence[Item]) -> bytes:
     """The body of one callback. Non-ASCII is escaped as `\\uXXXX`, as Meta does."""
     by_sender: dict[str, list[Item]] = {}
     for item in items:
-        by_sender.setdefault(_sender(item), []).append(item)
+        by_sender.setdefault(item.sender, []).append(item)
     changes = [
         {"field": "messages", "value": _value(sender, its)} for sender, its in by_sender.items()
     ]
@@ -88,10 +83,6 @@ def callback(items: Sequence[Item]) -> bytes:
         "entry": [{"id": ACCOUNT_ID, "changes": changes}],
     }
     return to_json(envelope, ensure_ascii=True)
-
-
-def _sender(item: Item) -> str:
-    return item.message.sender if isinstance(item, Told) else item.written.sender
 
 
 def _value(sender: str, items: Sequence[Item]) -> dict[str, Any]:

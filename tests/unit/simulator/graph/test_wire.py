@@ -7,6 +7,7 @@ from alir.messages.model import ReceiptStatus
 from alir.simulator.callbacks import Heard, Told
 from alir.simulator.graph import wire
 from alir.simulator.graph.check import Request
+from alir.simulator.ids import new_wamid
 from alir.simulator.phones import Receipt, Received, Written
 
 AT = 1790000000123
@@ -117,7 +118,7 @@ def test_a_signature_is_the_hmac_of_the_bytes() -> None:
 
 
 def test_ids_are_all_different_and_stay_within_their_alphabet() -> None:
-    ids = {wire.new_wamid() for _ in range(1000)}
+    ids = {new_wamid() for _ in range(1000)}
 
     assert len(ids) == 1000
     assert all(re.fullmatch(r"wamid\.[A-Za-z0-9_-]+", each) for each in ids)
