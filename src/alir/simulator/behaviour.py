@@ -77,6 +77,26 @@ class Limits(_Part):
     pair_burst: Annotated[int, Field(ge=1)] = 45
 
 
+class CanSend(StrEnum):
+    """What Graph says of a number's health."""
+
+    AVAILABLE = "AVAILABLE"
+    LIMITED = "LIMITED"
+    BLOCKED = "BLOCKED"
+
+
+class Graph(_Part):
+    """What the Graph API tells who asks.
+
+    Attributes:
+        subscribed: the account's callbacks go to the app.
+        can_send: the number's health. It only is told: messages are taken all the same.
+    """
+
+    subscribed: bool = True
+    can_send: CanSend = CanSend.AVAILABLE
+
+
 class Envelope(StrEnum):
     """The form of Route Mobile's callbacks."""
 
@@ -118,6 +138,7 @@ class Behaviour(_Part):
         codes: how magic codes come, where that is to differ from the table; `"131056"` as key.
         limits: how fast messages are taken.
         window: interactive messages are only for whom has written within 24 hours.
+        graph: what the Graph API tells who asks.
         routemobile: what is Route Mobile's own.
         seed: where chance starts; the same seed and the same messages give the same callbacks.
     """
@@ -132,6 +153,7 @@ class Behaviour(_Part):
     codes: dict[str, Comes] = {}
     limits: Limits = Limits()
     window: bool = False
+    graph: Graph = Graph()
     routemobile: RouteMobile = RouteMobile()
     seed: int | None = None
 

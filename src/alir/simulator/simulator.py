@@ -87,7 +87,11 @@ class Simulator:
         )
         self.clock = clock
         self.graph = GraphRoute(
-            self.carrier, clock=clock, access_token=ACCESS_TOKEN, ended=self.ended
+            self.carrier,
+            clock=clock,
+            access_token=ACCESS_TOKEN,
+            app_secret=APP_SECRET,
+            ended=self.ended,
         )
         self.routemobile = RouteMobileRoute(
             self.carrier,

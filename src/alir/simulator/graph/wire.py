@@ -58,6 +58,14 @@ def error(code: int, *, title: str, details: str) -> bytes:
     )
 
 
+def node_error(code: int, *, message: str, subcode: int | None) -> bytes:
+    """The answer to a request that Graph itself refused, before WhatsApp came in."""
+    error: dict[str, Any] = {"message": message, "type": "GraphMethodException", "code": code}
+    if subcode is not None:
+        error["error_subcode"] = subcode
+    return to_json({"error": error | {"fbtrace_id": new_trace_id()}})
+
+
 def error_without_code(message: str) -> bytes:
     """The answer of something in front of WhatsApp."""
     return to_json(
@@ -166,14 +174,14 @@ def _failure(code: int) -> dict[str, Any]:
 
 def why(code: int) -> str:
     """The details of an error that the simulator makes up."""
-    return f"The simulator gives error {code}: {_REASONS.get(code, _ASKED)}."
+    also = _ALSO.get(code, "")
+    return f"The recipient's number asked the simulator for error {code}{also}."
 
 
-_ASKED = "the recipient's number asks for it"
-_REASONS: Mapping[int, str] = {
-    THROUGHPUT_REACHED: f"{_ASKED}, or the limit messages_per_second is reached",
-    PAIR_RATE_REACHED: f"{_ASKED}, or the limit of pair_seconds is reached",
-    WINDOW_SHUT: f"{_ASKED}, or the person has not written to this sender within 24 hours",
+_ALSO: Mapping[int, str] = {
+    THROUGHPUT_REACHED: ", or the limit messages_per_second is reached",
+    PAIR_RATE_REACHED: ", or the limit of pair_seconds and pair_burst is reached",
+    WINDOW_SHUT: ", or the person has not written to this sender within 24 hours",
 }
 
 
