@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alir import __version__
+from alir.simulator.phones import ROUTE_MOBILE, Received
 from alir.simulator.recipients import is_user_id, label
 from alir.simulator.simulator import ACCESS_TOKEN, PHONE_NUMBER_ID, Simulator
 from alir.simulator.view import chat, colour, row
@@ -143,6 +144,13 @@ class Pages:
                 yield ":\n\n"
             await clock.sleep(PULSE)
 
+    def _callback_urls(self) -> list[str]:
+        """Where callbacks go. The end of Route Mobile's is a secret, and is not shown."""
+        it = self._simulator
+        routemobile = [it.routemobile_callback_url, *it.routemobile_callback_urls.values()]
+        shown = [f"{url.rpartition('/')[0]}/…" for url in routemobile if url]
+        return list(dict.fromkeys(filter(None, [it.callback_url, *shown])))
+
     def _values(self, request: Request) -> dict[str, object]:
         phones = self._simulator.phones
         find = _digits(request.query_params.get("find", ""))
@@ -163,12 +171,17 @@ class Pages:
             "shown": PHONES_SHOWN,
             "chat": chat(phone, limit=MESSAGES_SHOWN) if phone else [],
             "earlier": max(0, len(phone.entries) - MESSAGES_SHOWN) if phone else 0,
-            "sender": last.sender if last else "",
-            "callback_url": self._simulator.callback_url,
+            "sender": _named(last) if last else "",
+            "callback_urls": self._callback_urls(),
             "waiting": self._simulator.callbacks.waiting,
             "says": self._example.says,
             "command": _fill(self._example.command, origin),
         }
+
+
+def _named(message: Received) -> str:
+    where = " at Route Mobile" if message.provider == ROUTE_MOBILE else ""
+    return message.sender + where
 
 
 def _fill(command: str, origin: str) -> str:

@@ -167,15 +167,14 @@ def _failure(code: int) -> dict[str, Any]:
         "code": code,
         "title": title,
         "message": title,
-        "error_data": {"details": why(code)},
+        "error_data": {"details": why(code, name=f"error {code}")},
         "href": ERROR_PAGE,
     }
 
 
-def why(code: int) -> str:
+def why(code: int, *, name: str = "this error") -> str:
     """The details of an error that the simulator makes up."""
-    also = _ALSO.get(code, "")
-    return f"The recipient's number asked the simulator for error {code}{also}."
+    return f"The recipient's number asked the simulator for {name}{_ALSO.get(code, '')}."
 
 
 _ALSO: Mapping[int, str] = {
