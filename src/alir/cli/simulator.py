@@ -12,6 +12,13 @@ def simulator(
         str | None,
         typer.Option(help="Where callbacks go, such as http://127.0.0.1:9000/callbacks/cloud."),
     ] = None,
+    routemobile_callback_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where Route Mobile's callbacks go, such as"
+            " http://127.0.0.1:9000/callbacks/routemobile/SECRET."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0: any that is free.")] = 8081,
     keep: Annotated[
@@ -26,16 +33,19 @@ def simulator(
     """Run the simulator alone, to try other WhatsApp software without an account.
 
     Set the software's Graph URL to http://HOST:PORT/simulator/graph and its access token to
-    "simulator". Callbacks are signed with the app secret "simulator".
+    "simulator". Callbacks are signed with the app secret "simulator". For software that speaks to
+    Route Mobile, set its base URL to http://HOST:PORT/simulator/routemobile, and user and password
+    to "simulator".
     """
     from alir.cli.failures import explained
 
     with explained():
-        _run(callback_url, host, port, keep, tuple(allow) if allow else None)
+        urls = (callback_url, routemobile_callback_url)
+        _run(urls, host, port, keep, tuple(allow) if allow else None)
 
 
 def _run(
-    callback_url: str | None,
+    callback_urls: tuple[str | None, str | None],
     host: str,
     port: int,
     keep: int | None,
@@ -57,12 +67,19 @@ def _run(
 
     def ready(actual: int) -> None:
         url = f"http://{host}:{actual}/simulator"
-        typer.echo(f"The simulator is ready at {url}, its Graph API at {url}/graph")
+        typer.echo(
+            f"The simulator is ready at {url}, its Graph API at {url}/graph,"
+            f" Route Mobile at {url}/routemobile"
+        )
 
     async def run() -> None:
         async with PooledHttpClient() as http:
             whatsapp = Simulator(
-                clock=SystemClock(), http=http, keep=keep, callback_url=callback_url
+                clock=SystemClock(),
+                http=http,
+                keep=keep,
+                callback_url=callback_urls[0],
+                routemobile_callback_url=callback_urls[1],
             )
             await serve_alone(
                 whatsapp,
