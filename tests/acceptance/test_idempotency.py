@@ -20,6 +20,7 @@ from tests.acceptance.talk import (
     at_simulator,
     becomes,
     client,
+    errors,
     get,
     message,
     new_token,
@@ -160,8 +161,9 @@ def test_keys_differ_in_every_character(api: httpx.Client) -> None:
 def test_a_key_that_cannot_be_used_is_refused(api: httpx.Client, key: str) -> None:
     number = somebody()
 
-    problem(send(api, message(number), Idempotency_Key=key), 422, "invalid_idempotency_key")
-
+    assert errors(send(api, message(number), Idempotency_Key=key)) == {
+        "#/Idempotency-Key": "invalid_idempotency_key"
+    }
     assert api.get(MESSAGES, params={"to": number}).json()["data"] == []
 
 
@@ -258,21 +260,33 @@ def test_a_key_survives_a_restart(gateway: RunningGateway, api: httpx.Client) ->
     assert again.json()["data"]["id"] == found
 
 
-def test_a_repeat_is_answered_though_the_sender_of_its_message_is_gone(tmp_path: Path) -> None:
+SECOND_SENDER = """
+[simulator]
+enabled = true
+
+[senders.main]
+provider = "cloud"
+phone_number_id = "106500000000000"
+access_token = "nobody's"
+app_secret = "nobody's"
+"""
+
+
+@pytest.mark.parametrize("named", [{}, {"from": "sandbox"}], ids=["unnamed", "named"])
+@pytest.mark.parametrize(
+    "settings",
+    [SECOND_SENDER, SECOND_SENDER.replace("enabled = true", "enabled = false")],
+    ids=["a second sender came", "the sender is gone"],
+)
+def test_a_repeat_is_answered_like_the_first_after_the_senders_changed(
+    tmp_path: Path, named: dict[str, str], settings: str
+) -> None:
     with RunningGateway(tmp_path) as gateway, client(gateway, gateway.token) as api:
-        found = sent(api, body := message(), Idempotency_Key="moved")
-        (tmp_path / "alir.toml").write_text(
-            """
-            [senders.main]
-            provider = "cloud"
-            phone_number_id = "106500000000000"
-            access_token = "nobody's"
-            app_secret = "nobody's"
-            """
-        )
+        first = send(api, body := message(**named), Idempotency_Key="moved")
+        (tmp_path / "alir.toml").write_text(settings)
         gateway.restart()
 
         again = send(api, body, Idempotency_Key="moved")
 
     assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
-    assert again.json()["data"]["id"] == found
+    assert again.json() == first.json()
