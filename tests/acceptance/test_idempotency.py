@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.acceptance.gateway import API_TOKEN, RunningGateway
+from tests.acceptance.graph_double import GraphDouble, taken
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import post_all, request
 from tests.acceptance.talk import (
@@ -21,10 +22,12 @@ from tests.acceptance.talk import (
     becomes,
     client,
     errors,
+    flow_message,
     get,
     message,
     new_token,
     problem,
+    running,
     send,
     sent,
     simulator,
@@ -95,6 +98,29 @@ def test_a_body_is_the_same_however_it_is_written(api: httpx.Client) -> None:
     assert again.json() == first.json()
 
 
+def test_a_null_is_the_same_as_a_field_left_out(api: httpx.Client) -> None:
+    body = flow_message(data={"a": 1, "b": None}, param={"body": "Hello"})
+    spelled = body | {"callback_data": None}
+    spelled["flow"] = body["flow"] | {"mode": None, "param": {"body": "Hello", "header": None}}
+
+    first = send(api, body, Idempotency_Key="nulls")
+    again = send(api, spelled, Idempotency_Key="nulls")
+
+    assert again.headers[REPLAYED] == "true"
+    assert again.json() == first.json()
+
+
+def test_a_null_in_data_is_not_the_same_as_nothing(api: httpx.Client) -> None:
+    body = flow_message(data={"a": 1, "b": None})
+    sent(api, body, Idempotency_Key="a null in data")
+
+    answer = send(
+        api, body | {"flow": body["flow"] | {"data": {"a": 1}}}, Idempotency_Key="a null in data"
+    )
+
+    problem(answer, 422, "idempotency_conflict")
+
+
 def test_the_answer_to_a_repeat_carries_the_warnings_too(api: httpx.Client) -> None:
     body = message(somebody().removeprefix("+"))
     first = send(api, body, Idempotency_Key="warned")
@@ -110,7 +136,6 @@ def test_the_answer_to_a_repeat_carries_the_warnings_too(api: httpx.Client) -> N
         pytest.param({"callback_data": "x"}, id="a field more"),
         pytest.param({"to": "+62812 99 99 99 9"}, id="another recipient"),
         pytest.param({"priority": "single"}, id="a default spelled out"),
-        pytest.param({"callback_data": None}, id="a null spelled out"),
     ],
 )
 def test_the_same_key_with_another_body_is_refused(
@@ -247,6 +272,25 @@ def test_a_repeat_waits_like_the_first(api: httpx.Client) -> None:
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json() == answers[1].json()
     assert sorted(answer.headers.get(REPLAYED, "") for answer in answers) == ["", "true"]
+
+
+def test_a_repeat_waits_like_the_first_while_the_provider_is_busy(tmp_path: Path) -> None:
+    def busy_at_first(_: object) -> tuple[int, bytes]:
+        return (429, b"later") if len(graph.received) == 1 else taken("wamid.AT-LAST")
+
+    with (
+        GraphDouble(busy_at_first) as graph,
+        running(tmp_path, graph.config) as (_, api),
+    ):
+        body = message()
+        found = sent(api, body, Idempotency_Key="busy", Prefer="respond-async")
+        eventually(lambda: [a for a in get(api, found)["attempts"] if a["outcome"] == "busy"])
+        assert get(api, found)["status"] == "queued"
+
+        again = send(api, body, Idempotency_Key="busy", Prefer="wait=20")
+
+    assert (again.status_code, again.json()["data"]["status"]) == (200, "accepted")
+    assert again.headers[REPLAYED] == "true"
 
 
 def test_a_key_survives_a_restart(gateway: RunningGateway, api: httpx.Client) -> None:

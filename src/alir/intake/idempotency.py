@@ -22,5 +22,20 @@ def key_of(given: str, request: object) -> IdempotencyKey | Fault:
     elif not given or not all(_FIRST_PRINTABLE <= c <= _LAST_PRINTABLE for c in given):
         detail = "a key is printable ASCII characters, at least one; a UUID does well"
     else:
-        return IdempotencyKey(given, hashlib.sha256(strictjson.canonical(request)).digest())
+        return IdempotencyKey(given, hashlib.sha256(strictjson.canonical(_meant(request))).digest())
     return Fault(_POINTER, "invalid_idempotency_key", detail)
+
+
+def _meant(request: object) -> object:
+    """The request without the nulls that mean left out; those in a Flow's `data` mean themselves.
+
+    >>> _meant({"from": None, "flow": {"mode": None, "data": {"a": None}}})
+    {'flow': {'data': {'a': None}}}
+    """
+    if not isinstance(request, dict):
+        return request
+    return {
+        name: value if name == "data" else _meant(value)
+        for name, value in request.items()
+        if value is not None
+    }

@@ -23,7 +23,7 @@ from alir.api.prefer import Preference, preference
 from alir.api.problems import Problem, Refusal, problem_of
 from alir.errors import AlirError
 from alir.intake.tokens import Scope as TokenScope
-from alir.messages.model import Message
+from alir.messages.model import Message, Status
 
 
 class _Taken(NamedTuple):
@@ -88,9 +88,15 @@ class SendMessage:
             await respond(send, status, orjson.dumps(body), headers=headers)
 
     def _wait(self, taken: _Taken) -> float:
-        """How long to wait: not at all where it is known not to be settled in time."""
+        """How long to wait: not at all where it is known not to be settled in time.
+
+        What waits for a busy provider is waited for like anything else: that a repeat finds it
+        so is no reason to be answered sooner than the first.
+        """
         message, seconds = taken.message, taken.wanted.seconds
-        if seconds <= 0 or message.due_at > self._gateway.clock.now():
+        if message.status is not Status.QUEUED:
+            return seconds
+        if message.send_at is not None and message.send_at > self._gateway.clock.now():
             return 0
         if self._gateway.expected_wait(message.sender).total_seconds() > seconds:
             return 0
