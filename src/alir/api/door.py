@@ -18,8 +18,10 @@ from alir.api.problems import MEDIA_TYPE, Problem, Refusal
 from alir.intake.tokens import ApiToken, TokenBook, has_typo
 from alir.intake.tokens import Scope as TokenScope
 
-#: How long a body may stop coming before the request is ended.
-BODY_PAUSE_SECONDS = 30
+#: How long a whole body may take, of a caller with an API token: 64 KiB at 1 KiB/s.
+BODY_SECONDS = 60.0
+#: The same of a callback, whose sender is only known by what it signed.
+CALLBACK_BODY_SECONDS = 20.0
 #: How much of a body that is too large is read and thrown away, so that its sender gets to read
 #: the answer instead of a reset connection.
 DRAINED_BYTES = 16 * 1024 * 1024
@@ -60,11 +62,11 @@ class Request:
         """Every header, by its name in lower case."""
         return {n.decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()}
 
-    async def body(self, *, limit: int) -> bytes:
+    async def body(self, *, limit: int, seconds: float) -> bytes:
         """The whole body.
 
         Raises:
-            Refusal: it is larger than `limit` bytes, or it stopped coming.
+            Refusal: it is larger than `limit` bytes, or was not here after `seconds`.
             Disconnected: the caller went away.
         """
         declared = self._headers.get(b"content-length", b"0")
@@ -73,8 +75,9 @@ class Request:
             raise Refusal(_too_large(limit))
         parts: list[bytes] = []
         size, more = 0, True
+        deadline = _Deadline(seconds)
         while more:
-            message = await self._next()
+            message = await self._next(deadline)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             more = message.get("more_body", False)
@@ -84,7 +87,7 @@ class Request:
                 raise Refusal(_too_large(limit))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _next(self) -> Mapping[str, Any]:
+    async def _next(self, deadline: _Deadline) -> Mapping[str, Any]:
         # Nearly always the whole body is here already; then a timer is not worth its cost.
         receiving = self._receive()
         try:
@@ -92,7 +95,7 @@ class Request:
         except StopIteration as here:
             message: Mapping[str, Any] = here.value
         else:
-            message = await _in_time(receiving, awaited)
+            message = await deadline.kept_by(receiving, awaited)
         if message["type"] == "http.disconnect":
             raise Disconnected
         return message
@@ -112,15 +115,27 @@ class Request:
             return
 
 
-async def _in_time(receiving: Any, awaited: object) -> Mapping[str, Any]:
-    try:
-        async with asyncio.timeout(BODY_PAUSE_SECONDS):
-            message: Mapping[str, Any] = await _resumed(receiving, awaited)
-    except TimeoutError:
-        detail = f"The body stopped coming for {BODY_PAUSE_SECONDS} seconds."
-        close = {"connection": "close"}
-        raise Refusal(Problem("request_timeout", detail, headers=close)) from None
-    return message
+class _Deadline:
+    """The end of the time that a body may take; it counts from the first wait for a piece."""
+
+    __slots__ = ("_at", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._at: float | None = None
+
+    async def kept_by(self, receiving: Any, awaited: object) -> Mapping[str, Any]:
+        """What comes next, or `Refusal` where it does not come in time."""
+        if self._at is None:
+            self._at = asyncio.get_running_loop().time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._at):
+                message: Mapping[str, Any] = await _resumed(receiving, awaited)
+        except TimeoutError:
+            detail = f"The body was not here after {self._seconds:g} seconds."
+            close = {"connection": "close"}
+            raise Refusal(Problem("request_timeout", detail, headers=close)) from None
+        return message
 
 
 @coroutine

@@ -77,9 +77,9 @@ TYPES: Mapping[str, ProblemType] = {
             "request_timeout",
             408,
             "The request did not arrive in time",
-            "The request's body stopped coming.",
+            "The request's body came too slowly, or stopped coming.",
             "Send it again over a better connection; nothing was stored.",
-            {"detail": "The body stopped coming for 30 seconds."},
+            {"detail": "The body was not here after 60 seconds."},
         ),
         ProblemType(
             "payload_too_large",

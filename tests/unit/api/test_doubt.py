@@ -2,61 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.running import in_a_loop
 from tests.seed import mended
+from tests.unit.api.serving import MESSAGES, TOKEN, a_gateway
 from tests.unit.store.faulty import Faults, always, nothing
 
-from alir.cli.first_token import first_token
-from alir.compose import RunningGateway
-from alir.settings import load
 from alir.store import database, writer
 
-MESSAGES = "/api/whatsapp/v1/messages"
-TOKEN = "an-api-token-of-these-tests-only"
 #: Never due, so that nothing but the store has to do with it.
 LATER = mended() | {"send_at": "2999-01-01T00:00:00Z"}
+HEADERS = {"authorization": f"Bearer {TOKEN}", "idempotency-key": "k"}
 
 
-@asynccontextmanager
-async def gateway_on(faults: Faults, patch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """The whole gateway, without a server around it."""
-    settings = load(None, {}, {"database": f"sqlite:///{faults.path}"})
-    gateway = RunningGateway(settings, base_url="http://127.0.0.1:9")
-    patch.setattr(database, "connect", lambda _path, **_: faults.connect())
-    await gateway.start()
-    await first_token(gateway.tokens, {"ALIR_API_TOKEN": TOKEN})
-    try:
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(gateway.app),
-            base_url="http://test",
-            headers={"authorization": f"Bearer {TOKEN}", "idempotency-key": "k"},
-        ) as client:
-            yield client
-    finally:
-        faults.on_connect = faults.before_commit = faults.after_commit = nothing
-        await gateway.stop(timedelta())
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """Those of every connection that the gateway opens."""
+    monkeypatch.chdir(tmp_path)  # no alir.toml of the developer's
+    found = Faults(tmp_path / "alir.db")
+    monkeypatch.setattr(database, "connect", lambda _path, **_: found.connect())
+    return found
 
 
 @pytest.mark.parametrize("took_effect", [False, True])
 @in_a_loop
 async def test_who_is_left_in_doubt_is_told_how_to_find_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_effect: bool
+    faults: Faults, monkeypatch: pytest.MonkeyPatch, took_effect: bool
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # no alir.toml of the developer's
-    faults = Faults(tmp_path / "alir.db")
-
     def fail_for_good() -> None:
         faults.on_connect = always
         always()
 
-    async with gateway_on(faults, monkeypatch) as client:
+    async with (
+        a_gateway(faults.path) as gateway,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(gateway.app), base_url="http://test", headers=HEADERS
+        ) as client,
+    ):
         (await client.get(MESSAGES)).raise_for_status()  # the API token is known from now on
         monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
         if took_effect:
