@@ -306,9 +306,27 @@ def test_it_takes_requests_within_2_seconds(tmp_path: Path) -> None:
 # The stop
 
 
-def test_it_stops_as_well_when_it_is_interrupted_or_told_twice(tmp_path: Path) -> None:
-    with RunningGateway(tmp_path) as gateway:
-        os.kill(gateway.pid, signal.SIGINT)  # leaving the context adds a SIGTERM
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGTERM], [signal.SIGTERM] * 3],
+    ids=["interrupted", "interrupted and told", "told three times"],
+)
+def test_it_stops_as_well_when_it_is_interrupted_or_told_twice(
+    tmp_path: Path, signals: list[signal.Signals]
+) -> None:
+    with running(tmp_path) as (gateway, api):
+        found = sent(api)
+        for each in signals:
+            os.kill(gateway.pid, each)
+        eventually(lambda: '"event": "stopped"' in gateway.output(), within=STOP_SECONDS)
+
+        gateway.stop()  # tells it once more, and asserts that it exits with 0
+
+        said = gateway.output()
+        assert said.count('"event": "stopped"') == 1
+        assert "Traceback" not in said
+        gateway.start()
+        assert get(api, found)["status"] in ("accepted", "sent", "delivered", "read")
 
 
 def test_who_waits_when_it_stops_is_answered_202(tmp_path: Path) -> None:

@@ -122,6 +122,8 @@ class _Server(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+                # The calls under way still get their time, and the stop ends by itself.
+                signal.signal(number, signal.SIG_IGN)
 
     def _stop(self, number: int) -> None:
         if self._stopping_since is None:
