@@ -28,6 +28,20 @@ DRAINED_BYTES = 16 * 1024 * 1024
 DRAIN_SECONDS = 5
 
 _BEARER = "bearer "
+#: What documents write where an API token belongs, without the brackets around it.
+_PLACEHOLDERS = frozenset(
+    {
+        "",
+        "TOKEN",
+        "API_TOKEN",
+        "ALIR_API_TOKEN",
+        "YOUR_TOKEN",
+        "YOUR_API_TOKEN",
+        "ALIR_…",
+        "ALIR_...",
+    }
+)
+_BRACKETS = " $<>{}[]"
 
 
 class Disconnected(Exception):
@@ -172,13 +186,19 @@ async def authenticated(authorization: str | None, tokens: TokenBook) -> ApiToke
     token = tokens.known(presented) or await tokens.holder(presented)
     if token is not None:
         return token
-    if "{{" in presented or presented in ("", "API_TOKEN", "$ALIR_API_TOKEN"):
+    if _is_placeholder(presented):
         detail = "The API token is a placeholder that was not filled in: put your own there."
     elif has_typo(presented):
         detail = "This API token has a typo: its length or its checksum is wrong."
     else:
         detail = "This API token is not known here, or it was revoked."
     raise Refusal(_unauthorized(detail))
+
+
+def _is_placeholder(presented: str) -> bool:
+    # A header is read as Latin-1; a client may have written `alir_…` in UTF-8.
+    text = presented.encode("latin-1", "replace").decode("utf-8", "replace")
+    return "{{" in text or text.strip(_BRACKETS).upper() in _PLACEHOLDERS
 
 
 def require_scope(token: ApiToken, scope: TokenScope) -> None:
@@ -202,8 +222,13 @@ def require_json(content_type: str | None) -> None:
 @lru_cache(maxsize=64)
 def _is_json(content_type: str) -> bool:
     media_type, _, parameters = content_type.partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    return media_type.strip().lower() == "application/json" and charset in ("", "utf-8", "utf8")
+    charsets = [
+        value.strip().strip('"').lower()
+        for name, _, value in (each.partition("=") for each in parameters.split(";"))
+        if name.strip().lower() == "charset"
+    ]
+    is_utf_8 = all(charset in ("", "utf-8", "utf8") for charset in charsets)
+    return media_type.strip().lower() == "application/json" and is_utf_8
 
 
 async def respond(
