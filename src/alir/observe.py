@@ -261,7 +261,10 @@ class Metrics:
             "alir_receipts", "Receipts applied to attempts", "sender", "status"
         )
         self.queue_depth: Family[str, Gauge] = Family(
-            self._gauge("alir_queue_depth", "Messages that are due and wait for their turn")
+            self._gauge(
+                "alir_queue_depth",
+                "Messages that are due and wait for their turn, counted up to 100,000",
+            )
         )
         self.queue_age_seconds: Family[str, Gauge] = Family(
             self._gauge("alir_queue_age_seconds", "How long the oldest due message has been due")
