@@ -75,7 +75,9 @@ class Failures:
         return problem_response(request, problem)
 
     async def _broke(self, request: Request, error: Exception) -> Response:
-        return problem_response(request, _log_and_answer(request.scope, error))
+        # Not the path as it came: that may hold an id, or whatever its caller put there.
+        template = getattr(request.scope.get("route"), "path", "unknown")
+        return problem_response(request, _log_and_answer(request.scope, template, error))
 
     def _methods(self, scope: Scope) -> list[str]:
         """What the path takes, whichever part of the door answers it."""
@@ -97,11 +99,12 @@ async def guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> N
     try:
         await app(scope, receive, send)
     except Exception as error:  # whatever it is: its caller must get an answer
-        await respond_problem(send, _log_and_answer(scope, error), scope["path"])
+        path = scope["path"]  # such a route has no parameters
+        await respond_problem(send, _log_and_answer(scope, path, error), path)
 
 
-def _log_and_answer(scope: Scope, error: Exception) -> Problem:
-    _log.error("request_broke", route=scope["path"], exc_info=error)
+def _log_and_answer(scope: Scope, route: str, error: Exception) -> Problem:
+    _log.error("request_broke", method=scope["method"], route=route, exc_info=error)
     return Problem("internal_error", "The log has more.")
 
 
