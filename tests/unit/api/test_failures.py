@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 from tests.running import in_a_loop
 
-from alir.api.failures import MOST_FAULTS, Failures, guarded
-from alir.api.queries import ListQuery
+from alir.api.failures import Failures, guarded
+from alir.api.queries import MOST_FAULTS, ListQuery
 from alir.errors import NotFound
 
 
