@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from alir.api.documented import needs, problems
-from alir.api.routes.send import LONGEST_KEY
 from alir.api.shapes import QueuedAnswer, SentAnswer
+from alir.intake.idempotency import LONGEST_KEY
 from alir.intake.tokens import Scope
 from alir.messages.examples import EXAMPLES
 from alir.messages.request import MessageRequest
@@ -50,7 +50,8 @@ _SEND_PARAMETERS: Final[list[Operation]] = [
         "in": "header",
         "required": False,
         "description": "How long to wait for the provider (RFC 7240): `wait=N`, in seconds, or "
-        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say.",
+        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say. A wait "
+        "that is negative or not whole is ignored.",
         "schema": {"type": "string"},
         "example": "wait=5",
     },
@@ -156,7 +157,6 @@ SEND: Final[Operation] = {
                 "invalid_request",
                 "refused",
                 "idempotency_conflict",
-                "invalid_idempotency_key",
             )
         ),
     },

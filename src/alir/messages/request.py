@@ -31,7 +31,9 @@ URL: Final = (
     rf"(\[[0-9A-Fa-f:.]+\]|[^{_BLANK}/?#@:\\\[\]]+)(:[0-9]{{1,5}})?"
     rf"([/?#][^{_BLANK}\\]*)?$"
 )
-_NO_NUL: Final[JsonDict] = {"pattern": r"^[^\u0000]*$"}
+_NO_CONTROL: Final[JsonDict] = {
+    "pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+}
 
 HeaderType = Literal["text", "media"]
 Action = Literal["navigate", "data_exchange", "nagivate"]
@@ -176,15 +178,16 @@ class FlowRequest(_Shape):
         None,
         description=(
             "Data for the first screen. Not empty, and not with `data_exchange`. No text in it "
-            "may hold a NUL."
+            "may hold control characters, but for line breaks and tabs. Fractions travel as IEEE "
+            "doubles."
         ),
         json_schema_extra={
             "anyOf": [
                 {
                     "type": "object",
                     "minProperties": 1,
-                    "propertyNames": _NO_NUL,
-                    "additionalProperties": _NO_NUL,
+                    "propertyNames": _NO_CONTROL,
+                    "additionalProperties": _NO_CONTROL,
                 },
                 {"type": "null"},
             ]
@@ -259,7 +262,11 @@ class MessageRequest(_Shape):
         ),
     )
     priority: Priority | None = Field(
-        Priority.SINGLE, description="Its class in the queue: `single` (the default) or `bulk`."
+        Priority.SINGLE,
+        description=(
+            "Its class in the queue: `single` (the default) or `bulk`. Kept and shown; this "
+            "version sends all in one order."
+        ),
     )
 
 
