@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from alir.api.documented import needs, problems
-from alir.api.routes.send import LONGEST_KEY
 from alir.api.shapes import QueuedAnswer, SentAnswer
+from alir.intake.idempotency import LONGEST_KEY
 from alir.intake.tokens import Scope
 from alir.messages.examples import EXAMPLES
 from alir.messages.request import MessageRequest
@@ -156,7 +156,6 @@ SEND: Final[Operation] = {
                 "invalid_request",
                 "refused",
                 "idempotency_conflict",
-                "invalid_idempotency_key",
             )
         ),
     },

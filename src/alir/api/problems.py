@@ -174,8 +174,9 @@ TYPES: Mapping[str, ProblemType] = {
             "invalid_request",
             422,
             "The request breaks a rule",
-            "One or more values of the body, or of the query, break a rule. `errors` lists every "
-            "one of them: where, which rule, and what to do.",
+            "One or more values of the body, of the query, or the Idempotency-Key, break a rule. "
+            "`errors` lists every one of them: where, which rule, and what to do. `pointer` leads "
+            "into the body; of a parameter or a header it holds the name.",
             "Mend all of them and send it again; nothing was stored.",
             {
                 "detail": "2 rules are broken; see errors.",
@@ -220,14 +221,6 @@ TYPES: Mapping[str, ProblemType] = {
             "One key stands for one message for as long as that is kept.",
             "Use a new key for a new message.",
             {"detail": "This Idempotency-Key was used with another body."},
-        ),
-        ProblemType(
-            "invalid_idempotency_key",
-            422,
-            "The Idempotency-Key cannot be used",
-            "An Idempotency-Key is 1 to 255 printable ASCII characters.",
-            "A UUID does well.",
-            {"detail": "The Idempotency-Key has 300 characters; at most 255 are allowed."},
         ),
         ProblemType(
             "internal_error",

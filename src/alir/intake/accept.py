@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from alir import strictjson
 from alir.clock import Clock
 from alir.errors import (
     AlirError,
     Fault,
+    IdempotencyConflict,
     NotFound,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
 )
 from alir.ids import ProviderId, SenderName, new_message_id
+from alir.intake.idempotency import key_of
 from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.faults import pointer
 from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown
+from alir.messages.moment import read_moment
+from alir.messages.phone import read_number
 
 
 class Checked(NamedTuple):
@@ -32,6 +35,14 @@ class Checked(NamedTuple):
     draft: Draft
     sender: SenderName
     reply_to: ProviderId | None
+
+
+class _Asked(NamedTuple):
+    """What of a request is judged by more than the request. None: not there, or not readable."""
+
+    to: str | None
+    reply_message_id: str | None
+    expires_at: datetime | None
 
 
 class Intake:
@@ -54,61 +65,79 @@ class Intake:
         self._senders = senders
         self._clock = clock
 
-    async def check(self, request: object, token: ApiToken) -> Checked:
-        """Everything that can be said of a request without storing it.
+    async def accept(self, request: object, token: ApiToken, given_key: str | None) -> Stored:
+        """Store a message; or find the one that an earlier request with this key made.
+
+        The repeat of a request that was taken is answered from its message, whatever has become
+        of the senders, of the message that it replies to, or of the time since then.
+
+        Args:
+            request: the parsed body.
+            given_key: the Idempotency-Key as it came, if any.
 
         Raises:
             SenderForbidden: it names a sender that the API token may not use.
             RequestInvalid: all broken rules at once.
+            IdempotencyConflict: the key stands for another request.
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+        """
+        key = None if given_key is None else key_of(given_key, request)
+        try:
+            checked = await self._check(request, token, key)
+        except (SenderForbidden, RequestInvalid):
+            earlier = None if key is None else await self._earlier(token, key)
+            if earlier is None:
+                raise
+            return Stored(earlier, replayed=True)
+        message = self._message(checked, token)
+        return await self._store(message, key if isinstance(key, IdempotencyKey) else None)
+
+    async def _check(
+        self, request: object, token: ApiToken, key: IdempotencyKey | Fault | None
+    ) -> Checked:
+        """Everything that can be said of a request without storing it.
+
+        Raises:
+            As `accept`.
         """
         named = _named_sender(request)
         if named in self._senders and not token.may_use(str(named)):
             raise SenderForbidden("This API token may not use that sender.")
-        faults: list[Fault] = []
         sender = choose_sender(named, token, tuple(self._senders))
-        if isinstance(sender, Fault):
-            faults.append(sender)
+        faults: list[Fault] = []
+        draft: Draft | None = None
         try:
             draft = check(request)
+            asked = _Asked(draft.to, draft.reply_message_id, draft.expires_at)
         except RequestInvalid as error:
-            raise RequestInvalid(in_order([*error.faults, *faults], request)) from None
+            faults.extend(error.faults)
+            asked = _readable(request, error.faults)
+        if asked.expires_at is not None and asked.expires_at <= self._clock.now():
+            faults.append(_EXPIRED)
         reply = None
-        if draft.reply_message_id is not None and not isinstance(sender, Fault):
-            reply = await self._reply(draft, draft.reply_message_id, token, sender)
-        if isinstance(reply, Fault):
-            faults.append(reply)
-        if isinstance(sender, Fault) or isinstance(reply, Fault):
+        if asked.reply_message_id is not None:
+            reply = await self._reply(asked.reply_message_id, asked.to, token, sender)
+        faults += [found for found in (sender, reply, key) if isinstance(found, Fault)]
+        if faults or draft is None or isinstance(sender, Fault) or isinstance(reply, Fault):
             raise RequestInvalid(in_order(faults, request))
         if isinstance(reply, Notice):
             return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
         return Checked(draft, sender, reply)
 
-    async def accept(
-        self, checked: Checked, request: object, token: ApiToken, key: str | None
-    ) -> Stored:
-        """Store the message; or find the one that an earlier request with this key made.
+    async def _earlier(self, token: ApiToken, key: IdempotencyKey | Fault) -> Message | None:
+        """The message of an earlier, equal request; its key's other requests are not told of."""
+        if isinstance(key, Fault):
+            return None
+        try:
+            return await self._messages.replayed(token.id, key)
+        except IdempotencyConflict:
+            return None
 
-        Raises:
-            RequestInvalid: it has expired already.
-            IdempotencyConflict: the key stands for another request.
-            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
-        """
+    def _message(self, checked: Checked, token: ApiToken) -> Message:
         now = self._clock.now()
         draft = checked.draft
-        key_and_hash = None
-        if key is not None:
-            digest = hashlib.sha256(strictjson.canonical(request)).digest()
-            key_and_hash = IdempotencyKey(key, digest)
-        if draft.expires_at is not None and draft.expires_at <= now:
-            # The repeat of a request that was in time is answered like the first.
-            earlier = (
-                await self._messages.replayed(token.id, key_and_hash) if key_and_hash else None
-            )
-            if earlier is None:
-                raise RequestInvalid([_EXPIRED])
-            return Stored(earlier, replayed=True)
         due_at = now if draft.send_at is None else max(draft.send_at, now)
-        message = Message(
+        return Message(
             id=new_message_id(),
             token_id=token.id,
             sender=checked.sender,
@@ -127,11 +156,11 @@ class Intake:
             expires_at=draft.expires_at,
             warnings=draft.warnings,
         )
-        return await self._store(message, key_and_hash, now)
 
-    async def _store(self, message: Message, key: IdempotencyKey | None, now: datetime) -> Stored:
+    async def _store(self, message: Message, key: IdempotencyKey | None) -> Stored:
         """Store it, begun already where there is room for it right now."""
-        admitted_at = self._dispatch.admit(message.sender) if message.due_at <= now else None
+        is_due = message.due_at <= message.created_at
+        admitted_at = self._dispatch.admit(message.sender) if is_due else None
         try:
             stored = await self._messages.accept(message, key, begin=admitted_at is not None)
         except StoreUnavailable as error:
@@ -154,9 +183,12 @@ class Intake:
         return stored
 
     async def _reply(
-        self, draft: Draft, replied: str, token: ApiToken, sender: SenderName
+        self, replied: str, to: str | None, token: ApiToken, sender: SenderName | Fault
     ) -> ProviderId | Notice | Fault:
-        """The WhatsApp id that the bubble quotes; a warning where it is not known yet."""
+        """The WhatsApp id that the bubble quotes; a warning where it is not known yet.
+
+        Where nobody can tell to whom or from whom the reply goes, that is not held against it.
+        """
         try:
             message = await self._messages.find(replied)
         except NotFound:
@@ -164,10 +196,25 @@ class Intake:
             return ProviderId(replied) if known else _NO_SUCH_MESSAGE
         if not token.may_use(message.sender):
             return _NO_SUCH_MESSAGE
-        if message.to != draft.to or message.sender != sender:
+        is_elsewhere = not isinstance(sender, Fault) and message.sender != sender
+        if is_elsewhere or (to is not None and message.to != to):
             return _OTHER_CONVERSATION
         wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
         return wamids[-1] if wamids else _NO_BUBBLE
+
+
+def _readable(request: object, faults: Sequence[Fault]) -> _Asked:
+    """What can be read of a refused request, so that all that is wrong with it is told at once."""
+    body = request if isinstance(request, dict) else {}
+    to, replied, expires_at = (body.get(n) for n in ("to", "reply_message_id", "expires_at"))
+    if not isinstance(replied, str) or any(f.pointer == _REPLY for f in faults):
+        replied = None
+    number = moment = None
+    with suppress(RequestInvalid):
+        number = read_number(to).e164 if isinstance(to, str) else None
+    with suppress(RequestInvalid):
+        moment = read_moment(expires_at, "") if isinstance(expires_at, str) else None
+    return _Asked(number, replied, moment)
 
 
 def in_order(faults: Sequence[Fault], request: object) -> list[Fault]:
@@ -221,21 +268,22 @@ def _named_sender(request: Any) -> str | None:
     return named if isinstance(named, str) else None
 
 
+_REPLY = "#/reply_message_id"
 _EXPIRED = Fault("#/expires_at", "in_the_past", "This moment has passed already.")
 _NO_SUCH_MESSAGE = Fault(
-    "#/reply_message_id",
+    _REPLY,
     "unknown_message",
     "alir knows no message with this id. Take the `id` of an earlier answer, or a WhatsApp "
     "message id (wamid…).",
 )
 _OTHER_CONVERSATION = Fault(
-    "#/reply_message_id",
+    _REPLY,
     "other_conversation",
     "That message went to somebody else, or from another sender; a reply stays in its "
     "conversation.",
 )
 _NO_BUBBLE = Notice(
     "reply_not_shown",
-    "#/reply_message_id",
+    _REPLY,
     "The WhatsApp id of that message is not known yet, so this one is sent without quoting it.",
 )

@@ -37,6 +37,7 @@ FAULT_CODES: Final[Mapping[str, str]] = {
     "in_the_past": "The moment has passed already.",
     "unknown_message": "No message has this id.",
     "other_conversation": "The message is one to another person, or from another sender.",
+    "invalid_idempotency_key": "An Idempotency-Key is 1 to 255 printable ASCII characters.",
     "wrong_value": "The value is not one that this parameter of the query takes.",
     "invalid_cursor": "The cursor is none that a page before this one gave out.",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -121,7 +121,11 @@ class World:
         self.clock = FakeClock()
         self.store = Store()
         self.dispatch = Places(places)
-        self.intake = Intake(self.store, self.dispatch, SENDERS, self.clock)
+        self.restart(SENDERS)
+
+    def restart(self, senders: Mapping[SenderName, OnUnknown]) -> None:
+        """With these senders from now on, and the same messages."""
+        self.intake = Intake(self.store, self.dispatch, senders, self.clock)
 
     async def post(
         self,
@@ -130,14 +134,14 @@ class World:
         **changes: Any,
     ) -> Stored:
         request = mended() | {"from": "main"} | changes
-        token = token or a_token()
-        checked = await self.intake.check(request, token)
-        return await self.intake.accept(checked, request, token, key)
+        return await self.intake.accept(request, token or a_token(), key)
 
 
-async def faults(world: World, token: ApiToken | None = None, **changes: Any) -> list[Fault]:
+async def faults(
+    world: World, token: ApiToken | None = None, key: str | None = None, **changes: Any
+) -> list[Fault]:
     with pytest.raises(RequestInvalid) as caught:
-        await world.post(token, **changes)
+        await world.post(token, key, **changes)
     return list(caught.value.faults)
 
 
@@ -272,10 +276,9 @@ async def test_the_repeat_of_a_request_that_was_in_time_is_answered_like_the_fir
 async def test_the_same_request_with_its_keys_in_another_order_is_the_same() -> None:
     world = World()
     request = mended() | {"from": "main"}
-    token = a_token()
     first = await world.post(key="k")
     turned = dict(reversed(request.items()))
-    again = await world.intake.accept(await world.intake.check(turned, token), turned, token, "k")
+    again = await world.intake.accept(turned, a_token(), "k")
 
     assert (again.message.id, again.replayed) == (first.message.id, True)
 
@@ -286,6 +289,73 @@ async def test_another_request_with_the_same_key_is_a_conflict() -> None:
     await world.post(key="k")
     with pytest.raises(IdempotencyConflict):
         await world.post(key="k", callback_data="another")
+
+
+@pytest.mark.parametrize(
+    ("named", "left"),
+    [
+        (None, {MAIN: OnUnknown.HOLD, OTHER: OnUnknown.HOLD}),
+        ("main", {OTHER: OnUnknown.HOLD}),
+    ],
+    ids=["a second sender came", "the sender it names is gone"],
+)
+@in_a_loop
+async def test_a_repeat_is_answered_like_the_first_after_the_senders_changed(
+    named: str | None, left: Mapping[SenderName, OnUnknown]
+) -> None:
+    world = World()
+    world.restart({MAIN: OnUnknown.HOLD})
+    asked: dict[str, Any] = {"from": named}
+    first = await world.post(key="k", **asked)
+
+    world.restart(left)
+
+    assert await world.post(key="k", **asked) == Stored(first.message, replayed=True)
+    assert [f.pointer for f in await faults(world, key="another", **asked)] == ["#/from"]
+
+
+@in_a_loop
+async def test_another_request_with_the_same_key_hears_its_own_faults_first() -> None:
+    world = World()
+    await world.post(key="k")
+
+    assert [f.pointer for f in await faults(world, key="k", to="0812")] == ["#/to"]
+
+
+@in_a_loop
+async def test_what_depends_on_more_than_the_body_is_told_with_all_else() -> None:
+    world = World()
+    asked: dict[str, Any] = {
+        "from": "nobody",
+        "to": "0812",
+        "reply_message_id": "msg_01JABCDEFGHJKMNPQRSTVWXYZ0",
+        "expires_at": "2026-01-01T00:00:00Z",
+    }
+    found = await faults(world, key="", **asked)
+
+    assert {fault.pointer: fault.code for fault in found} == {
+        "#/to": "country_code_missing",
+        "#/from": "unknown_sender",
+        "#/reply_message_id": "unknown_message",
+        "#/expires_at": "in_the_past",
+        "#/Idempotency-Key": "invalid_idempotency_key",
+    }
+
+
+@in_a_loop
+async def test_a_reply_is_not_judged_by_a_number_or_sender_that_is_wrong_itself() -> None:
+    world = World()
+    earlier = a_sent_message(world)
+    asked: dict[str, Any] = {"from": "nobody", "to": "0812", "reply_message_id": earlier.id}
+
+    assert [f.pointer for f in await faults(world, **asked)] == ["#/to", "#/from"]
+
+
+@in_a_loop
+async def test_what_can_be_no_id_is_not_looked_up() -> None:
+    [fault] = await faults(World(), reply_message_id="{{ MESSAGE_ID }}")
+
+    assert fault.code == "placeholder"
 
 
 # What it answers
