@@ -309,7 +309,7 @@ _BY_USER_ID = Fault(
     _RECIPIENT,
     "not_supported",
     "This sender does not send to business-scoped user ids. Send to a number; or, where WhatsApp "
-    "takes user ids from it, set by_user_id = true for this sender.",
+    "takes user ids from it, set recipients_by_user_id = true for this sender.",
 )
 _NO_SUCH_MESSAGE = Fault(
     _REPLY,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from alir.messages import limits
@@ -220,6 +220,11 @@ class TemplateFlow(_Shape):
     )
 
 
+def _whole(value: object) -> object:
+    """In JSON 1.0 is a whole number too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class TemplateRequest(_Shape):
     """A message template with a Flow button, approved by WhatsApp beforehand."""
 
@@ -254,11 +259,11 @@ class TemplateRequest(_Shape):
         description="What fills the variables of the template's body, in their order.",
         examples=[["Ana", "Monday"]],
     )
-    button_index: int | None = Field(
+    button_index: (
+        Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=limits.LAST_BUTTON)]
+        | None
+    ) = Field(
         0,
-        strict=True,
-        ge=0,
-        le=limits.LAST_BUTTON,
         description="The place of the Flow button among the template's buttons, counted from 0.",
         examples=[0],
     )
@@ -308,7 +313,7 @@ class MessageRequest(_Shape):
         pattern=USER_ID,
         description=(
             "In place of `to`: the person's business-scoped user id, as WhatsApp gives it to those "
-            "who hide their number. Only where the sender's `by_user_id` is on."
+            "who hide their number. Only where the sender's `recipients_by_user_id` is on."
         ),
         examples=["US.13491208655302741918"],
     )

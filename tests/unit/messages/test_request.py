@@ -35,7 +35,6 @@ BEYOND_A_SCHEMA = {
     ("#/expires_at", "conflict"),  # which of two moments comes first
     # A NUL deep inside:
     *((f"#/{place}/data", "control_character") for place in FLOWS),
-    *((f"#/{place}/button_index", "wrong_type") for place in TEMPLATES),  # 1.0 is whole to a schema
     *((f"#/{place}/{field}", "placeholder") for place in TEMPLATES for field in NAMED),
     ("#/flow/id", "placeholder"),
     ("#/flow/token", "placeholder"),
