@@ -22,7 +22,7 @@ from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
 from alir.errors import StoreUnavailable
 from alir.ids import SenderName
-from alir.intake.accept import Intake
+from alir.intake.accept import Intake, SenderRules
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message, Outcome, ReceiptStatus, Status
@@ -266,9 +266,12 @@ class RunningGateway:
 
     def _gateway(self, callbacks: CloudCallbacks) -> Gateway:
         api = self._settings.api
-        choices = {name: sender.on_unknown for name, sender in self._senders.items()}
+        rules = {
+            name: SenderRules(sender.on_unknown, by_user_id=False, refuses_closed_window=False)
+            for name, sender in self._senders.items()
+        }
         return Gateway(
-            intake=Intake(self._messages, Dispatchers(self._dispatchers), choices, self._clock),
+            intake=Intake(self._messages, Dispatchers(self._dispatchers), rules, self._clock),
             messages=self._messages,
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,

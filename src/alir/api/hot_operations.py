@@ -23,6 +23,9 @@ _SUMMARIES: Final = {
     "text_header": "With a text header",
     "media_header": "With a media header",
     "reply_sent_later": "A reply, sent later",
+    "template": "A template with a Flow button",
+    "fallback": "With a fallback for a shut window",
+    "recipient": "To a business-scoped user id",
 }
 
 
@@ -105,8 +108,9 @@ def _with_headers(responses: dict[int | str, Operation]) -> dict[int | str, Oper
 SEND: Final[Operation] = {
     "tags": ["messages"],
     "summary": "Send a message",
-    "description": "Puts a Flow in front of one person. The message is on disk before the answer "
-    "goes out, and the answer waits for the provider as long as `Prefer` says.",
+    "description": "Puts a Flow in front of one person, by a Flow message or by a template. The "
+    "message is on disk before the answer goes out, and the answer waits for the provider as long "
+    "as `Prefer` says.",
     "operationId": "send_message",
     **needs(Scope.SEND),
     "parameters": _SEND_PARAMETERS,

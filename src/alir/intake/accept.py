@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,10 +37,31 @@ class Checked(NamedTuple):
     reply_to: ProviderId | None
 
 
-class _Asked(NamedTuple):
-    """What of a request is judged by more than the request. None: not there, or not readable."""
+@dataclass(frozen=True, slots=True)
+class SenderRules:
+    """What a sender's settings say of the messages that go out from it.
 
-    to: str | None
+    Attributes:
+        on_unknown: what a message does by default when its outcome is unknown.
+        by_user_id: whether it may go to a business-scoped user id.
+        refuses_closed_window: whether a Flow message is refused where the person's 24-hour window
+            is known to be shut; else it is warned of.
+    """
+
+    on_unknown: OnUnknown
+    by_user_id: bool
+    refuses_closed_window: bool
+
+
+class _Asked(NamedTuple):
+    """What of a request is judged by more than the request. None: not there, or not readable.
+
+    Attributes:
+        person: the number or the business-scoped user id.
+    """
+
+    person: str | None
+    recipient: str | None
     reply_message_id: str | None
     expires_at: datetime | None
 
@@ -49,15 +70,14 @@ class Intake:
     """Checks requests and stores messages.
 
     Args:
-        senders: by name, in the order of the settings, what a message does by default when its
-            outcome is unknown.
+        senders: by name, in the order of the settings.
     """
 
     def __init__(
         self,
         messages: Messages,
         dispatch: Dispatch,
-        senders: Mapping[SenderName, OnUnknown],
+        senders: Mapping[SenderName, SenderRules],
         clock: Clock,
     ) -> None:
         self._messages = messages
@@ -108,15 +128,18 @@ class Intake:
         draft: Draft | None = None
         try:
             draft = check(request)
-            asked = _Asked(draft.to, draft.reply_message_id, draft.expires_at)
+            person, recipient = draft.to or draft.recipient, draft.recipient
+            asked = _Asked(person, recipient, draft.reply_message_id, draft.expires_at)
         except RequestInvalid as error:
             faults.extend(error.faults)
             asked = _readable(request, error.faults)
         if asked.expires_at is not None and asked.expires_at <= self._clock.now():
             faults.append(_EXPIRED)
+        if asked.recipient is not None and not isinstance(sender, Fault):
+            faults += () if self._senders[sender].by_user_id else (_BY_USER_ID,)
         reply = None
         if asked.reply_message_id is not None:
-            reply = await self._reply(asked.reply_message_id, asked.to, token, sender)
+            reply = await self._reply(asked.reply_message_id, asked.person, token, sender)
         faults += [found for found in (sender, reply, key) if isinstance(found, Fault)]
         if faults or draft is None or isinstance(sender, Fault) or isinstance(reply, Fault):
             raise RequestInvalid(in_order(faults, request))
@@ -142,9 +165,12 @@ class Intake:
             token_id=token.id,
             sender=checked.sender,
             to=draft.to,
+            recipient=draft.recipient,
             type=draft.type,
             flow=draft.flow,
-            on_unknown=draft.on_unknown or self._senders[checked.sender],
+            template=draft.template,
+            fallback=draft.fallback,
+            on_unknown=draft.on_unknown or self._senders[checked.sender].on_unknown,
             created_at=now,
             due_at=due_at,
             first_due_at=due_at,
@@ -187,7 +213,7 @@ class Intake:
         return stored
 
     async def _reply(
-        self, replied: str, to: str | None, token: ApiToken, sender: SenderName | Fault
+        self, replied: str, person: str | None, token: ApiToken, sender: SenderName | Fault
     ) -> ProviderId | Notice | Fault:
         """The WhatsApp id that the bubble quotes; a warning where it is not known yet.
 
@@ -201,7 +227,7 @@ class Intake:
         if not token.may_use(message.sender):
             return _NO_SUCH_MESSAGE
         is_elsewhere = not isinstance(sender, Fault) and message.sender != sender
-        if is_elsewhere or (to is not None and message.to != to):
+        if is_elsewhere or (person is not None and message.person != person):
             return _OTHER_CONVERSATION
         wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
         return wamids[-1] if wamids else _NO_BUBBLE
@@ -210,15 +236,23 @@ class Intake:
 def _readable(request: object, faults: Sequence[Fault]) -> _Asked:
     """What can be read of a refused request, so that all that is wrong with it is told at once."""
     body = request if isinstance(request, dict) else {}
-    to, replied, expires_at = (body.get(n) for n in ("to", "reply_message_id", "expires_at"))
-    if not isinstance(replied, str) or any(f.pointer == _REPLY for f in faults):
+    wrong = {fault.pointer for fault in faults}
+    to, recipient, replied, expires_at = (
+        given if isinstance(given := body.get(name), str) else None
+        for name in ("to", "recipient", "reply_message_id", "expires_at")
+    )
+    if _RECIPIENT in wrong:
+        recipient = None
+    if _REPLY in wrong:
         replied = None
-    number = moment = None
-    with suppress(RequestInvalid):
-        number = read_number(to).e164 if isinstance(to, str) else None
-    with suppress(RequestInvalid):
-        moment = read_moment(expires_at, "") if isinstance(expires_at, str) else None
-    return _Asked(number, replied, moment)
+    person = moment = None
+    if to is not None or recipient is not None:
+        with suppress(RequestInvalid):
+            person = recipient if to is None else read_number(to).e164
+    if expires_at is not None:
+        with suppress(RequestInvalid):
+            moment = read_moment(expires_at, "")
+    return _Asked(person, recipient, replied, moment)
 
 
 def in_order(faults: Sequence[Fault], request: object) -> list[Fault]:
@@ -273,7 +307,14 @@ def _named_sender(request: Any) -> str | None:
 
 
 _REPLY = "#/reply_message_id"
+_RECIPIENT = "#/recipient"
 _EXPIRED = Fault("#/expires_at", "in_the_past", "This moment has passed already.")
+_BY_USER_ID = Fault(
+    _RECIPIENT,
+    "not_supported",
+    "This sender does not send to business-scoped user ids. Send to a number; or, where WhatsApp "
+    "takes user ids from it, set recipients_by_user_id = true for this sender.",
+)
 _NO_SUCH_MESSAGE = Fault(
     _REPLY,
     "unknown_message",

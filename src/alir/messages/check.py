@@ -40,29 +40,41 @@ def check(data: object) -> Draft:
     try:
         request = REQUEST.validate_python(data)
         draft = _draft(request)
-    except (ValidationError, RequestInvalid):
+    except (ValidationError, RequestInvalid, _Contradictory):
         raise RequestInvalid(explain(data)) from None
-    is_doubtful = _is_doubtful(draft) or _is_odd(request["flow"]["param"].get("header"))
-    if is_doubtful and (faults := explain(data)):
+    if _is_doubtful(draft, request) and (faults := explain(data)):
         raise RequestInvalid(faults)
     return draft
+
+
+class _Contradictory(Exception):
+    """Fields that do not go together, or of which one is missing."""
 
 
 # Each of these tests is quicker than the rule of `explain` that it stands for, and may be coarser.
 
 
-def _is_doubtful(draft: Draft) -> bool:
+def _is_doubtful(draft: Draft, request: Object) -> bool:
     """May `draft`, whose fields are all right by themselves, break a rule all the same?"""
-    flow, sender, replied = draft.flow, draft.sender, draft.reply_message_id
+    sender, replied = draft.sender, draft.reply_message_id
     send_at, expires_at = draft.send_at, draft.expires_at
+    return (
+        (sender is not None and "{{" in sender)
+        or (replied is not None and "{{" in replied)
+        or (send_at is not None and expires_at is not None and expires_at <= send_at)
+        or (draft.template is None and _is_doubtful_flow(draft.flow, request["flow"]["param"]))
+        or (draft.template is not None and _is_doubtful_template(request["template"]))
+        or (draft.fallback is not None and _is_doubtful_template(request["fallback"]))
+    )
+
+
+def _is_doubtful_flow(flow: Object, given: Object) -> bool:
     return (
         "{{" in flow["id"]
         or "{{" in flow["token"]
         or "{{" in flow["screen"]
-        or (sender is not None and "{{" in sender)
-        or (replied is not None and "{{" in replied)
         or ("data" in flow and _is_doubtful_data(flow["data"], flow["action"]))
-        or (send_at is not None and expires_at is not None and expires_at <= send_at)
+        or _is_odd(given.get("header"))
     )
 
 
@@ -70,7 +82,19 @@ def _is_doubtful(draft: Draft) -> bool:
 _CONTROL: Final = re.compile(rb"\\u00|\\[bf]|\x7f|\xc2[\x80-\x9f]")
 
 
-def _is_doubtful_data(data: object, action: str) -> bool:
+def _is_doubtful_template(given: Object) -> bool:
+    flow = given.get("flow") or {}
+    token, data = flow.get("token"), flow.get("data")
+    return (
+        "{{" in given["name"]
+        or "{{" in given["language"]
+        or (token is not None and "{{" in token)
+        or (data is not None and _is_doubtful_data(data))
+        or _is_odd(given.get("header"))
+    )
+
+
+def _is_doubtful_data(data: object, action: str = "navigate") -> bool:
     if not data or action == "data_exchange":
         return True
     try:
@@ -93,12 +117,28 @@ def _is_odd(header: Object | None) -> bool:
 
 
 def _draft(request: Object) -> Draft:
-    get, flow = request.get, request["flow"]
-    number = read_number(request["to"])
+    get = request.get
+    to, recipient = get("to"), get("recipient")
+    flow, template, fallback = get("flow"), get("template"), get("fallback")
+    if (to is None) is (recipient is None) or not (
+        (flow is not None and template is None)
+        if request["type"] == "flow"
+        else (template is not None and flow is None and fallback is None)
+    ):
+        raise _Contradictory
+    number = None if to is None else read_number(to)
     send_at, expires_at = get("send_at"), get("expires_at")
+    warnings, token = () if number is None else number.warnings, None
+    if flow is not None:
+        warnings += _button_warnings(flow["text"])
+        token = flow["token"]
     return Draft(
-        to=number.e164,
-        flow=_flow(flow),
+        to=None if number is None else number.e164,
+        recipient=recipient,
+        type=request["type"],
+        flow={} if flow is None else _flow(flow),
+        template=None if template is None else _template(template, None),
+        fallback=None if fallback is None else _template(fallback, token),
         sender=get("from"),
         reply_message_id=get("reply_message_id"),
         callback_data=get("callback_data"),
@@ -106,7 +146,7 @@ def _draft(request: Object) -> Draft:
         priority=get("priority") or Priority.SINGLE,
         send_at=None if send_at is None else read_moment(send_at, "#/send_at"),
         expires_at=None if expires_at is None else read_moment(expires_at, "#/expires_at"),
-        warnings=number.warnings + _button_warnings(flow["text"]),
+        warnings=warnings,
     )
 
 
@@ -124,6 +164,23 @@ def _flow(given: Object) -> dict[str, Any]:
     if data is not None:
         flow["data"] = data
     return flow
+
+
+def _template(given: Object, token: str | None) -> dict[str, Any]:
+    """A template; where it names no flow token, its Flow gets `token`."""
+    header, body, flow = given.get("header"), given.get("body"), given.get("flow") or {}
+    template: dict[str, Any] = {"name": given["name"], "language": given["language"]}
+    if header is not None:
+        template["header"] = _header(header)
+    if body:
+        template["body"] = body
+    template["button_index"] = given.get("button_index") or 0
+    template["flow"] = {
+        name: value
+        for name, value in (("token", flow.get("token") or token), ("data", flow.get("data")))
+        if value is not None
+    }
+    return template
 
 
 def _param(given: Object) -> dict[str, Any]:

@@ -18,16 +18,14 @@ from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.ports import Begun, Judge
 from alir.errors import (
     AlirError,
-    Fault,
     IdempotencyConflict,
     RequestInvalid,
     StoreUnavailable,
 )
 from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
-from alir.messages import life
-from alir.messages.model import Flag, Message, Notice, Status
-from alir.messages.window import is_shut
+from alir.messages import life, window
+from alir.messages.model import Flag, Message, Status
 from alir.store import rows, tables
 from alir.store.contacts import anybody_heard, heard_at, learn
 from alir.store.database import Database, Statement, run
@@ -133,10 +131,13 @@ class MessageStore:
             message = one.message
             shut = look and _is_shut_when_due(connection, message, now)
             if shut and one.refuse_shut and message.fallback is None:
-                answers.append(RequestInvalid([_WINDOW_SHUT]))
+                answers.append(RequestInvalid([window.refusal(to_number=message.to is not None)]))
                 continue
             if shut:
-                message = message.but(warnings=(*message.warnings, _warning_of(message)))
+                warning = window.warning(
+                    to_number=message.to is not None, has_fallback=message.fallback is not None
+                )
+                message = message.but(warnings=(*message.warnings, warning))
             stands = message
             if one.begin and life.expire(message, now=now) is None:
                 stands = life.begin(message, now=now, window_shut=shut).message
@@ -457,30 +458,14 @@ def _is_shut_when_due(connection: sqlite3.Connection, message: Message, now: dat
     if message.template is not None:
         return False
     when = max(message.due_at, now)
-    return is_shut(heard_at(connection, message.sender, message.person), when)
-
-
-_WINDOW_SHUT = Fault(
-    "#/to",
-    "window_shut",
-    "The person last wrote more than 24 hours ago, so that WhatsApp takes only templates: give a "
-    "fallback, or send a message of type template.",
-)
-
-
-def _warning_of(message: Message) -> Notice:
-    went = (
-        "The person last wrote more than 24 hours ago, so that WhatsApp takes only templates: "
-        + ("the fallback goes out." if message.fallback else "expect error 131047.")
-    )
-    return Notice("window_shut", "#/to" if message.to else "#/recipient", went)
+    return window.is_shut(heard_at(connection, message.sender, message.person), when)
 
 
 def _window_is_shut(connection: sqlite3.Connection, message: Message, now: datetime) -> bool:
     """Whether it is known that only a template goes; asked of what has one only."""
     if message.fallback is None or message.as_template is not None:
         return False
-    return is_shut(heard_at(connection, message.sender, message.person), now)
+    return window.is_shut(heard_at(connection, message.sender, message.person), now)
 
 
 def _by_key(

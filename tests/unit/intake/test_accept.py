@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -22,14 +23,16 @@ from alir.errors import (
     StoreUnavailable,
 )
 from alir.ids import ApiTokenId, MessageId, ProviderId, SenderName
-from alir.intake.accept import Intake, choose_sender
+from alir.intake.accept import Intake, SenderRules, choose_sender
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.intake.tokens import ApiToken, Scope
 from alir.messages import life
 from alir.messages.model import Attempt, Message, OnUnknown, Status
 
 THIRD = SenderName("third")
-SENDERS = {MAIN: OnUnknown.HOLD, OTHER: OnUnknown.RETRY, THIRD: OnUnknown.HOLD}
+HOLD = SenderRules(OnUnknown.HOLD, by_user_id=False, refuses_closed_window=False)
+RETRY = replace(HOLD, on_unknown=OnUnknown.RETRY, by_user_id=True)
+SENDERS = {MAIN: HOLD, OTHER: RETRY, THIRD: HOLD}
 
 
 def a_token(
@@ -136,7 +139,7 @@ class World:
         self.dispatch = Places(places)
         self.restart(SENDERS)
 
-    def restart(self, senders: Mapping[SenderName, OnUnknown]) -> None:
+    def restart(self, senders: Mapping[SenderName, SenderRules]) -> None:
         """With these senders from now on, and the same messages."""
         self.intake = Intake(self.store, self.dispatch, senders, self.clock)
 
@@ -246,6 +249,57 @@ async def test_on_unknown_is_the_requests_else_the_senders(
     assert stored.message.on_unknown is expected
 
 
+# To whom, and as what
+
+
+USER_ID = "US.13491208655302741918"
+
+
+@in_a_loop
+async def test_a_user_id_in_place_of_a_number_is_the_senders_to_allow() -> None:
+    world = World()
+    asked: dict[str, Any] = {"to": None, "recipient": USER_ID}
+    allowed = asked | {"from": "other"}
+    stored = await world.post(**allowed)
+    [fault] = await faults(world, **asked)
+
+    assert (stored.message.to, stored.message.recipient) == (None, USER_ID)
+    assert stored.message.person == USER_ID
+    assert (fault.pointer, fault.code) == ("#/recipient", "not_supported")
+    assert "by_user_id = true" in fault.detail
+
+
+@in_a_loop
+async def test_that_a_sender_takes_no_user_id_is_told_with_all_else() -> None:
+    asked: dict[str, Any] = {"to": None, "recipient": USER_ID, "priority": "high"}
+    wrong: dict[str, Any] = {"to": None, "recipient": "us.1"}
+    from_nobody = asked | {"from": "nobody"}
+
+    found = await faults(World(), **asked)
+
+    assert {f.pointer: f.code for f in found} == {
+        "#/recipient": "not_supported",
+        "#/priority": "not_a_choice",
+    }
+    assert [f.code for f in await faults(World(), **wrong)] == ["invalid_user_id"]
+    assert [f.pointer for f in await faults(World(), **from_nobody)] == ["#/from", "#/priority"]
+
+
+@in_a_loop
+async def test_templates_are_stored_as_they_were_asked_for() -> None:
+    template = {"name": "visit_form", "language": "en_US"}
+    kept = template | {"button_index": 0}
+    token = mended()["flow"]["token"]
+    asked: dict[str, Any] = {"type": "template", "flow": None, "template": template}
+    as_template = (await World().post(**asked)).message
+    as_fallback = (await World().post(fallback=template)).message
+
+    assert (as_template.type, as_template.flow) == ("template", {})
+    assert as_template.template == kept | {"flow": {}}
+    assert (as_fallback.type, as_fallback.template) == ("flow", None)
+    assert as_fallback.fallback == kept | {"flow": {"token": token}}
+
+
 # When it is due
 
 
@@ -307,17 +361,17 @@ async def test_another_request_with_the_same_key_is_a_conflict() -> None:
 @pytest.mark.parametrize(
     ("named", "left"),
     [
-        (None, {MAIN: OnUnknown.HOLD, OTHER: OnUnknown.HOLD}),
-        ("main", {OTHER: OnUnknown.HOLD}),
+        (None, {MAIN: HOLD, OTHER: HOLD}),
+        ("main", {OTHER: HOLD}),
     ],
     ids=["a second sender came", "the sender it names is gone"],
 )
 @in_a_loop
 async def test_a_repeat_is_answered_like_the_first_after_the_senders_changed(
-    named: str | None, left: Mapping[SenderName, OnUnknown]
+    named: str | None, left: Mapping[SenderName, SenderRules]
 ) -> None:
     world = World()
-    world.restart({MAIN: OnUnknown.HOLD})
+    world.restart({MAIN: HOLD})
     asked: dict[str, Any] = {"from": named}
     first = await world.post(key="k", **asked)
 
@@ -396,6 +450,34 @@ async def test_a_reply_quotes_the_whatsapp_id_of_the_message_it_names(by: str) -
 
     assert stored.message.reply_to == "wamid.1"
     assert stored.message.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "changes", "is_same"),
+    [
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": USER_ID}, True),
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": "US.2"}, False),
+        ({"to": None, "recipient": USER_ID}, {}, False),
+        ({}, {"to": None, "recipient": USER_ID}, False),
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": "US.2", "flow": 7}, False),
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": "us.2", "flow": 7}, True),
+    ],
+)
+@in_a_loop
+async def test_a_reply_stays_with_its_person_by_number_or_by_user_id(
+    earlier: dict[str, Any], changes: dict[str, Any], is_same: bool
+) -> None:
+    world = World()
+    replied = a_sent_message(world, sender=OTHER, **earlier).id
+    asked: dict[str, Any] = {"from": "other", "reply_message_id": replied} | changes
+    try:
+        await world.post(**asked)
+    except RequestInvalid as error:
+        codes = {fault.code for fault in error.faults}
+    else:
+        codes = set()
+
+    assert ("other_conversation" not in codes) is is_same
 
 
 @in_a_loop

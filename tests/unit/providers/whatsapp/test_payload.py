@@ -11,7 +11,7 @@ from tests.seed import MEDIA_HEADER, TEXT_HEADER, mended
 
 from alir.ids import ProviderId
 from alir.messages.check import check
-from alir.messages.model import Draft
+from alir.messages.model import Draft, Flag
 from alir.providers.whatsapp import mark
 from alir.providers.whatsapp.payload import flow_message
 
@@ -194,3 +194,71 @@ def test_a_mark_fits_and_says_nothing_of_people() -> None:
 )
 def test_what_alir_did_not_write_is_no_mark(text: object) -> None:
     assert mark.read(text) is None
+
+
+def test_a_template_names_its_button_and_fills_its_variables() -> None:
+    template = {
+        "name": "visit_form",
+        "language": "en_US",
+        "header": {"type": "text", "text": "Ana"},
+        "body": ["Monday", "9:00"],
+        "button_index": 2,
+        "flow": {"token": "01JABCDEF.sig", "data": {"branch": "north"}},
+    }
+    message = a_message(type="template", flow={}, template=template, to=None, recipient="US.1349")
+
+    assert flow_message(message, mark=MARK) == {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "recipient": "US.1349",
+        "biz_opaque_callback_data": MARK,
+        "type": "template",
+        "template": {
+            "name": "visit_form",
+            "language": {"code": "en_US"},
+            "components": [
+                {"type": "header", "parameters": [{"type": "text", "text": "Ana"}]},
+                {
+                    "type": "body",
+                    "parameters": [
+                        {"type": "text", "text": "Monday"},
+                        {"type": "text", "text": "9:00"},
+                    ],
+                },
+                {
+                    "type": "button",
+                    "sub_type": "flow",
+                    "index": "2",
+                    "parameters": [
+                        {
+                            "type": "action",
+                            "action": {
+                                "flow_token": "01JABCDEF.sig",
+                                "flow_action_data": {"branch": "north"},
+                            },
+                        }
+                    ],
+                },
+            ],
+        },
+    }
+
+
+def test_the_button_of_a_template_is_named_also_where_nothing_travels_with_it() -> None:
+    template = {"name": "visit_form", "language": "en", "button_index": 0, "flow": {}}
+    message = a_message(type="template", flow={}, template=template)
+
+    assert flow_message(message, mark=MARK)["template"] == {
+        "name": "visit_form",
+        "language": {"code": "en"},
+        "components": [{"type": "button", "sub_type": "flow", "index": "0"}],
+    }
+
+
+def test_a_fallback_goes_out_where_the_message_is_flagged_so_and_not_before() -> None:
+    template = {"name": "visit_form", "language": "en", "button_index": 0, "flow": {}}
+    message = a_message(fallback=template)
+
+    assert flow_message(message, mark=MARK)["type"] == "interactive"
+    flagged = message.but(flags=(Flag.FALLBACK,))
+    assert flow_message(flagged, mark=MARK)["type"] == "template"
