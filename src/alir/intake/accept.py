@@ -192,7 +192,12 @@ class Intake:
             if place.due_at is not None:
                 message = message.but(due_at=place.due_at)
         try:
-            stored = await self._messages.accept(message, key, begin=admitted_at is not None)
+            stored = await self._messages.accept(
+                message,
+                key,
+                begin=admitted_at is not None,
+                refuse_shut=self._senders[message.sender].refuses_closed_window,
+            )
         except StoreUnavailable as error:
             if admitted_at is not None:
                 self._dispatch.dismiss(message, in_doubt=error.in_doubt)

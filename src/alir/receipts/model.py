@@ -41,11 +41,19 @@ class Told:
     wamid: ProviderId | None = None
     error: Mapping[str, Any] | None = None
 
-    def received_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
+    def received_by(
+        self, attempt: int, now: datetime, again: life.Again | None = None
+    ) -> Callable[[Message], life.Change | None]:
         """The decision that this receipt is of attempt `attempt` of the message asked about."""
         receipt = Receipt(attempt=attempt, status=self.status, at=self.at, error=self.error)
         return lambda message: life.receive(
-            message, receipt, now=now, provider_id=self.provider_id, wa_id=self.wa_id
+            message,
+            receipt,
+            now=now,
+            provider_id=self.provider_id,
+            wa_id=self.wa_id,
+            wamid=self.wamid,
+            again=again,
         )
 
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from alir.errors import SendFailure
 from alir.ids import SenderName
+from alir.messages.life import Again
+from alir.messages.model import Message
 from alir.receipts.model import Heard, Told
 
 
@@ -85,6 +87,18 @@ class Callbacks(Protocol):
 
     def unapplied(self) -> AsyncIterator[Sequence[RawCallback]]:
         """What a crash left unapplied, oldest first, in pages that memory has room for."""
+        ...
+
+
+class Consequences(Protocol):
+    """What a failed receipt means for what is sent."""
+
+    def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
+        """Whether the message is to be queued once more, and when."""
+        ...
+
+    def failed(self, message: Message, attempt: int, error: Mapping[str, Any] | None) -> None:
+        """Attempt `attempt` of `message` failed so, and that is on disk."""
         ...
 
 

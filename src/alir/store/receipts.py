@@ -35,11 +35,17 @@ class ReceiptStore:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, changed: Callable[[Message], None]
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        changed: Callable[[Message], None],
+        consequences: Consequences,
     ) -> None:
         self._database = database
         self._clock = clock
         self._changed = changed
+        self._consequences = consequences
         # What a write in doubt may have changed; the next write tells of it as it stands then.
         self._doubted: set[MessageId] = set()
 
@@ -59,7 +65,9 @@ class ReceiptStore:
         def work(connection: Connection) -> list[Message]:
             now = self._clock.now()
             hear(connection, [one for one in told if isinstance(one, Heard)])
-            changed = _apply(connection, [one for one in told if isinstance(one, Told)], now)
+            changed = self._apply(
+                connection, [one for one in told if isinstance(one, Told)], now
+            )
             if ends is not None:
                 mark_applied(connection, ends, now)
             return changed
@@ -82,7 +90,7 @@ class ReceiptStore:
         self, connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
     ) -> list[Message]:
         told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
-        return _apply(connection, told, self._clock.now())
+        return self._apply(connection, told, self._clock.now())
 
     async def _write(self, work: Work[list[Message]]) -> None:
         """Have `work` change messages, and tell of them, and of those left in doubt before."""
