@@ -12,12 +12,13 @@ from typing import TypeVar
 from alir.clock import Clock
 from alir.errors import NotFound, StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
-from alir.messages.model import Message
+from alir.messages.model import Message, Outcome
+from alir.receipts.guess import Guess, guess
 from alir.receipts.model import Heard, Told
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear
 from alir.store.database import Connection, Database
-from alir.store.parked import forget_older, matched, park, unpark
+from alir.store.parked import candidates, forget_older, matched, park, unpark
 from alir.store.reading import by_provider_id, load
 from alir.store.writer import Work
 from alir.store.writing import change
@@ -78,6 +79,17 @@ class ReceiptStore:
         while await self._database.write(forget) == LARGEST_PORTION:
             pass
 
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        """Settle attempts of these senders by parked receipts that can be about no other."""
+        found = await self._database.read(lambda connection: candidates(connection, senders))
+        for portion in _portions(guess(found, now=self._clock.now())):
+            await self._write(partial(self._settle_by, guesses=portion))
+
+    def _settle_by(self, connection: Connection, guesses: Sequence[Guess]) -> list[Message]:
+        now = self._clock.now()
+        # What was begun since the guess was made was begun after its receipts came.
+        return [message for one in guesses for message in _settle_by_guess(connection, one, now)]
+
     def _try_again(
         self, connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
     ) -> list[Message]:
@@ -128,6 +140,20 @@ def _apply(connection: Connection, told: Sequence[Told], now: datetime) -> list[
             if id_ not in known:  # receipts may have waited for just this
                 left.extendleft(reversed(unpark(connection, one.sender, id_)))
     return changed
+
+
+def _settle_by_guess(connection: Connection, made: Guess, now: datetime) -> list[Message]:
+    """Settle an attempt, unless it has an answer by now or the id is known to be another's."""
+    message = load(connection, made.message_id)
+    attempt = message.attempt(made.attempt)
+    is_open = attempt is not None and attempt.outcome in (None, Outcome.UNKNOWN)
+    if not is_open or by_provider_id(connection, made.provider_id) is not None:
+        return []
+    told = unpark(connection, made.sender, made.provider_id)
+    if not told:
+        return []
+    after, _ = change(connection, message, told[0].guessed_by(made.attempt, now), now)
+    return [after, *_apply(connection, told[1:], now)]  # they find it by its id now
 
 
 def _ids(message: Message, number: int) -> list[ProviderId]:

@@ -129,6 +129,13 @@ attempt = Table(
         sqlite_where=text("wamid IS NOT NULL"),
         postgresql_where=text("wamid IS NOT NULL"),
     ),
+    # What may be settled by a guess, together with the next.
+    Index(
+        "attempt_unknown",
+        "begun_at",
+        sqlite_where=text("outcome = 'unknown'"),
+        postgresql_where=text("outcome = 'unknown'"),
+    ),
     # What a crash left begun.
     Index(
         "attempt_unsettled",
@@ -200,6 +207,8 @@ parked_receipt = Table(
     # The same receipt of somebody else's message, told many times, is kept once.
     Index("parked_receipt_once", "provider_id", "status", "sender", unique=True),
     Index("parked_receipt_age", "parked_at"),
+    # What may be about an attempt to that person.
+    Index("parked_receipt_person", "sender", "wa_id"),
 )
 
 pause = Table(
