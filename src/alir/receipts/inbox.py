@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from alir.clock import Clock
@@ -15,13 +15,18 @@ from alir.receipts.model import Told
 from alir.receipts.ports import CallbackRequest, Callbacks, Dialect, RawCallback, Receipts
 
 SWEEP_SECONDS = 60.0
+GUESS_SECONDS = 5.0
 STORE_PAUSE_SECONDS = 0.5
 
 _log = get_logger("receipts")
 
 
 class Inbox:
-    """Takes callbacks of every provider and applies them."""
+    """Takes callbacks of every provider and applies them.
+
+    Args:
+        guessing: the senders whose receipts name no attempt.
+    """
 
     def __init__(
         self,
@@ -32,6 +37,7 @@ class Inbox:
         *,
         keep_parked: timedelta,
         counted: Callable[[SenderName, ReceiptStatus], None],
+        guessing: Sequence[SenderName] = (),
     ) -> None:
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._callbacks = callbacks
@@ -39,6 +45,7 @@ class Inbox:
         self._clock = clock
         self._keep_parked = keep_parked
         self._counted = counted
+        self._guessing = tuple(guessing)
         self._applying: set[asyncio.Task[None]] = set()
 
     async def take(self, provider: str, request: CallbackRequest) -> bool:
@@ -60,13 +67,25 @@ class Inbox:
             await asyncio.gather(*(self._apply(raw) for raw in page))
 
     async def run(self) -> None:
-        """Try parked receipts again, every `SWEEP_SECONDS`, for ever."""
+        """Try parked receipts again and guess what they are about, from time to time, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(SWEEP_SECONDS, self._sweep))
+            if self._guessing:
+                group.create_task(self._every(GUESS_SECONDS, self._guess))
+
+    async def _every(self, seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._receipts.sweep(keep=self._keep_parked)
+                await deed()
             except StoreUnavailable as error:
                 _log.warning("sweep_failed", reason=str(error))
-            await self._clock.sleep(SWEEP_SECONDS)
+            await self._clock.sleep(seconds)
+
+    async def _sweep(self) -> None:
+        await self._receipts.sweep(keep=self._keep_parked)
+
+    async def _guess(self) -> None:
+        await self._receipts.guess(self._guessing)
 
     async def finish(self, grace: timedelta) -> None:
         """Let what is being applied end; the rest is applied at the next start."""

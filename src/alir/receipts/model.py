@@ -9,7 +9,7 @@ from typing import Any
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
-from alir.messages.model import Message, Receipt, ReceiptStatus
+from alir.messages.model import Flag, Message, Receipt, ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,27 @@ class Told:
             wamid=self.wamid,
             again=again,
         )
+
+    def guessed_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
+        """As `received_by`, where only a guess says that it is of that attempt: flagged so."""
+        decide = self.received_by(attempt, now)
+
+        def decide_and_flag(message: Message) -> life.Change | None:
+            change = decide(message)
+            return None if change is None else _guessed(change)
+
+        return decide_and_flag
+
+
+def _guessed(change: life.Change) -> life.Change:
+    events = tuple(life.Happened(one.name, _flagged(one.message)) for one in change.events)
+    return life.Change(_flagged(change.message), events)
+
+
+def _flagged(message: Message) -> Message:
+    if Flag.GUESS in message.flags:
+        return message
+    return message.but(flags=(*message.flags, Flag.GUESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,3 +112,7 @@ class Receipts(Protocol):
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
         ...
+
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        """Settle attempts of these senders by parked receipts that can be about no other."""
+        ...

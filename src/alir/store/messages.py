@@ -7,7 +7,6 @@ earlier is written only where that version still stands, else decided anew.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -26,10 +25,12 @@ from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life, window
 from alir.messages.model import Flag, Message, Status
+from alir.receipts.ports import Consequences
 from alir.store import rows, tables
+from alir.store.applying import Applied, apply_one
 from alir.store.contacts import anybody_heard, heard_at, learn
-from alir.store.database import Database, Statement, run
-from alir.store.parked import anything_parked, unpark
+from alir.store.database import Connection, Database, Statement, run
+from alir.store.parked import parked_among, unpark
 from alir.store.reading import by_provider_id, load, with_rest
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
@@ -68,11 +69,17 @@ class MessageStore:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, changed: Callable[[Message], None]
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        changed: Callable[[Message], None],
+        consequences: Consequences,
     ) -> None:
         self._database = database
         self._clock = clock
         self._tell = changed
+        self._consequences = consequences
         # Messages that this process stored a moment ago, so that beginning them does not read
         # and take apart what was just put together. Only one whose version stands is used.
         self._fresh: dict[str, Message] = {}
@@ -110,7 +117,7 @@ class MessageStore:
         return stored
 
     def _insert_once(
-        self, connection: sqlite3.Connection, new: _New, key: IdempotencyKey
+        self, connection: Connection, new: _New, key: IdempotencyKey
     ) -> Stored | AlirError:
         found = _by_key(connection, new.message.token_id, key)
         if isinstance(found, IdempotencyConflict):
@@ -120,7 +127,7 @@ class MessageStore:
         return self._insert_all(connection, [new])[0]
 
     def _insert_all(
-        self, connection: sqlite3.Connection, new: Sequence[_New]
+        self, connection: Connection, new: Sequence[_New]
     ) -> Sequence[Stored | AlirError]:
         """What became of each; a refusal is an answer, so that a group is not repeated for it."""
         now = self._clock.now()
@@ -174,7 +181,7 @@ class MessageStore:
         """
         last = Begun((), None, more=True)
 
-        def work(connection: sqlite3.Connection) -> tuple[Begun, list[Message]]:
+        def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
             now = self._clock.now()
             most = limit + MOST_PUT_OFF
@@ -223,7 +230,7 @@ class MessageStore:
             AlirError: whatever `decide` raised; nothing was written.
         """
 
-        def work(connection: sqlite3.Connection) -> tuple[Message, bool] | AlirError:
+        def work(connection: Connection) -> tuple[Message, bool] | AlirError:
             try:
                 return change(connection, message, decide, self._clock.now())
             except AlirError as error:
@@ -242,20 +249,28 @@ class MessageStore:
     ) -> Message:
         """Record what attempt `number` came to, and apply the receipts that waited for its id."""
         answered = _Answered(message, settlement, number)
-        after, _ = await self._database.write_among(self._settle_all, answered)
+        after, applied = await self._database.write_among(self._settle_all, answered)
+        if applied is not None:
+            applied.tell(self._consequences)
         # Told even where a repeat found it written already: nobody was told of it then.
         self._changed(after)
         return after
 
     def _settle_all(
-        self, connection: sqlite3.Connection, answers: Sequence[_Answered]
-    ) -> Sequence[tuple[Message, bool]]:
+        self, connection: Connection, answers: Sequence[_Answered]
+    ) -> Sequence[_Settled]:
         now = self._clock.now()
         for message, settlement, _ in answers:
             if settlement.wa_id is not None:
                 learn(connection, message.sender, message.to, settlement.wa_id)
+        ids = [
+            (message.sender, settlement.provider_id)
+            for message, settlement, _ in answers
+            if settlement.provider_id is not None
+        ]
+        waited_for = parked_among(connection, ids)
         changes = []
-        if not anything_parked(connection):
+        if not waited_for:
             for message, settlement, number in answers:
                 decided = life.settle(message, number, settlement, now=now)
                 if decided is not None:
@@ -263,8 +278,19 @@ class MessageStore:
         if len(changes) == len(answers):
             saved = save_all(connection, changes, now)
             if saved is not None:
-                return [(after, True) for after in saved]
-        return [_settle_one(connection, answered, now) for answered in answers]
+                return [_Settled(after) for after in saved]
+        return [self._settle_one(connection, answered, now) for answered in answers]
+
+    def _settle_one(self, connection: Connection, answered: _Answered, now: datetime) -> _Settled:
+        message, settlement, number = answered
+        applied = Applied()
+        after, _ = change(
+            connection, message, lambda m: life.settle(m, number, settlement, now=now), now
+        )
+        if settlement.provider_id is not None:
+            for told in unpark(connection, message.sender, settlement.provider_id):
+                after = apply_one(connection, after, number, told, now, self._consequences, applied)
+        return _Settled(after, applied)
 
     def _changed(self, message: Message) -> None:
         if message.status is not Status.QUEUED:
@@ -288,7 +314,7 @@ class MessageStore:
             NotFound: no message has it.
         """
 
-        def work(connection: sqlite3.Connection) -> Message:
+        def work(connection: Connection) -> Message:
             found = by_provider_id(connection, any_id)
             return load(connection, found[0] if found else any_id)
 
@@ -317,7 +343,7 @@ class MessageStore:
         if filters.until is not None:
             query = query.where(_m.created_at < to_milliseconds(filters.until))
 
-        def work(connection: sqlite3.Connection) -> tuple[list[Message], int | None]:
+        def work(connection: Connection) -> tuple[list[Message], int | None]:
             found = run(connection, query).fetchall()
             page = [(row[0], with_rest(connection, row[1:])) for row in found[:limit]]
             more = page[-1][0] if len(found) > limit else None
@@ -415,7 +441,7 @@ class MessageStore:
         )
         query = select(func.count(), func.min(waiting.c.due_at))
 
-        def work(connection: sqlite3.Connection) -> tuple[int, datetime | None]:
+        def work(connection: Connection) -> tuple[int, datetime | None]:
             [count, oldest] = run(connection, query).fetchone()
             return count, None if oldest is None else from_milliseconds(oldest)
 
@@ -431,6 +457,13 @@ class _New(NamedTuple):
     refuse_shut: bool
 
 
+class _Settled(NamedTuple):
+    """A message whose attempt was settled, and what receipts that had waited for it changed."""
+
+    message: Message
+    applied: Applied | None = None
+
+
 class _Answered(NamedTuple):
     """What attempt `number` of a message came to."""
 
@@ -439,21 +472,7 @@ class _Answered(NamedTuple):
     number: int
 
 
-def _settle_one(
-    connection: sqlite3.Connection, answered: _Answered, now: datetime
-) -> tuple[Message, bool]:
-    message, settlement, number = answered
-    after, is_changed = change(
-        connection, message, lambda m: life.settle(m, number, settlement, now=now), now
-    )
-    if settlement.provider_id is not None:
-        for parked in unpark(connection, message.sender, settlement.provider_id):
-            after, moved = change(connection, after, parked.received_by(number, now), now)
-            is_changed = is_changed or moved
-    return after, is_changed
-
-
-def _is_shut_when_due(connection: sqlite3.Connection, message: Message, now: datetime) -> bool:
+def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -> bool:
     """Whether a new message is known to meet a shut window; a template meets none."""
     if message.template is not None:
         return False
@@ -461,7 +480,7 @@ def _is_shut_when_due(connection: sqlite3.Connection, message: Message, now: dat
     return window.is_shut(heard_at(connection, message.sender, message.person), when)
 
 
-def _window_is_shut(connection: sqlite3.Connection, message: Message, now: datetime) -> bool:
+def _window_is_shut(connection: Connection, message: Message, now: datetime) -> bool:
     """Whether it is known that only a template goes; asked of what has one only."""
     if message.fallback is None or message.as_template is not None:
         return False
@@ -469,7 +488,7 @@ def _window_is_shut(connection: sqlite3.Connection, message: Message, now: datet
 
 
 def _by_key(
-    connection: sqlite3.Connection, token: ApiTokenId, key: IdempotencyKey
+    connection: Connection, token: ApiTokenId, key: IdempotencyKey
 ) -> Message | IdempotencyConflict | None:
     """The message of a key; the conflict is an answer, so that a group is not repeated for it."""
     found = _BY_KEY.run(connection, {"token_id": token, "idempotency_key": key.key}).fetchone()
@@ -480,6 +499,6 @@ def _by_key(
     return load(connection, found[0])
 
 
-def _next_due(connection: sqlite3.Connection, sender: SenderName) -> datetime | None:
+def _next_due(connection: Connection, sender: SenderName) -> datetime | None:
     [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
     return None if next_due is None else from_milliseconds(next_due)

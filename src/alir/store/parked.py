@@ -6,20 +6,25 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
-from sqlalchemy import bindparam, delete, or_, select
+from sqlalchemy import and_, bindparam, delete, func, or_, select, text
 
 from alir.clock import from_milliseconds, to_milliseconds
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
+from alir.receipts.guess import Candidate
 from alir.receipts.model import Mark, Told
 from alir.store import rows, tables
 from alir.store.database import Connection, Statement, insert_or_ignore, is_among, run
 
 _p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
+_alias = tables.alias.c
 _COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error, _p.wamid, _p.mark)
+_CANDIDATE = (
+    *(_p.sender, _p.provider_id, _p.status, _p.parked_at),
+    *(_a.message_id, _a.number, _a.begun_at),
+)
 
 _PARK = Statement(insert_or_ignore(tables.parked_receipt))
-_ANY = Statement(select(_p.seq).limit(1))
 _AMONG = Statement(
     select(_p.sender, _p.provider_id).where(is_among(_p.provider_id, "provider_ids"))
 )
@@ -51,11 +56,6 @@ def park(connection: Connection, told: Told, now: datetime) -> None:
             "mark": None if told.mark is None else f"{told.mark.message_id} {told.mark.attempt}",
         },
     )
-
-
-def anything_parked(connection: Connection) -> bool:
-    """Whether any receipt waits at all; where none does, nobody has to look for his own."""
-    return _ANY.run(connection, {}).fetchone() is not None
 
 
 def parked_among(
@@ -95,6 +95,42 @@ def matched(connection: Connection) -> list[tuple[SenderName, ProviderId]]:
     )
     query = select(_p.sender, _p.provider_id).distinct().where(attempt_is_known)
     return [(sender, provider_id) for sender, provider_id in run(connection, query)]
+
+
+def candidates(connection: Connection, senders: Sequence[SenderName]) -> list[Candidate]:
+    """What is parked without a mark beside the attempts without an answer that it may be about.
+
+    It looks at every such attempt of `senders`, so it is for a reading connection.
+    """
+    digits = func.substr(_m.to, 2)
+    same_person = and_(_p.sender == _m.sender, _p.wa_id.in_([digits, _m.wa_id, _alias.wa_id]))
+    beside = (
+        select(*_CANDIDATE)
+        .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+        .outerjoin(tables.alias, and_(_alias.sender == _m.sender, _alias.number == digits))
+        .join(tables.parked_receipt, same_person)
+        .where(_a.provider_id.is_(None), _m.sender.in_(senders), _p.mark.is_(None))
+    )
+    # Asked one by one: each has an index of just those.
+    conditions = (text("attempt.outcome IS NULL"), text("attempt.outcome = 'unknown'"))
+    return [
+        _candidate(row)
+        for condition in conditions
+        for row in run(connection, beside.where(condition))
+    ]
+
+
+def _candidate(row: rows.Row) -> Candidate:
+    sender, provider_id, status, parked_at, message_id, number, begun_at = row
+    return Candidate(
+        sender=sender,
+        provider_id=provider_id,
+        status=ReceiptStatus(status),
+        came_at=from_milliseconds(parked_at),
+        message_id=message_id,
+        attempt=number,
+        begun_at=from_milliseconds(begun_at),
+    )
 
 
 def forget_older(connection: Connection, than: datetime, *, limit: int) -> int:

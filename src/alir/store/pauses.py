@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 
 from sqlalchemy import bindparam, delete, select, text, update
@@ -14,7 +13,7 @@ from alir.errors import PauseScope
 from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
 from alir.ids import new_event_id
 from alir.store import rows, tables
-from alir.store.database import Database, Statement, run
+from alir.store.database import Connection, Database, Statement, run
 from alir.store.writing import put_event
 
 _p, _m = tables.pause.c, tables.message.c
@@ -43,7 +42,7 @@ class PauseStore:
     async def put(self, pause: Pause, *, is_new: bool) -> None:
         """Store it, or what it has become; of a new one users are told."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             _PUT.run(connection, _row(pause))
             if is_new:
                 self._tell(connection, SENDER_PAUSED, pause)
@@ -56,7 +55,7 @@ class PauseStore:
             _p.sender == pause.sender, _p.scope == pause.scope.value, _p.key == pause.key
         )
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             if run(connection, gone).rowcount:
                 self._tell(connection, SENDER_RESUMED, pause)
 
@@ -89,7 +88,7 @@ class PauseStore:
         )
         return await self._database.write(lambda connection: run(connection, due).rowcount)
 
-    def _tell(self, connection: sqlite3.Connection, kind: str, pause: Pause) -> None:
+    def _tell(self, connection: Connection, kind: str, pause: Pause) -> None:
         if pause.scope is PauseScope.RECIPIENT:
             return  # one person's pace is nothing to be told of, and many come and go
         put_event(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 from alir.clock import Clock
-from alir.errors import NotFound, StoreUnavailable
+from alir.errors import StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
-from alir.messages.model import Message
+from alir.messages.model import Message, Outcome
+from alir.receipts.guess import Guess, guess
 from alir.receipts.model import Heard, Told
+from alir.receipts.ports import Consequences
+from alir.store.applying import Applied, apply_all
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear
 from alir.store.database import Connection, Database
-from alir.store.parked import forget_older, matched, park, unpark
+from alir.store.parked import candidates, forget_older, matched, unpark
 from alir.store.reading import by_provider_id, load
 from alir.store.writer import Work
 from alir.store.writing import change
@@ -62,15 +63,14 @@ class ReceiptStore:
     async def _apply_some(self, told: Sequence[Told | Heard], *, ends: int | None = None) -> None:
         """Apply these, and mark the callback applied that ends with them."""
 
-        def work(connection: Connection) -> list[Message]:
+        def work(connection: Connection) -> Applied:
             now = self._clock.now()
             hear(connection, [one for one in told if isinstance(one, Heard)])
-            changed = self._apply(
-                connection, [one for one in told if isinstance(one, Told)], now
-            )
+            receipts = [one for one in told if isinstance(one, Told)]
+            applied = apply_all(connection, receipts, now, self._consequences)
             if ends is not None:
                 mark_applied(connection, ends, now)
-            return changed
+            return applied
 
         await self._write(work)
 
@@ -80,89 +80,69 @@ class ReceiptStore:
         for portion in _portions(ids):
             await self._write(partial(self._try_again, ids=portion))
         if self._doubted:
-            await self._write(lambda _: [])
+            await self._write(lambda _: Applied())
         than = self._clock.now() - keep
         forget = partial(forget_older, than=than, limit=LARGEST_PORTION)
         while await self._database.write(forget) == LARGEST_PORTION:
             pass
 
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        """Settle attempts of these senders by parked receipts that can be about no other."""
+        found = await self._database.read(lambda connection: candidates(connection, senders))
+        for portion in _portions(guess(found, now=self._clock.now())):
+            await self._write(partial(self._settle_by, guesses=portion))
+
+    def _settle_by(self, connection: Connection, guesses: Sequence[Guess]) -> Applied:
+        # What was begun since the guess was made was begun after its receipts came.
+        applied = Applied()
+        for one in guesses:
+            self._settle_by_guess(connection, one, applied)
+        return applied
+
+    def _settle_by_guess(self, connection: Connection, made: Guess, applied: Applied) -> None:
+        """Settle an attempt, unless it has an answer by now or the id is known to be another's."""
+        now = self._clock.now()
+        message = load(connection, made.message_id)
+        attempt = message.attempt(made.attempt)
+        is_open = attempt is not None and attempt.outcome in (None, Outcome.UNKNOWN)
+        if not is_open or by_provider_id(connection, made.provider_id) is not None:
+            return
+        told = unpark(connection, made.sender, made.provider_id)
+        if not told:
+            return
+        after, _ = change(connection, message, told[0].guessed_by(made.attempt, now), now)
+        rest = apply_all(connection, told[1:], now, self._consequences)  # found by its id now
+        applied.changed += [after, *rest.changed]
+        applied.failed += rest.failed
+
     def _try_again(
         self, connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
-    ) -> list[Message]:
+    ) -> Applied:
         told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
-        return self._apply(connection, told, self._clock.now())
+        return apply_all(connection, told, self._clock.now(), self._consequences)
 
-    async def _write(self, work: Work[list[Message]]) -> None:
+    async def _write(self, work: Work[Applied]) -> None:
         """Have `work` change messages, and tell of them, and of those left in doubt before."""
         doubted = self._doubted.copy()
-        last: list[Message] = []
+        last = Applied()
 
         def with_doubted(connection: Connection) -> list[Message]:
             nonlocal last
             last = work(connection)
-            known = {message.id for message in last}
-            return [*(load(connection, id_) for id_ in doubted - known), *last]
+            known = {message.id for message in last.changed}
+            return [*(load(connection, id_) for id_ in doubted - known), *last.changed]
 
         try:
             changed = await self._database.write(with_doubted)
         except StoreUnavailable as error:
             if error.in_doubt:
-                self._doubted |= {message.id for message in last}
+                self._doubted |= {message.id for message in last.changed}
             raise
         self._doubted -= doubted
+        last.tell(self._consequences)
         for message in changed:
             self._changed(message)
 
 
 def _portions(items: Sequence[T]) -> Sequence[Sequence[T]]:
     return [items[at : at + LARGEST_PORTION] for at in range(0, len(items), LARGEST_PORTION)]
-
-
-def _apply(connection: Connection, told: Sequence[Told], now: datetime) -> list[Message]:
-    changed = []
-    left = deque(told)
-    while left:
-        one = left.popleft()
-        found = _attempt_of(connection, one)
-        if found is None:
-            park(connection, one, now)
-            continue
-        message, number = found
-        after, is_changed = change(connection, message, one.received_by(number, now), now)
-        if is_changed:
-            changed.append(after)
-        known = _ids(message, number)
-        for id_ in _ids(after, number):
-            if id_ not in known:  # receipts may have waited for just this
-                left.extendleft(reversed(unpark(connection, one.sender, id_)))
-    return changed
-
-
-def _ids(message: Message, number: int) -> list[ProviderId]:
-    """The ids by which receipts may name an attempt."""
-    attempt = message.attempt(number)
-    return [id_ for id_ in (attempt.provider_id, attempt.wamid) if id_] if attempt else []
-
-
-def _attempt_of(connection: Connection, told: Told) -> tuple[Message, int] | None:
-    """The message and the attempt's number that a receipt is about; only its own sender's.
-
-    The mark says so best; where it names nothing that alir knows, the ids do.
-    """
-    if told.mark is not None:
-        message = _of_sender(connection, told.mark.message_id, told.sender)
-        if message is not None and message.attempt(told.mark.attempt) is not None:
-            return message, told.mark.attempt
-    for id_ in (told.provider_id, told.wamid):
-        found = None if id_ is None else by_provider_id(connection, id_)
-        if found is not None and found[2] == told.sender:
-            return load(connection, found[0]), found[1]
-    return None
-
-
-def _of_sender(connection: Connection, message_id: MessageId, sender: SenderName) -> Message | None:
-    with suppress(NotFound):
-        message = load(connection, message_id)
-        if message.sender == sender:
-            return message
-    return None

@@ -131,6 +131,13 @@ attempt = Table(
     ),
     # What was begun a moment ago, for the pace of each recipient after a start.
     Index("attempt_begun", "begun_at"),
+    # What may be settled by a guess, together with the next.
+    Index(
+        "attempt_unknown",
+        "begun_at",
+        sqlite_where=text("outcome = 'unknown'"),
+        postgresql_where=text("outcome = 'unknown'"),
+    ),
     # What a crash left begun.
     Index(
         "attempt_unsettled",
@@ -202,6 +209,8 @@ parked_receipt = Table(
     # The same receipt of somebody else's message, told many times, is kept once.
     Index("parked_receipt_once", "provider_id", "status", "sender", unique=True),
     Index("parked_receipt_age", "parked_at"),
+    # What may be about an attempt to that person.
+    Index("parked_receipt_person", "sender", "wa_id"),
 )
 
 pause = Table(

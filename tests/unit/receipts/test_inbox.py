@@ -15,7 +15,7 @@ from tests.running import in_a_loop
 from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
-from alir.receipts.inbox import STORE_PAUSE_SECONDS, SWEEP_SECONDS, Inbox
+from alir.receipts.inbox import GUESS_SECONDS, STORE_PAUSE_SECONDS, SWEEP_SECONDS, Inbox
 from alir.receipts.model import Heard, Told
 from alir.receipts.ports import CallbackRequest, RawCallback
 
@@ -55,6 +55,7 @@ class Store:
         self.kept: list[RawCallback] = []
         self.applied: list[tuple[int, int]] = []
         self.sweeps: list[timedelta] = []
+        self.guesses: list[Sequence[SenderName]] = []
         self.faults: list[Exception] = []
         self.open = asyncio.Event()
         self.open.set()
@@ -83,13 +84,17 @@ class Store:
         self.sweeps.append(keep)
         self._fail()
 
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        self.guesses.append(senders)
+        self._fail()
+
     def _fail(self) -> None:
         if self.faults:
             raise self.faults.pop(0)
 
 
 class World:
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, *, guessing: Sequence[SenderName] = ()) -> None:
         self.clock = FakeClock()
         self.store = store or Store()
         self.counted: list[tuple[SenderName, ReceiptStatus]] = []
@@ -100,6 +105,7 @@ class World:
             self.clock,
             keep_parked=timedelta(days=7),
             counted=lambda sender, status: self.counted.append((sender, status)),
+            guessing=guessing,
         )
 
     async def take(self, body: bytes = b"1", signers: str = "main") -> bool:
@@ -235,5 +241,20 @@ async def test_parked_receipts_are_tried_again_every_minute_though_the_store_fai
     await world.clock.advance(3 * SWEEP_SECONDS)
 
     assert len(world.store.sweeps) == 4
+    assert world.store.guesses == []
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+
+
+@in_a_loop
+async def test_it_is_guessed_every_five_seconds_for_senders_without_marks() -> None:
+    world = World(guessing=[OTHER])
+    sweeping = asyncio.create_task(world.inbox.run())
+    await idle()
+    world.store.faults.append(UNAVAILABLE)
+    await world.clock.advance(3 * GUESS_SECONDS)
+
+    assert world.store.guesses == [(OTHER,)] * 4
+    assert len(world.store.sweeps) == 1
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)

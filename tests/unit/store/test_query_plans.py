@@ -296,11 +296,26 @@ def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: 
     plans = plans_of(lambda s: s.receipts.sweep(keep=KEEP_PARKED))
 
     scanned = [found for plan in plans for found in plan.found("SCAN")]
-    assert scanned == ["parked_receipt"]
+    assert [found.split()[0] for found in scanned] == ["parked_receipt"]
     searched = [found for plan in plans for found in plan.found("SEARCH")]
     assert "attempt attempt_provider_id provider_id=?" in searched
     assert "attempt attempt_wamid wamid=?" in searched
     assert "parked_receipt parked_receipt_age parked_at<?" in searched
+
+
+def test_guessing_looks_at_attempts_without_an_answer_and_at_what_is_parked_for_their_person(
+    plans_of: PlansOf,
+) -> None:
+    plans = plans_of(lambda s: s.receipts.guess([MAIN, OTHER]))
+
+    scanned = [found for plan in plans for found in plan.found("SCAN")]
+    assert scanned == ["attempt attempt_unsettled", "attempt attempt_unknown"]
+    for plan in plans:
+        assert plan.found("SEARCH") == [
+            _BY_ID,
+            "parked_receipt parked_receipt_person sender=? AND wa_id=?",
+        ]
+        assert not plan.sorts
 
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:

@@ -34,8 +34,17 @@ def upgrade() -> None:
         "attempt_wamid", "attempt", ["wamid"], sqlite_where=condition, postgresql_where=condition
     )
     op.create_index("attempt_begun", "attempt", ["begun_at"])
+    condition = sa.text("outcome = 'unknown'")
+    op.create_index(
+        "attempt_unknown",
+        "attempt",
+        ["begun_at"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
     op.add_column("parked_receipt", sa.Column("wamid", sa.String()))
     op.add_column("parked_receipt", sa.Column("mark", sa.Text()))
+    op.create_index("parked_receipt_person", "parked_receipt", ["sender", "wa_id"])
     _pause()
     _contact()
     _alias()
