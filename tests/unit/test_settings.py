@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from alir.errors import SettingsInvalid
 from alir.ids import SenderName
+from alir.providers.whatsapp.codes import Change, Concern
 from alir.settings import (
     DEFAULT_FILE,
     SANDBOX_NUMBER_ID,
     Secret,
     Settings,
     load,
+    load_errors,
     sandbox,
     sandbox_wanted,
     simulator_is_on,
@@ -110,11 +114,11 @@ def test_the_default_file_shows_every_key_that_there_is() -> None:
     table = ""
     for line in _uncommented_default().splitlines():
         if header := re.fullmatch(r"\[(.+)\]", line):
-            table = header[1].replace("senders.main", "senders.*") + "."
+            table = re.sub(r"^(senders|errors)\.\w+$", r"\1.*", header[1]) + "."
         elif key := re.match(r"([a-z_]+) = ", line):
             shown.add(table + key[1])
 
-    assert shown == {".".join(key) for key in KEYS} - {"senders"}
+    assert shown == {".".join(key) for key in KEYS} - {"senders", "errors"}
 
 
 # What wins
@@ -377,13 +381,74 @@ def test_the_sandbox_has_the_simulators_public_credentials_and_the_shared_limits
     assert sender.messages_per_second == 0
 
 
-def test_every_key_outside_senders_is_settable_by_its_variable() -> None:
+def test_every_key_outside_senders_and_errors_is_settable_by_its_variable() -> None:
     settings = load(None, {})
     for key in KEYS:
-        if key[0] == "senders":
+        if key[0] in ("senders", "errors"):
             continue
         value: object = settings
         for part in key:
             value = getattr(value, part)
         if isinstance(value, (str, int, float)):
             assert load(None, {variable(key): str(value)}) == settings
+
+
+# Errors
+
+
+def test_without_any_source_no_error_code_is_treated_differently() -> None:
+    assert load(None, {}).error_changes == {}
+
+
+def test_an_error_code_is_given_a_class_alone_or_with_waits_and_tries() -> None:
+    settings = loaded(
+        """
+        [errors]
+        "131049" = "retry"
+        130429 = { class = "sender", first_wait_seconds = 2.5, longest_wait_seconds = 60 }
+
+        [errors.131000]
+        class = "retry"
+        tries = 1
+        """
+    )
+
+    assert settings.error_changes == {
+        131049: Change(Concern.RETRY),
+        130429: Change(
+            Concern.SENDER,
+            first_wait=timedelta(seconds=2.5),
+            longest_wait=timedelta(seconds=60),
+        ),
+        131000: Change(Concern.RETRY, tries=1),
+    }
+
+
+def test_error_codes_can_stand_in_the_environment() -> None:
+    toml = '[errors]\n131049 = "retry"\n0 = { class = "sender", tries = 4 }'
+    settings = loaded(
+        toml,
+        {
+            "ALIR_ERRORS__131049": "refused",
+            "ALIR_ERRORS__131026__CLASS": "account",
+            "ALIR_ERRORS__131026__FIRST_WAIT_SECONDS": "5",
+            "ALIR_ERRORS__190": '{ class = "sender" }',
+            "ALIR_ERRORS__0__TRIES": "3",
+        },
+    )
+
+    assert settings.error_changes == {
+        131049: Change(Concern.REFUSED),
+        131026: Change(Concern.ACCOUNT, first_wait=timedelta(seconds=5)),
+        190: Change(Concern.SENDER),
+        0: Change(Concern.SENDER, tries=3),
+    }
+
+
+def test_error_codes_can_be_read_where_the_secrets_are_not() -> None:
+    toml = _uncommented_default() + "\n[errors.131049]\nclass = 'retry'"
+    Path("alir.toml").write_text(toml)
+    with pytest.raises(SettingsInvalid):
+        load(None, {})
+
+    assert load_errors(None, {}).error_changes.keys() == {130429, 131049}

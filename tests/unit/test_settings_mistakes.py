@@ -18,6 +18,7 @@ phone_number_id = "106500000000000"
 access_token = "EAAG-token"
 app_secret = "app-secret"
 """
+CLASSES = '"refused", "window", "retry", "recipient", "flow", "sender", "account"'
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +98,50 @@ def problems(
             '[senders.main]\nprovider = "routemobile"\nusername = "u"',
             'senders.main: Route Mobile comes with a later version; until then: "cloud"',
         ),
+        (
+            "errors = 5",
+            "errors: expected a table such as [errors], not 5",
+        ),
+        (
+            "[errors]\n131049 = 5",
+            'errors.131049: expected a class or a table, such as "retry" or { class = "retry" }',
+        ),
+        ('[errors]\n131049 = "pause"', f'errors.131049: expected one of {CLASSES}, not "pause"'),
+        (
+            "[errors.131049]\nclass = 'pause'",
+            f'errors.131049.class: expected one of {CLASSES}, not "pause"',
+        ),
+        (
+            "[errors.131049]\ntries = 3",
+            f"errors.131049.class: is missing; expected one of {CLASSES}",
+        ),
+        (
+            '[errors.130429]\nclass = "sender"\nfirst_wait_seconds = 0',
+            "errors.130429.first_wait_seconds: expected a number above 0, not 0",
+        ),
+        (
+            '[errors.130429]\nclass = "sender"\ntries = true',
+            "errors.130429.tries: expected a whole number, 1 or more, not true",
+        ),
+        (
+            '[errors.130429]\nclass = "retry"\nfirst_wait_seconds = 1',
+            'errors.130429: the class "retry" pauses nothing, and takes no wait',
+        ),
+        (
+            '[errors.130429]\nclass = "window"\ntries = 1',
+            'errors.130429: the class "window" refuses at once, and takes no tries',
+        ),
+        (
+            '[errors.1]\nclass = "flow"\nfirst_wait_seconds = 9\nlongest_wait_seconds = 8',
+            "errors.1: first_wait_seconds (9) must not be larger than longest_wait_seconds (8)",
+        ),
+        *(
+            (
+                f'[errors]\n"{code}" = "retry"',
+                f'errors.{code}: expected an error code, such as "131049"',
+            )
+            for code in ("busy", "0190", "-1", "131_049", "9" * 10, "9" * 5000)
+        ),
         ('[cloud]\ngraph_version = "x"\n' + SENDER, None),
     ],
 )
@@ -127,6 +172,16 @@ def test_a_wrong_value_is_one_problem_with_file_key_and_what_was_expected(
             SENDER + 'public_url = "https://a.example"',
             {},
             "alir.toml: senders.main.public_url: is not a setting; the nearest is public_url",
+        ),
+        (
+            "[errors.131049]\nclass = 'retry'\ntrys = 3",
+            {},
+            "alir.toml: errors.131049.trys: is not a setting; the nearest is errors.131049.tries",
+        ),
+        (
+            "[errrors]\n131049 = 'retry'",
+            {},
+            "alir.toml: errrors: is not a setting; the nearest is errors",
         ),
         (
             "",

@@ -1,6 +1,6 @@
 """What an operator can set. Read by `compose` and `cli` only: everyone else is given values."""
 
-from alir.settings.loading import DEFAULT_FILE, load
+from alir.settings.loading import DEFAULT_FILE, load, load_errors
 from alir.settings.secret import Secret
 from alir.settings.shape import (
     SANDBOX_NAME,
@@ -22,6 +22,7 @@ __all__ = [
     "Secret",
     "Settings",
     "load",
+    "load_errors",
     "sandbox",
     "sandbox_wanted",
     "simulator_is_on",

@@ -9,14 +9,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from alir.errors import SettingsInvalid
 from alir.settings.secret import Secret
-from alir.settings.shape import Cloud, CloudSender, Settings, Surroundings
+from alir.settings.shape import (
+    Cloud,
+    CloudSender,
+    ErrorClass,
+    Errors,
+    Settings,
+    Surroundings,
+)
 from alir.settings.sources import Key, Layers, Origin, read_environment, read_file, variable
 
 #: Every setting with its default and what it is for.
@@ -26,7 +33,12 @@ _CONFIG: Final = Path("alir.toml")
 _DEFAULT, _FILE, _ENVIRONMENT, _OPTION = range(4)  # ranks: the later one wins
 _SENDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LONGEST_SHOWN: Final = 60  # characters of a wrong value that a problem repeats
-_ANY: Final = "*"  # stands for a sender's name
+_ANY: Final = "*"  # stands for a sender's name, or an error's code
+#: Tables of tables whose names the operator gives; and a name, for those that give none.
+_NAMED: Final[Mapping[str, str]] = MappingProxyType({"senders": "main", "errors": "131049"})
+_KEY_OF_A_MAPPING: Final = "[key]"  # pydantic's last step, where a key is wrong and not its value
+
+T = TypeVar("T", bound=BaseModel)
 
 _NO_OPTIONS: Final[Mapping[str, object]] = MappingProxyType({})
 
@@ -49,9 +61,24 @@ def load(
         SettingsInvalid: with one problem for everything that is wrong.
     """
     layers = _read(config, environ, options)
-    problems = list(_problems_of_senders(layers))
+    of_senders = list(_problems_of_senders(layers))
+    return _validated(Settings, layers, Surroundings(environ, elapsed), of_senders)
+
+
+def load_errors(config: Path | None, environ: Mapping[str, str]) -> Errors:
+    """What the same sources say about error codes, and nothing else: secrets need not be there.
+
+    Raises:
+        SettingsInvalid: with one problem for everything that is wrong with it.
+    """
+    return _validated(Errors, _read(config, environ, _NO_OPTIONS), None, [])
+
+
+def _validated(
+    shape: type[T], layers: Layers, surroundings: Surroundings | None, problems: list[str]
+) -> T:
     try:
-        settings = Settings.model_validate(layers.tree, context=Surroundings(environ, elapsed))
+        settings = shape.model_validate(layers.tree, context=surroundings)
     except ValidationError as error:
         found = error.errors(include_url=False)
         problems = [p for fault in found for p in _problems(fault, layers)] + problems
@@ -115,7 +142,11 @@ def _problems(fault: Mapping[str, Any], layers: Layers) -> Iterator[str]:
     inherited = key[0] == "senders" and key[2:] in _SHARED and not layers.says(key)
     if inherited:
         return  # it is wrong in [cloud], and told there
-    yield _line(layers, key, _wrong(fault, KEYS.get(_general(key))))
+    field = KEYS.get(_general(key))
+    match layers.tree.get("errors"):
+        case dict(errors) if key[0] == "errors" and isinstance(errors.get(key[1]), str):
+            key = key[:2]  # a class alone, in no table
+    yield _line(layers, key, _wrong(fault, field))
 
 
 def _wrong(fault: Mapping[str, Any], field: FieldInfo | None) -> str:
@@ -138,9 +169,8 @@ def _but_found(value: object, field: FieldInfo | None) -> str:
 
 
 def _unknown(key: Key, *, by_variable: bool) -> str:
-    sender = key[1] if key[0] == "senders" and len(key) > 1 else "main"
     candidates = (k for k in (*KEYS, *_TABLES) if _general(key)[: len(k)] != k)
-    named = {".".join(k).replace(_ANY, sender): k for k in candidates}
+    named = {".".join(_particular(k, key)): k for k in candidates}
     same = [name for name, known in named.items() if known[-1] == key[-1]]
     near = difflib.get_close_matches(".".join(key), same or named, n=1, cutoff=0.0)[0]
     if by_variable:
@@ -154,12 +184,22 @@ def _line(layers: Layers, key: Key, text: str) -> str:
 
 def _key(location: tuple[int | str, ...]) -> Key:
     """Where an error is, without pydantic's further steps into lists and unions."""
-    depth = 3 if location[0] == "senders" else 2 if (location[0],) in _TABLES else 1
+    if location[-1] == _KEY_OF_A_MAPPING:
+        location = location[:-1]
+    depth = 3 if location[0] in _NAMED else 2 if (location[0],) in _TABLES else 1
     return tuple(str(part) for part in location[:depth])
 
 
 def _general(key: Key) -> Key:
-    return (key[0], _ANY, *key[2:]) if key[0] == "senders" and len(key) > 1 else key
+    return (key[0], _ANY, *key[2:]) if key[0] in _NAMED and len(key) > 1 else key
+
+
+def _particular(general: Key, beside: Key) -> Key:
+    """The key of the same thing as `beside`, where they are of one kind; else of an example."""
+    if general[1:2] != (_ANY,):
+        return general
+    same = general[0] == beside[0] and len(beside) > 1
+    return (general[0], beside[1] if same else _NAMED[general[0]], *general[2:])
 
 
 def _fields(table: type[BaseModel], at: Key = ()) -> Iterator[tuple[Key, FieldInfo]]:
@@ -168,10 +208,14 @@ def _fields(table: type[BaseModel], at: Key = ()) -> Iterator[tuple[Key, FieldIn
         if isinstance(below, type) and issubclass(below, BaseModel):
             yield from _fields(below, (*at, name))
         else:
-            yield (*at, name), field
+            yield (*at, field.alias or name), field
 
 
 _SHARED: Final = frozenset((name,) for name in Cloud.model_fields)
 #: Every key there is, and the tables that they stand in.
-KEYS: Final = dict(_fields(Settings)) | dict(_fields(CloudSender, ("senders", _ANY)))
+KEYS: Final = (
+    dict(_fields(Settings))
+    | dict(_fields(CloudSender, ("senders", _ANY)))
+    | dict(_fields(ErrorClass, ("errors", _ANY)))
+)
 _TABLES: Final = frozenset(key[:-1] for key in KEYS if len(key) > 1)

@@ -6,8 +6,10 @@ No default stands here: `default.toml` holds them all, with what each key is for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -24,6 +26,7 @@ from pydantic import (
 
 from alir.ids import SenderName
 from alir.messages.model import OnUnknown
+from alir.providers.whatsapp.codes import Change, Concern
 from alir.settings.secret import Secret, usable
 
 #: The simulator's own sender. All of it is public. Source: design, section 9.
@@ -34,6 +37,7 @@ SANDBOX_SECRET: Final = "simulator"  # noqa: S105 - public on purpose
 _SQLITE: Final = "sqlite:///"
 _URL_PATTERN: Final = r"^https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?$"
 _URL: Final = 'an http or https URL without user, query or fragment, such as "https://example.com"'
+_ERROR_CODE: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _SECRET_TEXT: Final = 'text, { env = "NAME" } or { file = "/path" }'  # noqa: S105
 
 
@@ -101,6 +105,12 @@ def _from_file(path: Path, elapsed: Callable[[], float]) -> Secret:
         raise ValueError(f"the file {path} {error}") from None
 
 
+def _error_code(text: object) -> int:
+    if isinstance(text, str) and _ERROR_CODE.fullmatch(text):
+        return int(text)
+    raise ValueError('expected an error code, such as "131049"')
+
+
 _Number = BeforeValidator(_not_a_truth_value)
 
 #: Numbers whose unit, where they have one, ends their key.
@@ -113,6 +123,7 @@ ZeroOrMore = Annotated[
 Share = Annotated[float, _Number, Field(gt=0, le=1, description="a number above 0, at most 1")]
 Count = Annotated[int, _Number, Field(ge=1, description="a whole number, 1 or more")]
 SecretText = Annotated[Secret, BeforeValidator(_secret)]
+ErrorCode = Annotated[int, BeforeValidator(_error_code)]
 BaseUrl = Annotated[str, Field(pattern=_URL_PATTERN), AfterValidator(_without_last_slash)]
 
 
@@ -176,6 +187,65 @@ class Receipts(_Table):
     parked_days: AboveZero
 
 
+_CLASSES: Final = ", ".join(f'"{concern}"' for concern in Concern)
+
+
+class ErrorClass(_Table):
+    """How a code is treated. A class alone may stand for a table that has nothing else."""
+
+    concern: Concern = Field(alias="class", description=f"one of {_CLASSES}")
+    first_wait_seconds: AboveZero | None = Field(default=None, description="a number above 0")
+    longest_wait_seconds: AboveZero | None = Field(default=None, description="a number above 0")
+    tries: Count | None = Field(default=None, description="a whole number, 1 or more")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _class_alone(cls, said: Any) -> Any:
+        match said:
+            case str():
+                return {"class": said}
+            case dict():
+                return said
+            case _:
+                raise ValueError(
+                    'expected a class or a table, such as "retry" or { class = "retry" }'
+                )
+
+    @model_validator(mode="after")
+    def _belongs_to_its_class(self) -> Self:
+        first, longest = self.first_wait_seconds, self.longest_wait_seconds
+        if not self.concern.pauses and (first or longest):
+            raise ValueError(f'the class "{self.concern}" pauses nothing, and takes no wait')
+        if not self.concern.is_busy and self.tries:
+            raise ValueError(f'the class "{self.concern}" refuses at once, and takes no tries')
+        if first and longest:
+            _check_order(self, "first_wait_seconds", "longest_wait_seconds")
+        return self
+
+    def change(self) -> Change:
+        """The same, as tables of codes take it."""
+        first, longest = self.first_wait_seconds, self.longest_wait_seconds
+        return Change(
+            self.concern,
+            first_wait=timedelta(seconds=first) if first else None,
+            longest_wait=timedelta(seconds=longest) if longest else None,
+            tries=self.tries,
+        )
+
+
+class Errors(BaseModel):
+    """The part of the settings that says what error codes mean."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    errors: Mapping[ErrorCode, ErrorClass] = Field(description="a table such as [errors]")
+
+    @property
+    def error_changes(self) -> dict[int, Change]:
+        """The codes that an operator wants treated differently."""
+        return {code: said.change() for code, said in self.errors.items()}
+
+
 class Log(_Table):
     """What is written to stderr."""
 
@@ -216,7 +286,7 @@ class CloudSender(Cloud):
         return table
 
 
-class Settings(_Table):
+class Settings(Errors, _Table):
     """Everything that can be set. `alir.settings.load` makes it."""
 
     database: Annotated[str, AfterValidator(_database)] = Field(

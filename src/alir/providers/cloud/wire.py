@@ -15,13 +15,12 @@ from alir.ids import ProviderId
 from alir.messages.model import Message
 from alir.providers import lenient
 from alir.providers.whatsapp import mark
-from alir.providers.whatsapp.codes import Concern, meanings
+from alir.providers.whatsapp.codes import meaning_of, meanings
 from alir.providers.whatsapp.payload import flow_message
 
 #: The longest of a provider's own words that are kept, in characters.
 LONGEST_DETAIL = 1_000
 _TOO_MANY_REQUESTS = 429
-_SERVER_ERROR = 500
 _NOT_A_SUCCESS = 300
 #: Digits of a `Retry-After` that is believed; more would be months.
 _RETRY_AFTER_DIGITS = 7
@@ -83,9 +82,8 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Sent:
 
 def error_of(code: int, said: Mapping[str, Any]) -> dict[str, str | None]:
     """Title, code and the provider's own words, in alir's terms, of a Graph error object."""
-    meaning = meanings().get(code)
     return {
-        "title": meaning.title if meaning else "An error that alir does not know",
+        "title": meaning_of(code, table=meanings()).title,
         "provider_code": str(code),
         "details": _details(said),
     }
@@ -101,12 +99,13 @@ def failure_of(error: Mapping[str, Any]) -> SendFailure:
 def _failure(
     status: int, code: int, said: Mapping[str, Any], retry_after: timedelta | None
 ) -> SendFailure:
-    meaning = meanings().get(code)
-    if meaning is not None:
-        refused = meaning.concern is Concern.REFUSED
-    else:
-        transient = said.get("is_transient") is True or status == _TOO_MANY_REQUESTS
-        refused = not transient and status < _SERVER_ERROR
+    meaning = meaning_of(
+        code,
+        http_status=status,
+        is_transient=said.get("is_transient") is True,
+        table=meanings(),
+    )
+    refused = not meaning.concern.is_busy
     texts = error_of(code, said)
     title, details = str(texts["title"]), texts["details"]
     if refused:

@@ -15,7 +15,7 @@ from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.ids import ProviderId
 from alir.providers.cloud.wire import LONGEST_DETAIL, build_send, read_answer
-from alir.providers.whatsapp.codes import Concern, meanings
+from alir.providers.whatsapp.codes import meanings
 from alir.simulator.codes import DEFAULT_HTTP, error_codes
 
 WAMID = "wamid.HBgLMTU1NTEyMzAwMDEVAgARGBI5QQ=="
@@ -79,7 +79,7 @@ def test_all_but_the_message_id_is_optional(content: object) -> None:
 @pytest.mark.parametrize("code", meanings())
 def test_every_known_code_is_read_by_its_class_whatever_its_status(code: int) -> None:
     known = error_codes().get(code)
-    expected = ProviderRefused if meanings()[code].concern is Concern.REFUSED else ProviderBusy
+    expected = ProviderBusy if meanings()[code].concern.is_busy else ProviderRefused
     for status in {known.http if known else DEFAULT_HTTP, 200, 400, 500}:
         found = failure(status, graph_error(code))
 
