@@ -13,13 +13,13 @@ from alir.ids import ProviderId
 from alir.messages.check import check
 from alir.messages.model import Draft
 from alir.providers.whatsapp import mark
-from alir.providers.whatsapp.payload import flow_message
+from alir.providers.whatsapp.payload import body_of
 
 MARK = "alir1:msg_01JABCDEFGHJKMNPQRSTVWXYZ0:1"
 
 
 def payload(flow: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return flow_message(a_message(flow=flow, **fields), mark=MARK)
+    return body_of(a_message(flow=flow, **fields), mark=MARK)
 
 
 def test_a_message_with_everything_is_what_the_reference_shows() -> None:
@@ -131,7 +131,7 @@ def test_every_request_that_is_taken_becomes_a_payload_within_the_rules(
     choice: dict[str, Any],
 ) -> None:
     draft = _asked_for(choice)
-    found = flow_message(a_message(flow=draft.flow, to=draft.to), mark=MARK)
+    found = body_of(a_message(flow=draft.flow, to=draft.to), mark=MARK)
     interactive = found["interactive"]
     parameters = interactive["action"]["parameters"]
 
