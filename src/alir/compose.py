@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from starlette.types import ASGIApp
 
 from alir.api.app import Door, Mounted
-from alir.api.ports import Gateway, Limits
+from alir.api.ports import Gateway, Handshake, Limits
 from alir.clock import Clock, SystemClock
+from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher, Dispatchers, DispatchPolicy
@@ -20,7 +22,7 @@ from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
-from alir.errors import StoreUnavailable
+from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import SenderName
 from alir.intake.accept import Intake, SenderRules
 from alir.intake.tokens import TokenBook
@@ -28,13 +30,15 @@ from alir.intake.waiting import Waiting
 from alir.messages.model import Message, Outcome, ReceiptStatus, Status
 from alir.observe import Metrics, get_logger
 from alir.outbound.http import PooledHttpClient
-from alir.providers.cloud.adapter import CloudProvider
-from alir.providers.cloud.webhook import CloudCallbacks
+from alir.providers.registry import PROVIDERS
+from alir.providers.routemobile.settings import RouteMobileSender
+from alir.providers.sender import Sender
+from alir.providers.tools import Tools
+from alir.providers.whatsapp.codes import Table
 from alir.receipts.inbox import Inbox
-from alir.receipts.ports import Credentials
+from alir.receipts.ports import Dialect
 from alir.settings import (
     SANDBOX_NAME,
-    CloudSender,
     Settings,
     sandbox,
     sandbox_wanted,
@@ -116,22 +120,29 @@ class RunningGateway:
         self._database = Database.open(settings.database, observe=self._figures)
         self._waiting = Waiting()
         self._backlog = Backlog(self._clock)
-        self._messages = MessageStore(self._database, self._clock, changed=self._changed)
-        receipts = ReceiptStore(self._database, self._clock, changed=self._changed)
         self.tokens = TokenStore(self._database, self._clock)
         self._http = PooledHttpClient(
             connect_timeout=timedelta(seconds=settings.dispatch.connect_timeout_seconds),
             call_timeout=timedelta(seconds=settings.dispatch.call_timeout_seconds),
         )
+        self._codes = {name: kind.codes(settings.error_changes) for name, kind in PROVIDERS.items()}
         self._providers = {name: self._provider(sender) for name, sender in self._senders.items()}
         self._gates = {name: Gate(self._pair_limit(s)) for name, s in self._senders.items()}
         self._pauses = Pauses(
             self._gates,
             self._providers,
-            {name: name for name in self._senders},
+            {name: sender.account for name, sender in self._senders.items()},
             PauseStore(self._database, self._clock),
             self._clock,
             changed=self._pause_changed,
+        )
+        dialects = _dialects(self._senders, self._codes)
+        aftermath = self._aftermath(dialects)
+        self._messages = MessageStore(
+            self._database, self._clock, changed=self._changed, consequences=aftermath
+        )
+        receipts = ReceiptStore(
+            self._database, self._clock, changed=self._changed, consequences=aftermath
         )
         self._dispatchers = {
             name: self._dispatcher(name, sender) for name, sender in self._senders.items()
@@ -141,18 +152,19 @@ class RunningGateway:
             self._clock,
             unknown_after=timedelta(seconds=settings.dispatch.unknown_after_seconds),
         )
-        callbacks = CloudCallbacks([_credentials(n, s) for n, s in self._senders.items()])
         self._inbox = Inbox(
-            [callbacks],
+            dialects,
             CallbackStore(self._database, self._clock),
             receipts,
             self._clock,
             keep_parked=timedelta(days=settings.receipts.parked_days),
             counted=self._figures.received,
+            heard=self._heard,
+            guessing=[name for name, sender in self._senders.items() if not sender.gives_marks],
         )
         self._simulator = self._make_simulator(base_url) if simulator_is_on(settings) else None
         self._tasks: list[asyncio.Task[None]] = []
-        self.app: ASGIApp = Door(self._gateway(callbacks), self._mounted())
+        self.app: ASGIApp = Door(self._gateway(dialects), self._mounted())
 
     @property
     def has_simulator(self) -> bool:
@@ -208,7 +220,7 @@ class RunningGateway:
         await self._http.__aexit__(None, None, None)
         await self._database.close()
 
-    def _dispatcher(self, name: SenderName, sender: CloudSender) -> Dispatcher:
+    def _dispatcher(self, name: SenderName, sender: Sender) -> Dispatcher:
         limits = self._settings.dispatch
         return Dispatcher(
             name,
@@ -218,11 +230,7 @@ class RunningGateway:
             gate=self._gates[name],
             pauses=self._pauses,
             policy=DispatchPolicy(
-                busy=BusyPolicy(
-                    first_delay=timedelta(seconds=limits.busy_first_delay_seconds),
-                    longest_delay=timedelta(seconds=limits.busy_longest_delay_seconds),
-                    give_up_after=timedelta(hours=limits.give_up_after_hours),
-                ),
+                busy=self._busy_policy(),
                 begun_valid=timedelta(seconds=limits.begun_valid_seconds),
                 max_calls=limits.max_calls_per_sender,
             ),
@@ -231,18 +239,44 @@ class RunningGateway:
             measure=self._figures,
         )
 
-    def _provider(self, sender: CloudSender) -> Provider:
-        return CloudProvider(
-            self._http,
-            graph_url=sender.graph_url,
-            graph_version=sender.graph_version,
-            phone_number_id=sender.phone_number_id,
-            access_token=sender.access_token,
+    def _busy_policy(self) -> BusyPolicy:
+        limits = self._settings.dispatch
+        return BusyPolicy(
+            first_delay=timedelta(seconds=limits.busy_first_delay_seconds),
+            longest_delay=timedelta(seconds=limits.busy_longest_delay_seconds),
+            give_up_after=timedelta(hours=limits.give_up_after_hours),
         )
 
-    def _pair_limit(self, sender: CloudSender) -> PairLimit:
+    def _aftermath(self, dialects: Sequence[Dialect]) -> Aftermath:
+        by_name = {dialect.name: dialect for dialect in dialects}
+
+        def failure_of(sender: SenderName, error: Mapping[str, Any]) -> SendFailure:
+            known = self._senders.get(sender)  # it may be one that is gone from the settings
+            if known is None:
+                return ProviderRefused("A message of a sender that is gone failed")
+            return by_name[known.provider].failure_of(error)
+
+        return Aftermath(
+            failure_of,
+            self._pauses,
+            policy=self._busy_policy(),
+            clock=self._clock,
+            random=random.random,
+        )
+
+    def _heard(self, sender: SenderName) -> None:
+        dispatcher = self._dispatchers.get(sender)
+        if dispatcher is not None:
+            dispatcher.heard_from()
+
+    def _provider(self, sender: Sender) -> Provider:
+        tools = Tools(http=self._http, clock=self._clock, codes=self._codes[sender.provider])
+        provider: Provider = PROVIDERS[sender.provider].provider(sender, tools)
+        return provider
+
+    def _pair_limit(self, sender: Sender) -> PairLimit:
         share = self._settings.dispatch.rate_share
-        return PairLimit(6.0, 45, share)
+        return PairLimit(sender.pair_seconds, sender.pair_burst, share)
 
     def _pause_changed(self, sender: SenderName) -> None:
         dispatcher = self._dispatchers.get(sender)
@@ -255,7 +289,16 @@ class RunningGateway:
             http=self._http,
             keep=self._settings.simulator.keep_messages,
             callback_url=f"{base_url}/callbacks/cloud",
+            routemobile_callback_urls={
+                sender.username.reveal(): f"{base_url}{self._callback_path(sender)}"
+                for sender in self._senders.values()
+                if isinstance(sender, RouteMobileSender) and sender.is_simulated
+            },
         )
+
+    @staticmethod
+    def _callback_path(sender: RouteMobileSender) -> str:
+        return f"/callbacks/routemobile/{sender.callback_secret.reveal()}"
 
     def _mounted(self) -> list[Mounted]:
         if self._simulator is None:
@@ -264,10 +307,14 @@ class RunningGateway:
         app = build_app(self._simulator, prefix="/simulator", allow_networks=networks)
         return [Mounted("/simulator", app)]
 
-    def _gateway(self, callbacks: CloudCallbacks) -> Gateway:
+    def _gateway(self, dialects: Sequence[Dialect]) -> Gateway:
         api = self._settings.api
         rules = {
-            name: SenderRules(sender.on_unknown, by_user_id=False, refuses_closed_window=False)
+            name: SenderRules(
+                sender.on_unknown,
+                by_user_id=sender.by_user_id,
+                refuses_closed_window=sender.closed_window == "refuse",
+            )
             for name, sender in self._senders.items()
         }
         return Gateway(
@@ -276,7 +323,8 @@ class RunningGateway:
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
             inbox=self._inbox,
-            handshake=callbacks,
+            callbacks={name: kind.secret_in_path for name, kind in PROVIDERS.items()},
+            handshakes={d.name: d for d in dialects if isinstance(d, Handshake)},
             clock=self._clock,
             limits=Limits(
                 message_bytes=api.message_limit_kib * 1024,
@@ -339,23 +387,22 @@ class RunningGateway:
         self._tasks.append(task)
 
 
-def _senders(settings: Settings, base_url: str) -> Mapping[SenderName, CloudSender]:
+def _senders(settings: Settings, base_url: str) -> Mapping[SenderName, Sender]:
     """The configured senders, and the sandbox where it is wanted."""
-    senders = dict(settings.senders)
+    senders: dict[SenderName, Sender] = dict(settings.senders)
     if sandbox_wanted(settings):
         senders[SANDBOX_NAME] = sandbox(settings, f"{base_url}/simulator/graph")
     return senders
 
 
+def _dialects(senders: Mapping[SenderName, Sender], codes: Mapping[str, Table]) -> list[Dialect]:
+    """What reads the callbacks, one for each provider; also for one that has no sender now."""
+    return [
+        kind.dialect({n: s for n, s in senders.items() if s.provider == provider}, codes[provider])
+        for provider, kind in PROVIDERS.items()
+    ]
+
+
 def _log_if_broken(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("task_broke", task=task.get_name(), exc_info=error)
-
-
-def _credentials(name: SenderName, sender: CloudSender) -> Credentials:
-    return Credentials(
-        name=name,
-        account=sender.phone_number_id,
-        secret=sender.app_secret.reveal,
-        verify_token=None if sender.verify_token is None else sender.verify_token.reveal,
-    )

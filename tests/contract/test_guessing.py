@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import Backend, Stores, told
-from tests.examples import MAIN, OTHER, a_message
+from tests.examples import MAIN, OTHER, a_message, begin_due
 from tests.running import in_a_loop
 
 from alir.messages import life
@@ -93,7 +93,7 @@ async def test_two_attempts_of_one_message_are_two(database: Backend) -> None:
         message = await _unknown(store)
         now = store.clock.now()
         await store.messages.change(message, lambda m: life.retry(m, now=now))
-        [again] = (await store.messages.begin(MAIN, limit=1)).messages
+        [again] = (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages
         await store.tell(told(SENT, provider_id="request-1", wa_id=PERSON))
         await _later(store)
 

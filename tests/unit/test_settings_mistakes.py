@@ -20,6 +20,14 @@ app_secret = "app-secret"
 """
 CLASSES = '"refused", "window", "retry", "recipient", "flow", "sender", "account"'
 
+ROUTE_MOBILE = """
+[senders.jakarta]
+provider = "routemobile"
+username = "rm-user"
+password = "rm-password"
+callback_secret = "rm-callback"
+"""
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -92,55 +100,32 @@ def problems(
         ),
         (
             SENDER.replace('"cloud"', '"twilio"'),
-            'senders.main.provider: expected "cloud", not "twilio"',
+            'senders.main.provider: expected "cloud" or "routemobile", not "twilio"',
         ),
         (
-            '[senders.main]\nprovider = "routemobile"\nusername = "u"',
-            'senders.main: Route Mobile comes with a later version; until then: "cloud"',
+            SENDER.replace('provider = "cloud"', ""),
+            'senders.main.provider: is missing; expected "cloud" or "routemobile"',
         ),
         (
-            "errors = 5",
-            "errors: expected a table such as [errors], not 5",
+            SENDER.replace('"cloud"', "5"),
+            'senders.main.provider: expected "cloud" or "routemobile", not 5',
         ),
         (
-            "[errors]\n131049 = 5",
-            'errors.131049: expected a class or a table, such as "retry" or { class = "retry" }',
-        ),
-        ('[errors]\n131049 = "pause"', f'errors.131049: expected one of {CLASSES}, not "pause"'),
-        (
-            "[errors.131049]\nclass = 'pause'",
-            f'errors.131049.class: expected one of {CLASSES}, not "pause"',
+            SENDER + 'closed_window = "shut"',
+            'senders.main.closed_window: expected "warn" or "refuse", not "shut"',
         ),
         (
-            "[errors.131049]\ntries = 3",
-            f"errors.131049.class: is missing; expected one of {CLASSES}",
+            SENDER + "pair_burst = 0",
+            "senders.main.pair_burst: expected a whole number, 1 or more, not 0",
         ),
         (
-            '[errors.130429]\nclass = "sender"\nfirst_wait_seconds = 0',
-            "errors.130429.first_wait_seconds: expected a number above 0, not 0",
+            ROUTE_MOBILE + 'text_header = "html"',
+            'senders.jakarta.text_header: expected "text" or "typed", not "html"',
         ),
         (
-            '[errors.130429]\nclass = "sender"\ntries = true',
-            "errors.130429.tries: expected a whole number, 1 or more, not true",
-        ),
-        (
-            '[errors.130429]\nclass = "retry"\nfirst_wait_seconds = 1',
-            'errors.130429: the class "retry" pauses nothing, and takes no wait',
-        ),
-        (
-            '[errors.130429]\nclass = "window"\ntries = 1',
-            'errors.130429: the class "window" refuses at once, and takes no tries',
-        ),
-        (
-            '[errors.1]\nclass = "flow"\nfirst_wait_seconds = 9\nlongest_wait_seconds = 8',
-            "errors.1: first_wait_seconds (9) must not be larger than longest_wait_seconds (8)",
-        ),
-        *(
-            (
-                f'[errors]\n"{code}" = "retry"',
-                f'errors.{code}: expected an error code, such as "131049"',
-            )
-            for code in ("busy", "0190", "-1", "131_049", "9" * 10, "9" * 5000)
+            ROUTE_MOBILE.replace("rm-callback", "a/b"),
+            "senders.jakarta.callback_secret: holds a character that does not fit in a URL; "
+            "use a-z, A-Z, 0-9, . _ ~ -",
         ),
         ('[cloud]\ngraph_version = "x"\n' + SENDER, None),
     ],
@@ -227,8 +212,40 @@ def test_two_senders_with_one_number_are_a_problem_beside_others() -> None:
     assert problems(SENDER + other) == [
         'alir.toml: senders.other.app_secret: is missing; expected text, { env = "NAME" } or '
         '{ file = "/path" }',
-        "alir.toml: senders.other.phone_number_id: expected a number of its own, "
-        "but senders.main has it",
+        "alir.toml: senders.other.phone_number_id: expected one of its own, "
+        "but senders.main has the same",
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['"rm-callback"', '{ env = "THE_SAME" }', '{ file = "the-same" }'],
+)
+def test_two_route_mobile_senders_with_one_callback_secret_are_a_problem(secret: str) -> None:
+    Path("the-same").write_text("rm-callback\n")
+    other = ROUTE_MOBILE.replace("jakarta", "bandung").replace('"rm-callback"', secret)
+
+    assert problems(ROUTE_MOBILE + other, {"THE_SAME": "rm-callback"}) == [
+        "alir.toml: senders.bandung.callback_secret: expected one of its own, "
+        "but senders.jakarta has the same"
+    ]
+
+
+def test_a_key_of_another_provider_is_not_one_of_this_sender() -> None:
+    assert problems(ROUTE_MOBILE + 'graph_version = "v24.0"') == [
+        "alir.toml: senders.jakarta.graph_version: is not a setting; "
+        "the nearest is cloud.graph_version"
+    ]
+    assert problems(SENDER + 'usernam = "x"')[0].startswith(
+        "alir.toml: senders.main.usernam: is not a setting; the nearest is senders.main."
+    )
+
+
+def test_what_is_wrong_in_a_providers_table_is_told_once() -> None:
+    toml = '[routemobile]\nauthorization = "basic"\n' + ROUTE_MOBILE
+
+    assert problems(toml) == [
+        'alir.toml: routemobile.authorization: expected "raw" or "bearer", not "basic"'
     ]
 
 
@@ -321,6 +338,7 @@ def test_a_secret_that_cannot_be_had_is_a_problem(token: str, problem: str) -> N
         ("access_token = 987654321", {}),
         ('acces_token = "987654321"', {}),
         ('phone_number_id = "987654321 a@b"', {}),
+        ('provider = "routemobile"\ncallback_secret = "987654321/"', {}),
         ("", {"ALIR_SENDERS__MAIN": "987654321"}),
         ("", {"ALIR_SENDERS__MAIN__APP_SECRET__TEXT": "987654321"}),
     ],

@@ -25,6 +25,8 @@ class Inbox:
     """Takes callbacks of every provider and applies them.
 
     Args:
+        counted: called for each receipt.
+        heard: called whenever a person wrote to a sender.
         guessing: the senders whose receipts name no attempt.
     """
 
@@ -37,6 +39,7 @@ class Inbox:
         *,
         keep_parked: timedelta,
         counted: Callable[[SenderName, ReceiptStatus], None],
+        heard: Callable[[SenderName], None],
         guessing: Sequence[SenderName] = (),
     ) -> None:
         self._dialects = {dialect.name: dialect for dialect in dialects}
@@ -45,6 +48,7 @@ class Inbox:
         self._clock = clock
         self._keep_parked = keep_parked
         self._counted = counted
+        self._heard = heard
         self._guessing = tuple(guessing)
         self._applying: set[asyncio.Task[None]] = set()
 
@@ -126,3 +130,5 @@ class Inbox:
         for one in told:
             if isinstance(one, Told):
                 self._counted(one.sender, one.status)
+            else:
+                self._heard(one.sender)

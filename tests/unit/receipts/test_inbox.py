@@ -98,6 +98,7 @@ class World:
         self.clock = FakeClock()
         self.store = store or Store()
         self.counted: list[tuple[SenderName, ReceiptStatus]] = []
+        self.heard: list[SenderName] = []
         self.inbox = Inbox(
             [Plain()],
             self.store,
@@ -105,6 +106,7 @@ class World:
             self.clock,
             keep_parked=timedelta(days=7),
             counted=lambda sender, status: self.counted.append((sender, status)),
+            heard=self.heard.append,
             guessing=guessing,
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import bindparam, select, update
 from tests.clock import FakeClock
-from tests.contract.stores import KEEP_PARKED, Stores, told
+from tests.contract.stores import KEEP_PARKED, Consequences, Stores, told
 from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 from tests.unit.store.faulty import Faults, always, nothing, times
@@ -353,7 +353,8 @@ def _faulty(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Faults, Messag
     faults = Faults(path)
     opened = Database.open(url(path))
     monkeypatch.setattr(database, "connect", lambda _path, **_: faults.connect())
-    return faults, MessageStore(opened, FakeClock(), changed=lambda _: None), opened
+    store = MessageStore(opened, FakeClock(), changed=lambda _: None, consequences=Consequences())
+    return faults, store, opened
 
 
 async def _everything(store: MessageStore) -> list[Message]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.clock import START, FakeClock
 from tests.contract.stores import KEEP_PARKED, Stores, told
-from tests.examples import MAIN, TOKEN, a_message, begin_due
+from tests.examples import MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 import alir.store
