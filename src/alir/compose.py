@@ -20,8 +20,10 @@ from alir.dispatch.dispatcher import Dispatcher, Dispatchers, DispatchPolicy
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
+from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
+from alir.dispatch.senders import COUNTED_AT_MOST, About, SenderDesk
 from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import SenderName
 from alir.intake.accept import Intake, SenderRules
@@ -35,6 +37,7 @@ from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.sender import Sender
 from alir.providers.tools import Tools
 from alir.providers.whatsapp.codes import Table
+from alir.providers.whatsapp.words import advice_of
 from alir.receipts.inbox import Inbox
 from alir.receipts.ports import Dialect
 from alir.settings import (
@@ -55,8 +58,6 @@ from alir.store.tokens import TokenStore
 
 #: How often the figures that only the store knows are read.
 FIGURES_SECONDS = 5.0
-#: Due messages are counted up to here, so that counting costs the same however many wait.
-COUNTED_AT_MOST = 100_000
 #: How long the store may take to show that it takes writes.
 READY_SECONDS = 2.0
 
@@ -141,6 +142,13 @@ class RunningGateway:
         self._messages = MessageStore(
             self._database, self._clock, changed=self._changed, consequences=aftermath
         )
+        self._desk = SenderDesk(
+            {name: _about(sender) for name, sender in self._senders.items()},
+            self._pauses,
+            self._messages,
+            self._advice,
+        )
+        self._metrics.watch_pauses(self._desk.paused)
         receipts = ReceiptStore(
             self._database, self._clock, changed=self._changed, consequences=aftermath
         )
@@ -283,6 +291,9 @@ class RunningGateway:
         if dispatcher is not None:
             dispatcher.wake()
 
+    def _advice(self, pause: Pause) -> str | None:
+        return advice_of(pause.code, self._codes[self._senders[pause.sender].provider])
+
     def _make_simulator(self, base_url: str) -> Simulator:
         return Simulator(
             clock=self._clock,
@@ -322,6 +333,7 @@ class RunningGateway:
             messages=self._messages,
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
+            senders=self._desk,
             inbox=self._inbox,
             callbacks={name: kind.secret_in_path for name, kind in PROVIDERS.items()},
             handshakes={d.name: d for d in dialects if isinstance(d, Handshake)},
@@ -393,6 +405,16 @@ def _senders(settings: Settings, base_url: str) -> Mapping[SenderName, Sender]:
     if sandbox_wanted(settings):
         senders[SANDBOX_NAME] = sandbox(settings, f"{base_url}/simulator/graph")
     return senders
+
+
+def _about(sender: Sender) -> About:
+    return About(
+        provider=sender.provider,
+        account=sender.account,
+        messages_per_second=sender.messages_per_second,
+        pair_seconds=sender.pair_seconds,
+        pair_burst=sender.pair_burst,
+    )
 
 
 def _dialects(senders: Mapping[SenderName, Sender], codes: Mapping[str, Table]) -> list[Dialect]:

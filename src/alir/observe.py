@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, Generic, Protocol, TextIO, TypeVar, cast
 
@@ -24,7 +24,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from structlog.typing import FilteringBoundLogger, Processor
 
@@ -252,6 +257,21 @@ class Tallies(Collector):
         yield family
 
 
+class Looked(Collector):
+    """A gauge whose values are looked at when they are asked for."""
+
+    def __init__(self, name: str, what: str, labels: Sequence[str]) -> None:
+        self._name, self._what, self._label_names = name, what, labels
+        self.look: Callable[[], Iterable[tuple[Sequence[str], float]]] = tuple
+
+    def collect(self) -> Iterable[Metric]:
+        """What `/metrics` shows."""
+        family = GaugeMetricFamily(self._name, self._what, labels=self._label_names)
+        for values, value in self.look():
+            family.add_metric(values, value)
+        yield family
+
+
 class Metrics:
     """Everything that alir counts and measures; one of these for each gateway.
 
@@ -283,6 +303,10 @@ class Metrics:
         self.unknown: Family[str, Gauge] = Family(
             self._gauge("alir_unknown", "Messages of which nobody knows whether they were sent")
         )
+        self._paused = Looked(
+            "alir_paused", "What stands still of a sender, by what it is", ("sender", "scope")
+        )
+        self._registry.register(self._paused)
         self.request_seconds: Family[str, Tally] = self._tallies(
             "alir_request_seconds",
             "From a request's arrival to its answer, waits included",
@@ -305,6 +329,10 @@ class Metrics:
             "How many writes shared one commit",
             tuple(2**power for power in range(11)),
         )[""]
+
+    def watch_pauses(self, look: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        """Show as `alir_paused` what `look` gives: sender, scope, and how many pauses."""
+        self._paused.look = lambda: (((sender, scope), n) for sender, scope, n in look())
 
     def render(self) -> bytes:
         """All of it in Prometheus's text format; its media type is `CONTENT_TYPE`."""

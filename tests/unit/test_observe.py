@@ -268,3 +268,13 @@ def test_threads_that_meet_a_label_at_once_lose_no_count() -> None:
 
 def test_the_media_type_is_prometheus_text() -> None:
     assert CONTENT_TYPE.startswith("text/plain; version=")
+
+
+def test_pauses_are_looked_at_when_they_are_asked_for() -> None:
+    metrics, paused = Metrics(), [("main", "operator", 0)]
+    metrics.watch_pauses(lambda: paused)
+    assert sample(metrics, 'alir_paused{scope="operator",sender="main"}') == 0
+
+    paused[0] = ("main", "operator", 1)
+
+    assert sample(metrics, 'alir_paused{scope="operator",sender="main"}') == 1

@@ -15,7 +15,7 @@ from alir.api import pages
 from alir.api.failures import Failures, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
-from alir.api.routes import health, messages
+from alir.api.routes import health, messages, senders
 from alir.api.routes.callbacks import SECRET, Callback, HandshakeAnswer
 from alir.api.routes.send import SendMessage
 
@@ -110,6 +110,7 @@ def _fastapi(
     )
     rights = Rights(gateway.tokens)
     app.include_router(messages.router(gateway, rights), prefix=BASE)
+    app.include_router(senders.router(gateway, rights), prefix=BASE)
     app.include_router(health.router(gateway))
     app.include_router(pages.router(app, base=BASE, simulator=simulator))
     Failures(app, hot)

@@ -19,7 +19,9 @@ from alir.api.hot_operations import (
     ROUTE_MOBILE_CALLBACK,
     SEND,
 )
+from alir.api.sender_shapes import SenderAnswer, SendersAnswer
 from alir.api.shapes import MessageAnswer, MessagesAnswer, ProblemShape, QueuedAnswer, SentAnswer
+from alir.intake.pausing import PauseRequest
 from alir.messages.request import MessageRequest
 
 _INTRODUCTION: Final = (
@@ -30,6 +32,7 @@ _INTRODUCTION: Final = (
 )
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "messages", "description": "Flow messages: send them, and see what became of them."},
+    {"name": "senders", "description": "Business phone numbers: how they fare, and pauses."},
     {"name": "callbacks", "description": "What providers call; nothing for users of the API."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
@@ -46,6 +49,9 @@ _MODELS: Final = (
     QueuedAnswer,
     MessageAnswer,
     MessagesAnswer,
+    PauseRequest,
+    SenderAnswer,
+    SendersAnswer,
     ProblemShape,
 )
 

@@ -37,7 +37,12 @@ _FILES: Final = {
 #: How long a browser may keep a file; its URL changes with the version.
 _KEEP_FILES: Final = "public, max-age=86400"
 #: Schemas that the reference page shows once, and what it calls them.
-_APART: Final = {"MessageShape": "message", "WarningShape": "warning", "ProblemShape": "problem"}
+_APART: Final = {
+    "MessageShape": "message",
+    "WarningShape": "warning",
+    "SenderShape": "sender",
+    "ProblemShape": "problem",
+}
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 _DEFAULT_ORIGIN: Final = "http://127.0.0.1:8080"
 _CODE: Final = re.compile(r"`([^`]+)`")

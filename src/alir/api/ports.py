@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
 
 from alir.clock import Clock
 from alir.ids import SenderName
@@ -30,6 +30,27 @@ class Handshake(Protocol):
     """Answers a provider that checks the callback URL."""
 
     def challenge_answer(self, query: Mapping[str, str]) -> str | None: ...
+
+
+class Senders(Protocol):
+    """The senders, and what an operator does with them."""
+
+    @property
+    def names(self) -> Sequence[SenderName]:
+        """All of them, in the order of the settings."""
+        ...
+
+    async def show(self, names: Sequence[SenderName]) -> list[dict[str, Any]]:
+        """These senders in the shape of the API."""
+        ...
+
+    async def pause(self, name: SenderName, *, title: str, until: datetime | None) -> None:
+        """Let nothing of it through; on disk when it returns."""
+        ...
+
+    async def resume(self, name: SenderName) -> None:
+        """End everything that holds it; on disk when it returns."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,7 @@ class Gateway:
     messages: Messages
     tokens: TokenBook
     waiting: Waiting
+    senders: Senders
     inbox: Inbox
     callbacks: Mapping[str, bool]
     handshakes: Mapping[str, Handshake]

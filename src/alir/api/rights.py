@@ -20,6 +20,10 @@ class Rights:
         """An API token that may send."""
         return await self._with(Scope.SEND, request)
 
+    async def admin(self, request: Request) -> ApiToken:
+        """An API token that may do what touches more than its own messages."""
+        return await self._with(Scope.ADMIN, request)
+
     async def _with(self, scope: Scope, request: Request) -> ApiToken:
         token = await authenticated(request.headers.get("authorization"), self._tokens)
         require_scope(token, scope)

@@ -12,7 +12,7 @@ from alir.messages.model import Status
 
 _MESSAGE_ID = "msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"
 _WAMID = "wamid.HBgLMTAwMDAwMDAwMDAVAgARGBI"
-_Moment = Annotated[
+Moment = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-22T09:30:00.000Z"])
 ]
 
@@ -68,11 +68,13 @@ EXAMPLE_MESSAGE: JsonDict = {
 }
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """What an answer, or a part of one, looks like: these fields and no other."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class WarningShape(_Shape):
+class WarningShape(Shape):
     """Something to know about a request that was taken."""
 
     code: str = Field(
@@ -100,7 +102,7 @@ _Warnings = Annotated[
 ]
 
 
-class Sent(_Shape):
+class Sent(Shape):
     """The provider took the message."""
 
     status: Literal["accepted"] = Field(description="Where the message stands.")
@@ -110,7 +112,7 @@ class Sent(_Shape):
     warnings: _Warnings
 
 
-class Queued(_Shape):
+class Queued(Shape):
     """The message is on disk; whether it will go out, or did, is not known yet."""
 
     status: Literal["queued", "sending", "unknown"] = Field(
@@ -123,19 +125,19 @@ class Queued(_Shape):
     warnings: _Warnings
 
 
-class SentAnswer(_Shape):
+class SentAnswer(Shape):
     """The answer of `POST /messages` once the provider took the message."""
 
     data: Sent
 
 
-class QueuedAnswer(_Shape):
+class QueuedAnswer(Shape):
     """The answer of `POST /messages` before that is known."""
 
     data: Queued
 
 
-class ErrorShape(_Shape):
+class ErrorShape(Shape):
     """Why an attempt or a message failed."""
 
     code: str = Field(description="alir's own code, for programs.", examples=["provider_refused"])
@@ -155,31 +157,31 @@ class ReceiptErrorShape(ErrorShape):
     )
 
 
-class AttemptShape(_Shape):
+class AttemptShape(Shape):
     """One hand-over to the provider."""
 
     number: int = Field(ge=1, description="From 1.")
     provider_id: str | None = Field(
         description="The WhatsApp message id, once the provider gave it.", examples=[_WAMID]
     )
-    begun_at: _Moment = Field(description="When it was begun.")
-    settled_at: _Moment | None = Field(description="When its outcome was known.")
+    begun_at: Moment = Field(description="When it was begun.")
+    settled_at: Moment | None = Field(description="When its outcome was known.")
     outcome: Literal["accepted", "refused", "busy", "unknown"] | None = Field(
         description="What it came to; `null` while the call is under way."
     )
     error: ErrorShape | None = Field(description="Why it was not accepted.")
 
 
-class ReceiptShape(_Shape):
+class ReceiptShape(Shape):
     """The provider's later word on an attempt."""
 
     attempt: int = Field(ge=1, description="The attempt's number.")
     status: Literal["sent", "delivered", "read", "failed"] = Field(description="What it says.")
-    at: _Moment = Field(description="When it happened, by the provider's clock.")
+    at: Moment = Field(description="When it happened, by the provider's clock.")
     error: ReceiptErrorShape | None = Field(description="Why it failed.")
 
 
-class HeaderShape(_Shape):
+class HeaderShape(Shape):
     """What stands above the text."""
 
     type: Literal["text", "media"] = Field(description="Which of the two it is.")
@@ -187,7 +189,7 @@ class HeaderShape(_Shape):
     media: str | None = Field(None, description="With `media`: the image's URL.")
 
 
-class ParamShape(_Shape):
+class ParamShape(Shape):
     """The texts of the message around its button."""
 
     header: HeaderShape | None = Field(None, description="Left out where there is none.")
@@ -195,7 +197,7 @@ class ParamShape(_Shape):
     footer: str | None = Field(None, description="Left out where there is none.")
 
 
-class FlowShape(_Shape):
+class FlowShape(Shape):
     """The Flow as it was asked for, its defaults filled in."""
 
     id: str = Field(description="The Flow's id.")
@@ -208,14 +210,14 @@ class FlowShape(_Shape):
     data: dict[str, Any] | None = Field(None, description="Data for the first screen, if any.")
 
 
-class TemplateFlowShape(_Shape):
+class TemplateFlowShape(Shape):
     """What travels with a template's Flow."""
 
     token: str | None = Field(None, description="The flow token, if any.")
     data: dict[str, Any] | None = Field(None, description="Data for the first screen, if any.")
 
 
-class TemplateShape(_Shape):
+class TemplateShape(Shape):
     """The template as it was asked for, its defaults filled in."""
 
     name: str = Field(description="Its name at WhatsApp.")
@@ -228,7 +230,7 @@ class TemplateShape(_Shape):
     flow: TemplateFlowShape = Field(description="What travels with its Flow; may be empty.")
 
 
-class MessageShape(_Shape):
+class MessageShape(Shape):
     """One message to one person."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_MESSAGE]})
@@ -258,9 +260,9 @@ class MessageShape(_Shape):
     priority: Literal["single", "bulk"] = Field(
         description="Its class in the queue. This version sends all in one order."
     )
-    created_at: _Moment = Field(description="When it was accepted.")
-    send_at: _Moment | None = Field(description="Not sent before this moment.")
-    expires_at: _Moment | None = Field(description="Not sent after this moment.")
+    created_at: Moment = Field(description="When it was accepted.")
+    send_at: Moment | None = Field(description="Not sent before this moment.")
+    expires_at: Moment | None = Field(description="Not sent after this moment.")
     attempts: list[AttemptShape] = Field(description="Every hand-over to the provider, in order.")
     receipts: list[ReceiptShape] = Field(description="What the provider said later, in order.")
     error: ErrorShape | None = Field(description="Why it failed.")
@@ -278,13 +280,13 @@ class MessageShape(_Shape):
     warnings: list[WarningShape] = Field(description="Those of the answer to its request.")
 
 
-class MessageAnswer(_Shape):
+class MessageAnswer(Shape):
     """One message."""
 
     data: MessageShape = Field(description="The message.")
 
 
-class MessagesAnswer(_Shape):
+class MessagesAnswer(Shape):
     """A page of messages."""
 
     data: list[MessageShape] = Field(description="The messages, newest first.")
@@ -293,7 +295,7 @@ class MessagesAnswer(_Shape):
     )
 
 
-class FaultShape(_Shape):
+class FaultShape(Shape):
     """One broken rule."""
 
     pointer: str = Field(
@@ -307,7 +309,7 @@ class FaultShape(_Shape):
     detail: str = Field(description="What is wrong and what to do, for people.")
 
 
-class ProviderShape(_Shape):
+class ProviderShape(Shape):
     """The provider's own words about a refusal."""
 
     code: str | None = Field(description="Its code, where it gave one.")
@@ -315,7 +317,7 @@ class ProviderShape(_Shape):
     detail: str | None = Field(description="Its own words.")
 
 
-class ProblemShape(_Shape):
+class ProblemShape(Shape):
     """What a request is answered with that could not be done (RFC 9457)."""
 
     type: str = Field(

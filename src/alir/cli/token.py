@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from alir.cli.opened import (
+    PIPED_WIDTH,
+    ConfigOption,
+    DatabaseOption,
+    read_settings,
+    with_database,
+)
+
 if TYPE_CHECKING:
     from alir.settings import Settings
     from alir.store.tokens import TokenRecord, TokenStore
 
 T = TypeVar("T")
-
-#: Columns of a list that goes to another program.
-PIPED_WIDTH = 200
 
 app = typer.Typer(
     help="Make, list, rotate and revoke API tokens. Works beside a running gateway.",
@@ -23,12 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DatabaseOption = Annotated[
-    str | None, typer.Option("--database", help="Where messages are kept.  [default: see serve]")
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Settings file.  [default: alir.toml, if there]")
-]
 NameArgument = Annotated[str, typer.Argument(help="The API token's name or id.")]
 
 
@@ -138,37 +137,18 @@ def _with_tokens(
         makes: in a new database, where there is none.
         senders: names that the settings should know; of others the operator is warned.
     """
-    import asyncio
-    import os
-
     from alir.cli.failures import explained
     from alir.clock import SystemClock
-    from alir.errors import NotFound
-    from alir.observe import configure_logging
-    from alir.settings import load
-    from alir.store.database import Database, path_of
     from alir.store.tokens import TokenStore
 
-    async def run(url: str) -> T:
-        path = path_of(url)
-        if not path.exists():
-            if not makes:
-                raise NotFound(
-                    f"There is no database {path} here. Run this in the gateway's folder, or name "
-                    "its database with --database."
-                )
-            typer.echo(f"There was no database {path} here; a new one is made.", err=True)
-        opened = Database.open(url, exclusive=False)
-        try:
-            return await work(TokenStore(opened, SystemClock()))
-        finally:
-            await opened.close()
-
     with explained():
-        configure_logging(level="warning")
-        settings = load(config, os.environ, {"database": database})
+        settings = read_settings(database, config)
         _warn_of_unknown(senders, settings)
-        return asyncio.run(run(settings.database))
+        return with_database(
+            settings.database,
+            lambda opened: work(TokenStore(opened, SystemClock())),
+            makes=makes,
+        )
     raise AssertionError("explained() ends the command where it cannot return")
 
 

@@ -162,8 +162,9 @@ class Pauses:
             until=until,
             wait=timedelta() if until is None else until - now,
         )
-        self._hold(pause)
+        # First on disk: what `sync` read before that must not be taken for its end.
         await self._store.put(pause, is_new=before is None)
+        self._hold(pause)
         return pause
 
     async def resume(self, sender: SenderName) -> list[Pause]:
@@ -175,8 +176,8 @@ class Pauses:
             if (other := self._pauses[name].get(pause.place)) is not None
         ]
         for pause in ended:
-            self._let_go(pause)
             await self._store.remove(pause)
+            self._let_go(pause)
             await self._release(pause)
         return ended
 
@@ -204,6 +205,9 @@ class Pauses:
         for sender, mine in self._pauses.items():
             if (PauseScope.ACCOUNT, "") in mine:
                 self._try_fresh_secrets(sender)
+            asked = mine.get((PauseScope.OPERATOR, ""))
+            if asked is not None and asked.until is not None and asked.until <= self._clock.now():
+                self._end_everywhere(asked)
         generation = self._generation
         if self._writing:
             return

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from alir.providers.whatsapp.codes import Concern, Meaning
+from alir.providers.whatsapp.codes import Concern, Meaning, Table
+from alir.providers.whatsapp.failure import code_of
 
 #: Each class in words: what it means for the message, and what waits.
 CLASSES: Final[Mapping[Concern, str]] = {
@@ -50,6 +51,18 @@ def what_alir_does(meaning: Meaning) -> str:
     if meaning.tries is None:
         return does
     return f"{does} {_after(meaning.tries)}"
+
+
+def advice_of(said: str | None, table: Table) -> str | None:
+    """What to do about an error, by its code as the provider said it; None: the table is silent.
+
+    >>> from alir.providers.whatsapp.codes import meanings
+    >>> advice_of("HTTP 503", meanings()), advice_of(None, meanings())
+    (None, None)
+    """
+    code = code_of(said)
+    known = None if code is None else table.get(code)
+    return None if known is None else known.advice
 
 
 def _how_long(meaning: Meaning) -> str:

@@ -1,0 +1,64 @@
+"""A pause that a person asked for: it ends when they say so, or at the moment that they named."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.clock import START
+from tests.examples import MAIN
+from tests.running import in_a_loop
+from tests.unit.dispatch.doubles import World
+
+from alir.dispatch.pause import Pause
+from alir.errors import PauseScope, StoreUnavailable
+from alir.messages.model import Status
+
+OPERATOR = PauseScope.OPERATOR
+
+
+@in_a_loop
+async def test_it_ends_by_itself_at_the_moment_that_was_named() -> None:
+    async with World() as world:
+        until = world.clock.now() + timedelta(minutes=5)
+        await world.pauses.pause(MAIN, title="lunch", until=until)
+        message = await world.queue()
+        await world.advance(299)
+        await world.pauses.sync()
+        assert world.stands(message).status is Status.QUEUED
+
+        await world.advance(1)
+        await world.pauses.sync()
+        await world.advance(0)
+
+        assert world.pauses.of(MAIN) == []
+        assert world.stands(message).status is Status.ACCEPTED
+        await world.pauses.finish()
+        assert world.pause_store.told == [("paused", "operator"), ("resumed", "operator")]
+
+
+@in_a_loop
+async def test_what_another_process_stored_holds_and_ends_likewise() -> None:
+    async with World() as world:
+        pause = Pause(sender=MAIN, scope=OPERATOR, title="moving", since=START)
+        await world.pause_store.put(pause, is_new=True)
+        await world.pauses.sync()
+        message = await world.queue()
+        assert world.stands(message).status is Status.QUEUED
+
+        await world.pause_store.remove(pause)
+        await world.pauses.sync()
+        await world.advance(0)
+
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_what_cannot_be_stored_does_not_hold_either() -> None:
+    async with World() as world:
+        world.pause_store.broken = True
+
+        with pytest.raises(StoreUnavailable):
+            await world.pauses.pause(MAIN, title="lunch")
+
+        assert world.pauses.of(MAIN) == []
