@@ -22,6 +22,7 @@ import uvloop
 
 from alir import __version__
 from alir.api.connection import BoundedProtocol
+from alir.cli.address import base_url
 from alir.cli.failures import cannot_listen
 from alir.cli.first_token import VARIABLE, FirstToken, first_token
 from alir.compose import RunningGateway
@@ -56,8 +57,8 @@ def run_gateway(settings: Settings) -> None:
 
 async def _serve(settings: Settings, listening: socket.socket, environ: Mapping[str, str]) -> None:
     port = listening.getsockname()[1]
-    base_url = f"http://{_reachable(settings.host)}:{port}"
-    gateway = RunningGateway(settings, base_url=base_url)
+    url = base_url(settings.host, port)
+    gateway = RunningGateway(settings, base_url=url)
     server = _Server(gateway, timedelta(seconds=settings.dispatch.stop_grace_seconds))
     try:
         await gateway.start()
@@ -66,7 +67,7 @@ async def _serve(settings: Settings, listening: socket.socket, environ: Mapping[
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server.greeting = greeting(base_url, token, gateway, public_url=settings.public_url)
+        server.greeting = greeting(url, token, gateway, public_url=settings.public_url)
         await server.serve([listening])
     finally:
         await gateway.stop(server.grace_left())
@@ -204,10 +205,3 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         elsewhere = "--host and --port, or ALIR_HOST and ALIR_PORT"
         raise cannot_listen(host, port, error, elsewhere=elsewhere) from error
-
-
-def _reachable(host: str) -> str:
-    """How this machine itself reaches a server that listens on `host`."""
-    if host in ("0.0.0.0", "::"):
-        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
-    return f"[{host}]" if ":" in host else host

@@ -109,6 +109,20 @@ def struck(
     )
 
 
+def by_operator(
+    before: Pause | None, *, sender: SenderName, title: str, until: datetime | None, now: datetime
+) -> Pause:
+    """The pause that a person asks for; of one that is there, another reason and end."""
+    return Pause(
+        sender=sender,
+        scope=PauseScope.OPERATOR,
+        title=title,
+        since=now if before is None else before.since,
+        until=until,
+        wait=timedelta() if until is None else until - now,
+    )
+
+
 def prolonged(pause: Pause, *, now: datetime) -> Pause:
     """The pause once more as long: what was let through told nothing, or a slow Flow used it."""
     return pause if pause.until is None else replace(pause, until=now + pause.wait)

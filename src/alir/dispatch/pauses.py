@@ -16,7 +16,7 @@ from typing import Protocol
 
 from alir.clock import Clock
 from alir.dispatch.gate import Gate
-from alir.dispatch.pause import WHOLE, Pause, Strike, is_healed, prolonged, struck
+from alir.dispatch.pause import WHOLE, Pause, Strike, by_operator, is_healed, prolonged, struck
 from alir.dispatch.ports import Provider
 from alir.errors import PauseScope, ProviderBusy, StoreUnavailable
 from alir.ids import SenderName
@@ -154,14 +154,7 @@ class Pauses:
         """Let nothing of a sender through, because a person says so; on disk when it returns."""
         before = self._pauses[sender].get((PauseScope.OPERATOR, ""))
         now = self._clock.now()
-        pause = Pause(
-            sender=sender,
-            scope=PauseScope.OPERATOR,
-            title=title,
-            since=before.since if before else now,
-            until=until,
-            wait=timedelta() if until is None else until - now,
-        )
+        pause = by_operator(before, sender=sender, title=title, until=until, now=now)
         # First on disk: what `sync` read before that must not be taken for its end.
         await self._store.put(pause, is_new=before is None)
         self._hold(pause)

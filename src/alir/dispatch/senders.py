@@ -102,6 +102,18 @@ def why_paused(pauses: Sequence[Pause]) -> Pause | None:
     return min(whole, key=lambda pause: _WHOLE.index(pause.scope), default=None)
 
 
+def ended_by_resuming(
+    name: SenderName, pauses: Sequence[Pause], accounts: Mapping[SenderName, str]
+) -> list[Pause]:
+    """Which of all senders' pauses end where one sender is resumed: also those of its account."""
+    return [
+        pause
+        for pause in pauses
+        if pause.sender == name
+        or (pause.scope is PauseScope.ACCOUNT and accounts.get(pause.sender) == accounts.get(name))
+    ]
+
+
 def _shown(pause: Pause, advice: Advice) -> dict[str, Any]:
     return {
         "scope": pause.scope.value,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from alir.dispatch.ports import Provider
 from alir.ids import SenderName
+from alir.providers.cloud import check as cloud_check
 from alir.providers.cloud.adapter import CloudProvider
 from alir.providers.cloud.settings import CloudDefaults, CloudSender
 from alir.providers.cloud.webhook import CloudCallbacks
+from alir.providers.finding import Finding
+from alir.providers.routemobile import check as routemobile_check
 from alir.providers.routemobile.adapter import RouteMobileProvider
 from alir.providers.routemobile.settings import RouteMobileDefaults, RouteMobileSender
 from alir.providers.routemobile.webhook import RouteMobileCallbacks
@@ -32,6 +35,7 @@ class Kind(Generic[S]):
         sender: the table of one of its senders.
         provider: makes what hands over the messages of one sender.
         dialect: makes what reads the callbacks of all its senders, which are given by name.
+        check: asks the provider about one of its senders, and sends nothing.
         secret_in_path: whether a secret ends the path of its callbacks, because nothing signs them.
         own_codes: the package with its `codes.tsv`, where it has error codes besides WhatsApp's.
     """
@@ -40,6 +44,7 @@ class Kind(Generic[S]):
     sender: type[S]
     provider: Callable[[S, Tools], Provider]
     dialect: Callable[[Mapping[SenderName, S], Table], Dialect]
+    check: Callable[[S, Tools], Awaitable[list[Finding]]]
     secret_in_path: bool = False
     own_codes: str | None = None
 
@@ -55,12 +60,14 @@ PROVIDERS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(
             sender=CloudSender,
             provider=CloudProvider,
             dialect=CloudCallbacks,
+            check=cloud_check.check,
         ),
         "routemobile": Kind(
             defaults=RouteMobileDefaults,
             sender=RouteMobileSender,
             provider=RouteMobileProvider,
             dialect=RouteMobileCallbacks,
+            check=routemobile_check.check,
             secret_in_path=True,
             own_codes="alir.providers.routemobile",
         ),
