@@ -98,6 +98,13 @@ async def ask(
     return Reply(answer.status, content, answer.body)
 
 
+def stranger(url: str, reply: Reply, *, setting: str) -> Finding:
+    """That something answers in JSON, and not as the provider does."""
+    said = f"{urlsplit(url).netloc} answers with HTTP {reply.status}, and not as the provider does"
+    advice = f"Something else answers there: look at {setting}, and at proxies on the way."
+    return Finding(State.WRONG, "connection", said, advice)
+
+
 def reached(url: str) -> Finding:
     """That there was an answer."""
     return Finding(State.OK, "connection", f"{urlsplit(url).netloc} answers")

@@ -57,6 +57,8 @@ async def check(sender: CloudSender, tools: Tools) -> list[Finding]:
         return await finding.ask(tools.http, "GET", url, headers=headers, setting=_SETTING)
 
     number = await get(sender.phone_number_id, fields=_FIELDS)
+    if isinstance(number, Reply) and not _is_graphs(number):
+        number = finding.stranger(base, number, setting=_SETTING)
     if isinstance(number, Finding):
         return [number, *finding.not_asked(_TOKEN, _NUMBER, _SECRET, _HEALTH, _WEBHOOK)]
     found = [finding.reached(base), *of_number(number, tools.codes, secrets=(token, secret))]
@@ -223,6 +225,14 @@ def _subscribed(listed: list[object]) -> Iterator[str]:
 
 def _objects(listed: object) -> list[Mapping[str, Any]]:
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _is_graphs(reply: Reply) -> bool:
+    """Whether it is an answer of Graph's: a node, or an error with a code."""
+    match reply.content:
+        case {"error": {"code": int()}} | {"id": str()}:
+            return True
+    return False
 
 
 def _error(reply: Reply) -> Mapping[str, Any] | None:

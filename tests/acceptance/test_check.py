@@ -1,0 +1,172 @@
+"""`alir sender check` against the simulator: what is wrong, in plain words, and the exit status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+from tests.acceptance.gateway import RunningSimulator
+
+CALLBACK_SECRET = "a-callback-secret-of-these-tests"
+CALLBACKS = "http://127.0.0.1:9/callbacks/routemobile/"
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    options = ["--routemobile-callback-url", f"{CALLBACKS}{CALLBACK_SECRET}"]
+    with RunningSimulator(tmp_path_factory.mktemp("simulator"), options=options) as running:
+        yield running
+
+
+def check(folder: Path, provider: str, **keys: Any) -> tuple[int, dict[str, str], str]:
+    """Exit status, the state of each thing, and all that was said."""
+    lines = ["[senders.main]", f'provider = "{provider}"']
+    lines += [f"{key} = {value!r}" for key, value in keys.items()]
+    (folder / "alir.toml").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "alir", "sender", "check", "main"]
+    ran = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert ran.stderr == ""
+    split = (line.partition(":")[0].split(maxsplit=1) for line in ran.stdout.splitlines())
+    return ran.returncode, {about: state for state, about in split}, ran.stdout
+
+
+def cloud(simulator: RunningSimulator, **changes: Any) -> dict[str, Any]:
+    keys = {
+        "phone_number_id": "1065000001",
+        "access_token": "simulator",
+        "app_secret": "simulator",
+        "graph_url": f"{simulator.url}/graph",
+    }
+    return keys | changes
+
+
+def route_mobile(simulator: RunningSimulator, **changes: Any) -> dict[str, Any]:
+    keys = {
+        "username": "jakarta",
+        "password": "simulator",
+        "callback_secret": CALLBACK_SECRET,
+        "base_url": f"{simulator.url}/routemobile",
+    }
+    return keys | changes
+
+
+def test_a_cloud_sender_that_is_right_is_all_ok(
+    simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    status, states, _ = check(tmp_path, "cloud", **cloud(simulator))
+
+    assert status == 0
+    assert set(states.values()) == {"ok"}
+    assert {"access token", "number id", "app secret", "throughput", "webhook subscription"} <= (
+        states.keys()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"access_token": "a-wrong-token"}, "access token"),
+        ({"app_secret": "a-wrong-secret"}, "app secret"),
+        ({"graph_url": "http://127.0.0.1:9"}, "connection"),
+    ],
+)
+def test_what_is_wrong_with_a_cloud_sender_is_named_and_no_secret_is(
+    simulator: RunningSimulator, tmp_path: Path, changes: dict[str, Any], wrong: str
+) -> None:
+    status, states, said = check(tmp_path, "cloud", **cloud(simulator, **changes))
+
+    assert status == 1
+    assert [about for about, state in states.items() if state == "wrong"] == [wrong]
+    assert "a-wrong" not in said
+
+
+def test_health_subscription_and_throughput_are_told(
+    simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    behaviour = f"{simulator.url}/api/behaviour"
+    changed = {"graph": {"can_send": "BLOCKED", "subscribed": False}}
+    httpx.put(behaviour, json=changed).raise_for_status()
+    try:
+        keys = cloud(simulator, messages_per_second=1000)
+        status, states, _ = check(tmp_path, "cloud", **keys)
+    finally:
+        httpx.put(behaviour, json={}).raise_for_status()
+
+    assert status == 1
+    assert states["health of the number"] == "wrong"
+    assert states["health of the account"] == "ok"
+    assert states["webhook subscription"] == "wrong"
+    assert states["throughput"] == "warning"
+
+
+def test_a_route_mobile_sender_that_is_right_is_all_ok(
+    simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    status, states, said = check(tmp_path, "routemobile", **route_mobile(simulator))
+
+    assert status == 0
+    assert states == dict.fromkeys(
+        ("connection", "log-in", "callback URL", "number", "quality"), "ok"
+    )
+    assert CALLBACK_SECRET not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"password": "a-wrong-password"}, "log-in"),
+        ({"callback_secret": "another-secret"}, "callback URL"),
+        ({"base_url": "http://127.0.0.1:9"}, "connection"),
+    ],
+)
+def test_what_is_wrong_with_a_route_mobile_sender_is_named_and_no_secret_is(
+    simulator: RunningSimulator, tmp_path: Path, changes: dict[str, Any], wrong: str
+) -> None:
+    status, states, said = check(tmp_path, "routemobile", **route_mobile(simulator, **changes))
+
+    assert status == 1
+    assert [about for about, state in states.items() if state == "wrong"] == [wrong]
+    for secret in ("a-wrong-password", "another-secret", CALLBACK_SECRET):
+        assert secret not in said
+
+
+class _WebPage(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>Welcome</html>")
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("provider", ["cloud", "routemobile"])
+def test_a_web_page_in_place_of_the_provider_is_recognised(
+    simulator: RunningSimulator, tmp_path: Path, provider: str
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), _WebPage) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        keys = (
+            cloud(simulator, graph_url=url)
+            if provider == "cloud"
+            else route_mobile(simulator, base_url=url)
+        )
+        status, states, said = check(tmp_path, provider, **keys)
+        server.shutdown()
+
+    assert status == 1
+    assert states["connection"] == "wrong"
+    assert "not in JSON" in said
