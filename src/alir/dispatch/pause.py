@@ -128,14 +128,21 @@ def prolonged(pause: Pause, *, now: datetime) -> Pause:
     return pause if pause.until is None else replace(pause, until=now + pause.wait)
 
 
+def is_over(pause: Pause, *, now: datetime) -> bool:
+    """Whether a person's pause has come to the end that they named. Nothing need be tried."""
+    return pause.scope is PauseScope.OPERATOR and pause.until is not None and pause.until <= now
+
+
 def is_healed(pause: Pause, *, begun_at: datetime, now: datetime) -> bool:
     """Whether an attempt that the provider did not refuse for it, begun then, ends the pause.
 
     Only one that was begun since it let one through says anything. A Flow that is slow may be used
     so all the same, so that it stays slow until it was not refused for `FLOW_IS_SLOW_FOR`.
     """
-    if pause.scope is PauseScope.OPERATOR or pause.until is None:
+    if pause.until is None:
         return False
+    if pause.scope is PauseScope.OPERATOR:
+        return is_over(pause, now=now)
     if pause.scope is PauseScope.FLOW:
         return now >= pause.since + FLOW_IS_SLOW_FOR
     return begun_at >= pause.until

@@ -16,7 +16,16 @@ from typing import Protocol
 
 from alir.clock import Clock
 from alir.dispatch.gate import Gate
-from alir.dispatch.pause import WHOLE, Pause, Strike, by_operator, is_healed, prolonged, struck
+from alir.dispatch.pause import (
+    WHOLE,
+    Pause,
+    Strike,
+    by_operator,
+    is_healed,
+    is_over,
+    prolonged,
+    struck,
+)
 from alir.dispatch.ports import Provider
 from alir.errors import PauseScope, ProviderBusy, StoreUnavailable
 from alir.ids import SenderName
@@ -139,7 +148,9 @@ class Pauses:
         """What was let through to see told nothing: wait once more as long."""
         now = self._clock.now()
         for pause in list(self._pauses[sender].values()):
-            if pause.scope in WHOLE and pause.until is not None and pause.until <= now:
+            if is_over(pause, now=now):
+                self._end_everywhere(pause)
+            elif pause.scope in WHOLE and pause.until is not None and pause.until <= now:
                 self._begin(prolonged(pause, now=now), is_new=False)
 
     def begun(self, message: Message) -> None:
@@ -199,7 +210,7 @@ class Pauses:
             if (PauseScope.ACCOUNT, "") in mine:
                 self._try_fresh_secrets(sender)
             asked = mine.get((PauseScope.OPERATOR, ""))
-            if asked is not None and asked.until is not None and asked.until <= self._clock.now():
+            if asked is not None and is_over(asked, now=self._clock.now()):
                 self._end_everywhere(asked)
         generation = self._generation
         if self._writing:
