@@ -7,6 +7,8 @@ from typing import Any
 from tests.clock import START
 
 from alir.ids import ApiTokenId, SenderName, new_message_id
+from alir.messages import life
+from alir.messages.life import Change
 from alir.messages.model import Message, OnUnknown
 
 MAIN = SenderName("main")
@@ -22,6 +24,19 @@ FLOW: dict[str, Any] = {
     "mode": "published",
     "param": {"body": "Pick a time that suits you."},
 }
+
+TEMPLATE: dict[str, Any] = {
+    "name": "visit_form",
+    "language": "en_US",
+    "button_index": 0,
+    "flow": {"token": "visit-1"},
+}
+
+
+def begin_due(message: Message, *, window_shut: bool) -> Change:
+    """A judge that begins everything that is due, unless it has expired by then."""
+    now = max(message.due_at, START)
+    return life.expire(message, now=now) or life.begin(message, now=now, window_shut=window_shut)
 
 
 def a_message(**changes: Any) -> Message:

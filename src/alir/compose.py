@@ -6,26 +6,32 @@ import asyncio
 import random
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from starlette.types import ASGIApp
 
 from alir.api.app import Door, Mounted
 from alir.api.ports import Gateway, Handshake, Limits
 from alir.clock import Clock, SystemClock
+from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher, Dispatchers, DispatchPolicy
+from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
-from alir.errors import StoreUnavailable
+from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Provider
+from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import SenderName
-from alir.intake.accept import Intake
+from alir.intake.accept import Intake, SenderRules
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message, Outcome, ReceiptStatus, Status
 from alir.observe import Metrics, get_logger
 from alir.outbound.http import PooledHttpClient
 from alir.providers.registry import PROVIDERS
+from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.sender import Sender
 from alir.providers.tools import Tools
 from alir.providers.whatsapp.codes import Table
@@ -43,6 +49,7 @@ from alir.simulator.simulator import Simulator
 from alir.store.callbacks import CallbackStore
 from alir.store.database import Database
 from alir.store.messages import MessageStore
+from alir.store.pauses import PauseStore
 from alir.store.receipts import ReceiptStore
 from alir.store.tokens import TokenStore
 
@@ -113,14 +120,30 @@ class RunningGateway:
         self._database = Database.open(settings.database, observe=self._figures)
         self._waiting = Waiting()
         self._backlog = Backlog(self._clock)
-        self._messages = MessageStore(self._database, self._clock, changed=self._changed)
-        receipts = ReceiptStore(self._database, self._clock, changed=self._changed)
         self.tokens = TokenStore(self._database, self._clock)
         self._http = PooledHttpClient(
             connect_timeout=timedelta(seconds=settings.dispatch.connect_timeout_seconds),
             call_timeout=timedelta(seconds=settings.dispatch.call_timeout_seconds),
         )
         self._codes = {name: kind.codes(settings.error_changes) for name, kind in PROVIDERS.items()}
+        self._providers = {name: self._provider(sender) for name, sender in self._senders.items()}
+        self._gates = {name: Gate(self._pair_limit(s)) for name, s in self._senders.items()}
+        self._pauses = Pauses(
+            self._gates,
+            self._providers,
+            {name: sender.account for name, sender in self._senders.items()},
+            PauseStore(self._database, self._clock),
+            self._clock,
+            changed=self._pause_changed,
+        )
+        dialects = _dialects(self._senders, self._codes)
+        aftermath = self._aftermath(dialects)
+        self._messages = MessageStore(
+            self._database, self._clock, changed=self._changed, consequences=aftermath
+        )
+        receipts = ReceiptStore(
+            self._database, self._clock, changed=self._changed, consequences=aftermath
+        )
         self._dispatchers = {
             name: self._dispatcher(name, sender) for name, sender in self._senders.items()
         }
@@ -129,7 +152,6 @@ class RunningGateway:
             self._clock,
             unknown_after=timedelta(seconds=settings.dispatch.unknown_after_seconds),
         )
-        dialects = _dialects(self._senders, self._codes)
         self._inbox = Inbox(
             dialects,
             CallbackStore(self._database, self._clock),
@@ -137,6 +159,8 @@ class RunningGateway:
             self._clock,
             keep_parked=timedelta(days=settings.receipts.parked_days),
             counted=self._figures.received,
+            heard=self._heard,
+            guessing=[name for name, sender in self._senders.items() if not sender.gives_marks],
         )
         self._simulator = self._make_simulator(base_url) if simulator_is_on(settings) else None
         self._tasks: list[asyncio.Task[None]] = []
@@ -156,14 +180,17 @@ class RunningGateway:
         Raises:
             StoreUnavailable: the database cannot be read or written.
         """
-        await self._housekeeper.take_over()
+        await self._pauses.load()
+        await asyncio.gather(*(d.take_over() for d in self._dispatchers.values()))
         await self._inbox.take_over()
+        await self._housekeeper.take_over()
         if self._simulator is not None:
             await self._simulator.start()
         await self._read_figures()
         self._run(self._inbox.run(), "receipts")
         self._run(self._watch_figures(), "figures")
         self._run(self._housekeeper.run(), "housekeeping")
+        self._run(self._pauses.run(), "pauses")
         if self._settings.dispatch.enabled:
             for name, dispatcher in self._dispatchers.items():
                 self._run(dispatcher.run(), f"dispatch {name}")
@@ -183,6 +210,7 @@ class RunningGateway:
         """
         self.begin_to_stop()
         await asyncio.gather(*(d.finish(grace) for d in self._dispatchers.values()))
+        await self._pauses.finish()
         await self._inbox.finish(timedelta(seconds=1))
         if self._simulator is not None:
             await self._simulator.stop()
@@ -194,18 +222,15 @@ class RunningGateway:
 
     def _dispatcher(self, name: SenderName, sender: Sender) -> Dispatcher:
         limits = self._settings.dispatch
-        tools = Tools(http=self._http, clock=self._clock, codes=self._codes[sender.provider])
         return Dispatcher(
             name,
-            provider=PROVIDERS[sender.provider].provider(sender, tools),
+            provider=self._providers[name],
             outbox=self._messages,
             pace=Pace(sender.messages_per_second, limits.rate_share),
+            gate=self._gates[name],
+            pauses=self._pauses,
             policy=DispatchPolicy(
-                busy=BusyPolicy(
-                    first_delay=timedelta(seconds=limits.busy_first_delay_seconds),
-                    longest_delay=timedelta(seconds=limits.busy_longest_delay_seconds),
-                    give_up_after=timedelta(hours=limits.give_up_after_hours),
-                ),
+                busy=self._busy_policy(),
                 begun_valid=timedelta(seconds=limits.begun_valid_seconds),
                 max_calls=limits.max_calls_per_sender,
             ),
@@ -214,13 +239,66 @@ class RunningGateway:
             measure=self._figures,
         )
 
+    def _busy_policy(self) -> BusyPolicy:
+        limits = self._settings.dispatch
+        return BusyPolicy(
+            first_delay=timedelta(seconds=limits.busy_first_delay_seconds),
+            longest_delay=timedelta(seconds=limits.busy_longest_delay_seconds),
+            give_up_after=timedelta(hours=limits.give_up_after_hours),
+        )
+
+    def _aftermath(self, dialects: Sequence[Dialect]) -> Aftermath:
+        by_name = {dialect.name: dialect for dialect in dialects}
+
+        def failure_of(sender: SenderName, error: Mapping[str, Any]) -> SendFailure:
+            known = self._senders.get(sender)  # it may be one that is gone from the settings
+            if known is None:
+                return ProviderRefused("A message of a sender that is gone failed")
+            return by_name[known.provider].failure_of(error)
+
+        return Aftermath(
+            failure_of,
+            self._pauses,
+            policy=self._busy_policy(),
+            clock=self._clock,
+            random=random.random,
+        )
+
+    def _heard(self, sender: SenderName) -> None:
+        dispatcher = self._dispatchers.get(sender)
+        if dispatcher is not None:
+            dispatcher.heard_from()
+
+    def _provider(self, sender: Sender) -> Provider:
+        tools = Tools(http=self._http, clock=self._clock, codes=self._codes[sender.provider])
+        provider: Provider = PROVIDERS[sender.provider].provider(sender, tools)
+        return provider
+
+    def _pair_limit(self, sender: Sender) -> PairLimit:
+        share = self._settings.dispatch.rate_share
+        return PairLimit(sender.pair_seconds, sender.pair_burst, share)
+
+    def _pause_changed(self, sender: SenderName) -> None:
+        dispatcher = self._dispatchers.get(sender)
+        if dispatcher is not None:
+            dispatcher.wake()
+
     def _make_simulator(self, base_url: str) -> Simulator:
         return Simulator(
             clock=self._clock,
             http=self._http,
             keep=self._settings.simulator.keep_messages,
             callback_url=f"{base_url}/callbacks/cloud",
+            routemobile_callback_urls={
+                sender.username.reveal(): f"{base_url}{self._callback_path(sender)}"
+                for sender in self._senders.values()
+                if isinstance(sender, RouteMobileSender) and sender.is_simulated
+            },
         )
+
+    @staticmethod
+    def _callback_path(sender: RouteMobileSender) -> str:
+        return f"/callbacks/routemobile/{sender.callback_secret.reveal()}"
 
     def _mounted(self) -> list[Mounted]:
         if self._simulator is None:
@@ -231,9 +309,16 @@ class RunningGateway:
 
     def _gateway(self, dialects: Sequence[Dialect]) -> Gateway:
         api = self._settings.api
-        choices = {name: sender.on_unknown for name, sender in self._senders.items()}
+        rules = {
+            name: SenderRules(
+                sender.on_unknown,
+                by_user_id=sender.by_user_id,
+                refuses_closed_window=sender.closed_window == "refuse",
+            )
+            for name, sender in self._senders.items()
+        }
         return Gateway(
-            intake=Intake(self._messages, Dispatchers(self._dispatchers), choices, self._clock),
+            intake=Intake(self._messages, Dispatchers(self._dispatchers), rules, self._clock),
             messages=self._messages,
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
@@ -259,9 +344,12 @@ class RunningGateway:
         if message.status is Status.QUEUED:
             dispatcher = self._dispatchers.get(message.sender)
             if dispatcher is not None:
-                dispatcher.queued()
+                dispatcher.queued(message)
 
     def _expected_wait(self, sender: SenderName) -> timedelta:
+        gate = self._gates.get(sender)
+        if gate is not None and not gate.is_open:
+            return timedelta.max
         known = self._senders.get(sender)  # a repeat may find a message of one that is gone
         per_second = known.messages_per_second * self._settings.dispatch.rate_share if known else 0
         if not per_second:

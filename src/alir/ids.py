@@ -29,6 +29,11 @@ def event_id(message: MessageId, version: int, position: int) -> EventId:
     return EventId(f"evt_{message[4:]}_{version}.{position}")
 
 
+def new_event_id() -> EventId:
+    """The id of an event that is about no message."""
+    return EventId(f"evt_{_ulid()}")
+
+
 def new_api_token_id() -> ApiTokenId:
     """A new id, kept when the API token is rotated."""
     return ApiTokenId(f"tok_{_ulid()}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.acceptance.gateway import API_TOKEN, RunningGateway
+from tests.acceptance.graph_double import GraphDouble, taken
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import post_all, request
 from tests.acceptance.talk import (
@@ -20,10 +21,13 @@ from tests.acceptance.talk import (
     at_simulator,
     becomes,
     client,
+    errors,
+    flow_message,
     get,
     message,
     new_token,
     problem,
+    running,
     send,
     sent,
     simulator,
@@ -94,6 +98,29 @@ def test_a_body_is_the_same_however_it_is_written(api: httpx.Client) -> None:
     assert again.json() == first.json()
 
 
+def test_a_null_is_the_same_as_a_field_left_out(api: httpx.Client) -> None:
+    body = flow_message(data={"a": 1, "b": None}, param={"body": "Hello"})
+    spelled = body | {"callback_data": None}
+    spelled["flow"] = body["flow"] | {"mode": None, "param": {"body": "Hello", "header": None}}
+
+    first = send(api, body, Idempotency_Key="nulls")
+    again = send(api, spelled, Idempotency_Key="nulls")
+
+    assert again.headers[REPLAYED] == "true"
+    assert again.json() == first.json()
+
+
+def test_a_null_in_data_is_not_the_same_as_nothing(api: httpx.Client) -> None:
+    body = flow_message(data={"a": 1, "b": None})
+    sent(api, body, Idempotency_Key="a null in data")
+
+    answer = send(
+        api, body | {"flow": body["flow"] | {"data": {"a": 1}}}, Idempotency_Key="a null in data"
+    )
+
+    problem(answer, 422, "idempotency_conflict")
+
+
 def test_the_answer_to_a_repeat_carries_the_warnings_too(api: httpx.Client) -> None:
     body = message(somebody().removeprefix("+"))
     first = send(api, body, Idempotency_Key="warned")
@@ -109,7 +136,6 @@ def test_the_answer_to_a_repeat_carries_the_warnings_too(api: httpx.Client) -> N
         pytest.param({"callback_data": "x"}, id="a field more"),
         pytest.param({"to": "+62812 99 99 99 9"}, id="another recipient"),
         pytest.param({"priority": "single"}, id="a default spelled out"),
-        pytest.param({"callback_data": None}, id="a null spelled out"),
     ],
 )
 def test_the_same_key_with_another_body_is_refused(
@@ -160,8 +186,9 @@ def test_keys_differ_in_every_character(api: httpx.Client) -> None:
 def test_a_key_that_cannot_be_used_is_refused(api: httpx.Client, key: str) -> None:
     number = somebody()
 
-    problem(send(api, message(number), Idempotency_Key=key), 422, "invalid_idempotency_key")
-
+    assert errors(send(api, message(number), Idempotency_Key=key)) == {
+        "#/Idempotency-Key": "invalid_idempotency_key"
+    }
     assert api.get(MESSAGES, params={"to": number}).json()["data"] == []
 
 
@@ -247,6 +274,25 @@ def test_a_repeat_waits_like_the_first(api: httpx.Client) -> None:
     assert sorted(answer.headers.get(REPLAYED, "") for answer in answers) == ["", "true"]
 
 
+def test_a_repeat_waits_like_the_first_while_the_provider_is_busy(tmp_path: Path) -> None:
+    def busy_at_first(_: object) -> tuple[int, bytes]:
+        return (429, b"later") if len(graph.received) == 1 else taken("wamid.AT-LAST")
+
+    with (
+        GraphDouble(busy_at_first) as graph,
+        running(tmp_path, graph.config) as (_, api),
+    ):
+        body = message()
+        found = sent(api, body, Idempotency_Key="busy", Prefer="respond-async")
+        eventually(lambda: [a for a in get(api, found)["attempts"] if a["outcome"] == "busy"])
+        assert get(api, found)["status"] == "queued"
+
+        again = send(api, body, Idempotency_Key="busy", Prefer="wait=20")
+
+    assert (again.status_code, again.json()["data"]["status"]) == (200, "accepted")
+    assert again.headers[REPLAYED] == "true"
+
+
 def test_a_key_survives_a_restart(gateway: RunningGateway, api: httpx.Client) -> None:
     body = message()
     found = sent(api, body, Idempotency_Key="kept")
@@ -258,21 +304,33 @@ def test_a_key_survives_a_restart(gateway: RunningGateway, api: httpx.Client) ->
     assert again.json()["data"]["id"] == found
 
 
-def test_a_repeat_is_answered_though_the_sender_of_its_message_is_gone(tmp_path: Path) -> None:
+SECOND_SENDER = """
+[simulator]
+enabled = true
+
+[senders.main]
+provider = "cloud"
+phone_number_id = "106500000000000"
+access_token = "nobody's"
+app_secret = "nobody's"
+"""
+
+
+@pytest.mark.parametrize("named", [{}, {"from": "sandbox"}], ids=["unnamed", "named"])
+@pytest.mark.parametrize(
+    "settings",
+    [SECOND_SENDER, SECOND_SENDER.replace("enabled = true", "enabled = false")],
+    ids=["a second sender came", "the sender is gone"],
+)
+def test_a_repeat_is_answered_like_the_first_after_the_senders_changed(
+    tmp_path: Path, named: dict[str, str], settings: str
+) -> None:
     with RunningGateway(tmp_path) as gateway, client(gateway, gateway.token) as api:
-        found = sent(api, body := message(), Idempotency_Key="moved")
-        (tmp_path / "alir.toml").write_text(
-            """
-            [senders.main]
-            provider = "cloud"
-            phone_number_id = "106500000000000"
-            access_token = "nobody's"
-            app_secret = "nobody's"
-            """
-        )
+        first = send(api, body := message(**named), Idempotency_Key="moved")
+        (tmp_path / "alir.toml").write_text(settings)
         gateway.restart()
 
         again = send(api, body, Idempotency_Key="moved")
 
     assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
-    assert again.json()["data"]["id"] == found
+    assert again.json() == first.json()

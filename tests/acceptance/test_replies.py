@@ -120,10 +120,21 @@ def test_a_message_whose_whatsapp_id_is_not_known_yet_is_not_quoted_and_the_answ
     assert quoted(api, number) is None
 
 
-def test_a_wrong_reply_is_told_together_with_a_wrong_sender(api: httpx.Client) -> None:
-    body = message(reply_message_id="msg_unknown", **{"from": "nobody"})
+def test_a_wrong_reply_is_told_together_with_all_else_that_is_wrong(api: httpx.Client) -> None:
+    body = message(
+        "0812",
+        reply_message_id="msg_unknown",
+        expires_at="2020-01-01T00:00:00Z",
+        **{"from": "nobody"},
+    )
 
-    assert "#/from" in errors(send(api, body))
+    assert errors(send(api, body, Idempotency_Key="k" * 256)) == {
+        "#/to": "country_code_missing",
+        "#/reply_message_id": "unknown_message",
+        "#/expires_at": "in_the_past",
+        "#/from": "unknown_sender",
+        "#/Idempotency-Key": "invalid_idempotency_key",
+    }
 
 
 @pytest.mark.parametrize(

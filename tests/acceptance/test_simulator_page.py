@@ -212,6 +212,33 @@ def test_nothing_scrolls_sideways_on_a_phone(
     assert width <= PHONE["width"]
 
 
+def test_what_route_mobile_took_stands_on_the_same_phone(
+    gateway: RunningGateway, api: httpx.Client, page: Page
+) -> None:
+    number = somebody()
+    becomes(api, sent(api, message(number)), "read")
+    base = f"{gateway.url}/simulator/routemobile"
+    login = {"username": "simulator", "password": "simulator"}
+    token = httpx.post(f"{base}/auth/v1/login/", json=login).json()["JWTAUTH"]
+    body = {
+        "phone": number,
+        "type": "flow",
+        "header": {"text": "From elsewhere"},
+        "body": "b" * 1024,
+        "flow": {"flow_id": "1" * 64, "flow_cta": "Open form", "flow_token": "t" * 1024},
+    }
+    answer = httpx.post(f"{base}/wba/v1/messages", headers={"authorization": token}, json=body)
+    assert answer.status_code == 202
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+
+    page.goto(f"{gateway.url}/simulator?phone={number.removeprefix('+')}")
+    page.get_by_text("Open form").click()
+
+    expect(page.locator(".bubble .heading")).to_have_text(["TEXT_HEADER", "From elsewhere"])
+    expect(page.locator("#sender")).to_have_text("chat with sender simulator at Route Mobile")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_it_shows_many_phones_and_finds_one(
     gateway: RunningGateway, api: httpx.Client, page: Page
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,20 +18,41 @@ from typing import Any
 
 from sqlalchemy import select
 from tests.clock import FakeClock
-from tests.examples import MAIN, a_message
+from tests.examples import MAIN, a_message, begin_due
 
 from alir.ids import MessageId, ProviderId, SenderName
-from alir.messages.life import Settlement
+from alir.messages.life import Again, Settlement
 from alir.messages.model import Message, Outcome, ReceiptStatus
 from alir.receipts.model import Mark, Told
 from alir.store import tables
 from alir.store.callbacks import CallbackStore
-from alir.store.database import Database, run
+from alir.store.database import Connection, Database, run
 from alir.store.messages import MessageStore
+from alir.store.pauses import PauseStore
+from alir.store.parked import park
 from alir.store.receipts import ReceiptStore
 from alir.store.tokens import TokenStore
 
 KEEP_PARKED = timedelta(days=7)
+
+
+@dataclass
+class Consequences:
+    """What failed receipts are to mean, and what the stores said of them.
+
+    Attributes:
+        of: by the provider's code, what queues a message again.
+        seen: message, attempt and code of each failed receipt, once it was on disk.
+    """
+
+    of: dict[str, Again] = field(default_factory=dict)
+    seen: list[tuple[MessageId, int, str]] = field(default_factory=list)
+
+    def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
+        return self.of.get((error or {}).get("provider_code", ""))
+
+    def failed(self, message: Message, attempt: int, error: Mapping[str, Any] | None) -> None:
+        self.seen.append((message.id, attempt, (error or {}).get("provider_code", "")))
 
 
 @dataclass
@@ -45,10 +66,17 @@ class Stores:
     database: Database
     clock: FakeClock
     changed: list[Message] = field(default_factory=list)
+    consequences: Consequences = field(default_factory=Consequences)
 
     def __post_init__(self) -> None:
-        self.messages = MessageStore(self.database, self.clock, changed=self.changed.append)
-        self.receipts = ReceiptStore(self.database, self.clock, changed=self.changed.append)
+        changed, consequences = self.changed.append, self.consequences
+        self.messages = MessageStore(
+            self.database, self.clock, changed=changed, consequences=consequences
+        )
+        self.receipts = ReceiptStore(
+            self.database, self.clock, changed=changed, consequences=consequences
+        )
+        self.pauses = PauseStore(self.database, self.clock)
         self.callbacks = CallbackStore(self.database, self.clock)
         self.tokens = TokenStore(self.database, self.clock)
 
@@ -61,7 +89,7 @@ class Stores:
     async def begun(self, **fields: Any) -> Message:
         """A message whose first attempt is begun."""
         message = await self.accepted(**fields)
-        begun = await self.messages.begin(message.sender, limit=100)
+        begun = await self.messages.begin(message.sender, limit=100, judge=begin_due)
         return next(m for m in begun.messages if m.id == message.id)
 
     async def sent(self, provider_id: str = "wamid.1", **fields: Any) -> Message:
@@ -82,6 +110,15 @@ class Stores:
         """Receive a callback that says this."""
         raw = await self.callbacks.keep("cloud", [MAIN], b"{}")
         await self.receipts.apply(told, callback=raw.seq)
+
+    async def park(self, *told: Told) -> None:
+        """Park these, whether or not their attempts are known by now."""
+
+        def work(connection: Connection) -> None:
+            for one in told:
+                park(connection, one, self.clock.now())
+
+        await self.database.write(work)
 
     async def events(self, message_id: MessageId | None = None) -> list[dict[str, Any]]:
         """Every event, or those of one message, in order, as `{"type", "data"}`."""
@@ -116,6 +153,7 @@ def told(
     of: Message | None = None,
     attempt: int = 1,
     provider_id: str = "wamid.1",
+    wamid: str | None = None,
     sender: SenderName = MAIN,
     **more: Any,
 ) -> Told:
@@ -123,7 +161,13 @@ def told(
     mark = None if of is None else Mark(of.id, attempt)
     at = FakeClock().now()
     return Told(
-        sender=sender, provider_id=ProviderId(provider_id), status=status, at=at, mark=mark, **more
+        sender=sender,
+        provider_id=ProviderId(provider_id),
+        wamid=None if wamid is None else ProviderId(wamid),
+        status=status,
+        at=at,
+        mark=mark,
+        **more,
     )
 
 

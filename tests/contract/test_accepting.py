@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.clock import START
 from tests.contract.stores import Backend, Stores
-from tests.examples import FLOW, MAIN, OTHER, TOKEN, a_message
+from tests.examples import FLOW, MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 from alir.errors import IdempotencyConflict, NotFound
@@ -124,7 +124,7 @@ async def test_a_message_can_be_stored_and_begun_with_one_write(database: Backen
         assert stored.message.status is Status.SENDING
         [attempt] = stored.message.attempts
         assert (attempt.number, attempt.begun_at) == (1, START + timedelta(seconds=1.5))
-        assert (await store.messages.begin(MAIN, limit=10)).messages == ()
+        assert (await store.messages.begin(MAIN, limit=10, judge=begin_due)).messages == ()
     async with database.open() as store:
         assert await store.messages.get(message.id) == stored.message
         assert await store.messages.left_begun() == [(message.id, 1)]
@@ -138,7 +138,7 @@ async def test_a_message_stored_as_begun_lives_on_like_any_other(database: Backe
     async with database.open() as store:
         begun = (await store.messages.accept(a_message(), None, begin=True)).message
         queued = await store.settle(begun, Outcome.BUSY, due_at=START)
-        [again] = (await store.messages.begin(MAIN, limit=10)).messages
+        [again] = (await store.messages.begin(MAIN, limit=10, judge=begin_due)).messages
         done = await store.settle(again, Outcome.ACCEPTED, provider_id="wamid.1")
 
         assert queued.status is Status.QUEUED
@@ -179,7 +179,7 @@ async def test_the_same_key_and_body_find_the_first_message(database: Backend) -
 async def test_a_repeat_is_answered_with_the_message_as_it_stands_now(database: Backend) -> None:
     async with database.open() as store:
         stored = await store.messages.accept(a_message(), KEY)
-        [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+        [begun] = (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages
         await store.settle(begun, Outcome.ACCEPTED, provider_id="wamid.1")
 
         again = await store.messages.accept(a_message(), KEY)

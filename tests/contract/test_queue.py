@@ -8,11 +8,15 @@ from datetime import timedelta
 import pytest
 from tests.clock import START
 from tests.contract.stores import Backend, told
-from tests.examples import MAIN, OTHER
+from tests.examples import MAIN, OTHER, TEMPLATE, a_message, begin_due
 from tests.running import in_a_loop
 
+from alir.errors import RequestInvalid
+from alir.intake.ports import IdempotencyKey
 from alir.messages import life
-from alir.messages.model import Flag, OnUnknown, Outcome, ReceiptStatus, Status
+from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
+from alir.receipts.model import Heard
+from alir.store.messages import MOST_PUT_OFF
 
 
 def _later(seconds: float) -> dict[str, object]:
@@ -28,7 +32,7 @@ async def test_due_messages_are_begun_longest_due_first_then_in_the_order_of_acc
         third = await store.accepted(due_at=START)
         fourth = await store.accepted(due_at=START)
         first = await store.accepted(due_at=START - timedelta(seconds=2))
-        begun = await store.messages.begin(MAIN, limit=10)
+        begun = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         assert [m.id for m in begun.messages] == [first.id, second.id, third.id, fourth.id]
         for message in begun.messages:
@@ -42,7 +46,7 @@ async def test_only_the_senders_own_messages_are_begun(database: Backend) -> Non
     async with database.open() as store:
         mine = await store.accepted()
         other = await store.accepted(sender=OTHER)
-        begun = await store.messages.begin(MAIN, limit=10)
+        begun = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         assert [m.id for m in begun.messages] == [mine.id]
         assert (await store.messages.get(other.id)).status is Status.QUEUED
@@ -57,7 +61,7 @@ async def test_only_queued_messages_are_begun(database: Backend) -> None:
         await store.messages.change(cancelled, life.cancel)
         changed = len(store.changed)
 
-        assert (await store.messages.begin(MAIN, limit=10)).messages == ()
+        assert (await store.messages.begin(MAIN, limit=10, judge=begin_due)).messages == ()
         assert len(store.changed) == changed
 
 
@@ -65,9 +69,9 @@ async def test_only_queued_messages_are_begun(database: Backend) -> None:
 async def test_a_message_is_not_begun_before_it_is_due(database: Backend) -> None:
     async with database.open() as store:
         message = await store.accepted(**_later(0.001))
-        early = await store.messages.begin(MAIN, limit=10)
+        early = await store.messages.begin(MAIN, limit=10, judge=begin_due)
         store.clock.leap(0.001)
-        in_time = await store.messages.begin(MAIN, limit=10)
+        in_time = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         assert (early.messages, early.more) == ((), False)
         assert early.next_due == START + timedelta(milliseconds=1)
@@ -79,7 +83,7 @@ async def test_a_message_is_begun_as_it_stands_whoever_changed_it_last(database:
     async with database.open() as store:
         busy = await store.settle(await store.begun(), Outcome.BUSY, due_at=START)
         await store.tell(told(ReceiptStatus.FAILED, of=busy))  # kept; it moves nothing
-        [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+        [begun] = (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages
 
         assert [r.status for r in begun.receipts] == [ReceiptStatus.FAILED]
         assert len(begun.attempts) == 2
@@ -90,7 +94,7 @@ async def test_a_message_is_begun_as_it_stands_whoever_changed_it_last(database:
 async def test_what_waits_behind_the_limit_is_begun_next(database: Backend) -> None:
     async with database.open() as store:
         ids = [(await store.accepted()).id for _ in range(5)]
-        rounds = [await store.messages.begin(MAIN, limit=2) for _ in range(3)]
+        rounds = [await store.messages.begin(MAIN, limit=2, judge=begin_due) for _ in range(3)]
 
         assert [m.id for begun in rounds for m in begun.messages] == ids
         assert [begun.more for begun in rounds] == [True, True, False]
@@ -104,7 +108,7 @@ async def test_the_next_due_message_of_the_sender_is_told(database: Backend) -> 
         await store.accepted(**_later(90))
         await store.accepted(**_later(60))
         await store.accepted(sender=OTHER, **_later(1))
-        begun = await store.messages.begin(MAIN, limit=10)
+        begun = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         assert len(begun.messages) == 1
         assert begun.next_due == START + timedelta(seconds=60)
@@ -114,7 +118,9 @@ async def test_the_next_due_message_of_the_sender_is_told(database: Backend) -> 
 async def test_many_who_begin_at_once_never_begin_the_same_message(database: Backend) -> None:
     async with database.open() as store:
         ids = {(await store.accepted()).id for _ in range(60)}
-        rounds = await asyncio.gather(*(store.messages.begin(MAIN, limit=3) for _ in range(40)))
+        rounds = await asyncio.gather(
+            *(store.messages.begin(MAIN, limit=3, judge=begin_due) for _ in range(40))
+        )
 
         begun = [m.id for begun in rounds for m in begun.messages]
         assert len(begun) == 60
@@ -127,11 +133,11 @@ async def test_a_message_accepted_and_begun_in_one_breath_is_begun_once(database
     async with database.open() as store:
         _, first, _, second = await asyncio.gather(
             store.accepted(),
-            store.messages.begin(MAIN, limit=10),
+            store.messages.begin(MAIN, limit=10, judge=begin_due),
             store.accepted(),
-            store.messages.begin(MAIN, limit=10),
+            store.messages.begin(MAIN, limit=10, judge=begin_due),
         )
-        third = await store.messages.begin(MAIN, limit=10)
+        third = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         begun = [m.id for b in (first, second, third) for m in b.messages]
         assert len(begun) == len(set(begun)) == 2
@@ -142,7 +148,7 @@ async def test_what_has_expired_is_marked_so_and_never_begun(database: Backend) 
     async with database.open() as store:
         expired = await store.accepted(expires_at=START)
         living = await store.accepted(expires_at=START + timedelta(milliseconds=1))
-        begun = await store.messages.begin(MAIN, limit=10)
+        begun = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         assert [m.id for m in begun.messages] == [living.id]
         assert (await store.messages.get(expired.id)).status is Status.EXPIRED
@@ -158,11 +164,82 @@ async def test_expired_messages_at_the_head_do_not_hide_what_is_due_behind_them(
         for _ in range(2):
             await store.accepted(expires_at=START)
         living = await store.accepted()
-        first = await store.messages.begin(MAIN, limit=2)
-        second = await store.messages.begin(MAIN, limit=2)
+        begun = await store.messages.begin(MAIN, limit=2, judge=begin_due)
+
+        assert ([m.id for m in begun.messages], begun.more) == ([living.id], False)
+
+
+@in_a_loop
+async def test_what_is_put_off_does_not_hide_what_is_due_behind_it(database: Backend) -> None:
+    async with database.open() as store:
+        for _ in range(MOST_PUT_OFF + 1):
+            await store.accepted(to="+15551230009")
+        other = await store.accepted()
+        later = START + timedelta(seconds=6)
+
+        def judge(message: Message, *, window_shut: bool) -> life.Change:
+            if message.id != other.id:
+                return life.defer(message, later)
+            return begin_due(message, window_shut=window_shut)
+
+        first = await store.messages.begin(MAIN, limit=1, judge=judge)
+        second = await store.messages.begin(MAIN, limit=1, judge=judge)
 
         assert (first.messages, first.more) == ((), True)
-        assert [m.id for m in second.messages] == [living.id]
+        assert [m.id for m in second.messages] == [other.id]
+        assert await store.messages.put_off(MAIN) == [("+15551230009", later)]
+        assert await store.messages.lately(MAIN, since=START) == [(other.to, START)]
+        third = await store.messages.begin(MAIN, limit=1, judge=judge)
+        assert (third.messages, third.next_due) == ((), later)
+
+
+@pytest.mark.parametrize("hours", [23, 25])
+@in_a_loop
+async def test_a_judge_is_told_whether_the_window_is_shut_for_what_has_a_fallback(
+    database: Backend, hours: int
+) -> None:
+    async with database.open() as store:
+        wrote = Heard(sender=MAIN, wa_id="15551230001", at=START - timedelta(hours=hours))
+        await store.receipts.apply([wrote], callback=0)
+        await store.accepted()
+        await store.accepted(fallback=TEMPLATE)
+        told: list[bool] = []
+
+        def judge(message: Message, *, window_shut: bool) -> life.Change:
+            told.append(window_shut)
+            return begin_due(message, window_shut=window_shut)
+
+        begun = await store.messages.begin(MAIN, limit=2, judge=judge)
+
+        assert told == [False, hours == 25]
+        assert [m.as_template for m in begun.messages] == [None, TEMPLATE if told[1] else None]
+        assert [[w.code for w in m.warnings] for m in begun.messages] == [
+            ["window_shut"] if hours == 25 else []
+        ] * 2
+
+
+@in_a_loop
+async def test_a_message_is_refused_where_the_window_is_shut_and_the_sender_wants_that(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        wrote = Heard(sender=MAIN, wa_id="15551230001", at=START - timedelta(hours=25))
+        await store.receipts.apply([wrote], callback=0)
+        for key in (None, IdempotencyKey("k", b"hash")):
+            with pytest.raises(RequestInvalid) as caught:
+                await store.messages.accept(a_message(), key, refuse_shut=True)
+            assert [fault.code for fault in caught.value.faults] == ["window_shut"]
+        for taken in (a_message(fallback=TEMPLATE), a_message(to="+15551230002")):
+            assert await store.messages.accept(taken, None, refuse_shut=True)
+
+
+@in_a_loop
+async def test_a_message_that_expires_while_it_is_stored_is_not_begun(database: Backend) -> None:
+    async with database.open() as store:
+        late = a_message(expires_at=START)
+        stored = await store.messages.accept(late, None, begin=True)
+
+        assert (stored.message.status, stored.message.attempts) == (Status.QUEUED, ())
 
 
 @in_a_loop
@@ -188,7 +265,7 @@ async def test_what_is_begun_and_not_settled_is_found_after_a_restart(database: 
         early = await store.begun()
         store.clock.leap(1)
         again = await store.settle(await store.begun(), Outcome.BUSY, due_at=store.clock.now())
-        [late] = (await store.messages.begin(MAIN, limit=10)).messages
+        [late] = (await store.messages.begin(MAIN, limit=10, judge=begin_due)).messages
         assert late.id == again.id
     async with database.open() as store:
         left = await store.messages.left_begun()
@@ -218,7 +295,7 @@ async def test_a_second_unknown_is_held(database: Backend) -> None:
     async with database.open() as store:
         unknown = await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
         await store.messages.change(unknown, lambda m: life.retry(m, now=store.clock.now()))
-        [again] = (await store.messages.begin(MAIN, limit=10)).messages
+        [again] = (await store.messages.begin(MAIN, limit=10, judge=begin_due)).messages
         held = await store.settle(again, Outcome.UNKNOWN)
 
         assert (held.status, held.flags) == (Status.UNKNOWN, (Flag.RESENT,))
@@ -247,6 +324,6 @@ async def test_the_queue_outlives_a_restart(database: Backend) -> None:
     async with database.open() as store:
         ids = [(await store.accepted()).id for _ in range(3)]
     async with database.open() as store:
-        begun = await store.messages.begin(MAIN, limit=10)
+        begun = await store.messages.begin(MAIN, limit=10, judge=begin_due)
 
         assert [m.id for m in begun.messages] == ids

@@ -7,12 +7,18 @@ from datetime import timedelta
 
 import pytest
 from tests.clock import START
-from tests.contract.stores import KEEP_PARKED, Backend, told
-from tests.examples import MAIN, OTHER
+from tests.contract.stores import KEEP_PARKED, Backend, Stores, told
+from tests.examples import MAIN, OTHER, a_message, begin_due
 from tests.running import in_a_loop
 
+from alir.ids import ProviderId
 from alir.messages import life
-from alir.messages.model import Outcome, Receipt, ReceiptStatus, Status
+from alir.messages.model import Message, Outcome, Receipt, ReceiptStatus, Status
+from alir.receipts.model import Told
+from alir.receipts.ports import RawCallback
+from alir.store.callbacks import LARGEST_PAGE, LARGEST_PAGE_BYTES
+from alir.store.parked import parked_among, unpark
+from alir.store.receipts import LARGEST_PORTION
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
 UNDELIVERED = life.error("undelivered", "Undeliverable", provider_code="131026", detail="…")
@@ -54,7 +60,7 @@ async def test_a_mark_says_which_attempt_a_receipt_is_about(database: Backend) -
     async with database.open() as store:
         message = await store.settle(await store.begun(), Outcome.UNKNOWN)
         await store.messages.change(message, lambda m: life.retry(m, now=START))
-        await store.messages.begin(MAIN, limit=1)
+        await store.messages.begin(MAIN, limit=1, judge=begin_due)
         await store.tell(told(DELIVERED, of=message, attempt=1, provider_id="wamid.1"))
         after = await store.messages.get(message.id)
 
@@ -170,20 +176,35 @@ async def test_the_same_receipt_of_somebody_elses_message_is_parked_once(
 
 
 @in_a_loop
-async def test_the_sweep_applies_what_was_parked_before_its_id_became_known(
+async def test_a_receipt_that_gives_an_attempt_its_id_brings_what_waited_for_it(
     database: Backend,
 ) -> None:
     async with database.open() as store:
         message = await store.begun()
-        await store.tell(told(DELIVERED))  # without the mark: parked
+        await store.tell(told(READ), told(DELIVERED))  # without the mark: parked
         await store.tell(told(SENT, of=message))  # with it: now the id is known
-        assert (await store.messages.get(message.id)).status is Status.SENT
-        await store.receipts.sweep(keep=KEEP_PARKED)
-
         after = await store.messages.get(message.id)
-        assert after.status is Status.DELIVERED
+
+        assert [r.status for r in after.receipts] == [SENT, READ, DELIVERED]
         assert store.changed[-1] == after
         assert await store.parked() == 0
+
+
+@pytest.mark.parametrize("count", [1, LARGEST_PORTION, 2 * LARGEST_PORTION + 1])
+@in_a_loop
+async def test_the_sweep_applies_what_was_parked_though_its_id_is_known(
+    database: Backend, count: int
+) -> None:
+    async with database.open() as store:
+        messages = [await store.sent(f"wamid.{n}") for n in range(count)]
+        await store.park(*(told(DELIVERED, provider_id=f"wamid.{n}") for n in range(count)))
+        await store.park(told(DELIVERED, provider_id="wamid.stranger"))
+        await store.receipts.sweep(keep=KEEP_PARKED)
+
+        for message in messages:
+            assert (await store.messages.get(message.id)).status is Status.DELIVERED
+        assert {m.id for m in store.changed[-count:]} == {m.id for m in messages}
+        assert await store.parked() == 1
 
 
 @pytest.mark.parametrize("days", [6.99, 7.01])
@@ -192,12 +213,87 @@ async def test_what_nobody_claims_is_forgotten_after_seven_days(
     database: Backend, days: float
 ) -> None:
     async with database.open() as store:
-        await store.tell(told(SENT))
+        count = 2 * LARGEST_PORTION + 1
+        await store.park(*(told(SENT, provider_id=f"wamid.{n}") for n in range(count)))
         for _ in range(4):
             store.clock.leap(timedelta(days=days / 4).total_seconds())
             await store.receipts.sweep(keep=KEEP_PARKED)
 
-        assert await store.parked() == (1 if days < 7 else 0)
+        assert await store.parked() == (count if days < 7 else 0)
+
+
+@in_a_loop
+async def test_a_parked_receipt_keeps_its_mark(database: Backend) -> None:
+    async with database.open() as store:
+        receipt = told(READ, of=a_message(), attempt=3, wamid="wamid.2", wa_id="15551230001")
+        await store.tell(receipt)
+
+        assert await store.database.write(lambda c: unpark(c, MAIN, receipt.provider_id)) == [
+            receipt
+        ]
+
+
+@in_a_loop
+async def test_those_of_many_ids_that_receipts_wait_for_are_found_at_once(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.park(told(SENT), told(READ), told(SENT, sender=OTHER, provider_id="wamid.2"))
+        waited_for = (MAIN, ProviderId("wamid.1"))
+        ids = [waited_for, (MAIN, ProviderId("wamid.2")), (OTHER, ProviderId("wamid.1"))]
+
+        assert await store.database.read(lambda c: parked_among(c, ids)) == {waited_for}
+        assert await store.database.read(lambda c: parked_among(c, ids[1:])) == set()
+        assert await store.database.read(lambda c: parked_among(c, [])) == set()
+
+
+# WhatsApp's id beside the provider's own
+
+
+async def _learnt(store: Stores, message: Message, wamid: str) -> None:
+    """The latest attempt's WhatsApp id has become known."""
+
+    def learn(message: Message) -> life.Change:
+        *earlier, latest = message.attempts
+        latest = latest._replace(wamid=ProviderId(wamid))
+        return life.Change(message.but(attempts=(*earlier, latest)))
+
+    await store.messages.change(message, learn)
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [told(READ, provider_id="wamid.1"), told(READ, provider_id="other", wamid="wamid.1")],
+    ids=["alone", "beside another id"],
+)
+@pytest.mark.parametrize("parked", [False, True])
+@in_a_loop
+async def test_a_receipt_finds_its_attempt_by_whatsapps_id(
+    database: Backend, receipt: Told, parked: bool
+) -> None:
+    async with database.open() as store:
+        message = await store.sent("request-1")
+        await _learnt(store, message, "wamid.1")
+        if parked:
+            await store.park(receipt)
+            await store.receipts.sweep(keep=KEEP_PARKED)
+        else:
+            await store.tell(receipt)
+
+        assert (await store.messages.get(message.id)).status is Status.READ
+        assert (await store.messages.find("wamid.1")).id == message.id
+        assert await store.parked() == 0
+
+
+@in_a_loop
+async def test_a_receipt_finds_its_attempt_where_only_whatsapps_id_came_with_the_answer(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.sent("wamid.1")
+        await store.tell(told(READ, provider_id="request-1", wamid="wamid.1"))
+
+        assert (await store.messages.get(message.id)).status is Status.READ
 
 
 # Whose receipt
@@ -244,6 +340,17 @@ async def test_sweeping_does_not_lengthen_the_stay_of_another_senders_receipt(
         assert await store.parked() == 0
 
 
+@in_a_loop
+async def test_where_a_mark_names_nothing_that_is_known_the_id_says_whose_receipt_it_is(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.sent("wamid.1")
+        await store.tell(told(READ, of=a_message(), provider_id="wamid.1"))
+
+        assert (await store.messages.get(message.id)).status is Status.READ
+
+
 @pytest.mark.parametrize("attempt", [2, 99])
 @in_a_loop
 async def test_a_mark_of_an_attempt_that_never_was_moves_nothing(
@@ -260,6 +367,10 @@ async def test_a_mark_of_an_attempt_that_never_was_moves_nothing(
 # Callbacks
 
 
+async def unapplied(store: Stores) -> list[RawCallback]:
+    return [raw async for page in store.callbacks.unapplied() for raw in page]
+
+
 @in_a_loop
 async def test_a_callback_is_kept_as_it_came_until_it_is_applied(database: Backend) -> None:
     bodies = [b'{"object": "whatsapp_business_account"}', b"\x00\xff\xfe", b""]
@@ -267,12 +378,29 @@ async def test_a_callback_is_kept_as_it_came_until_it_is_applied(database: Backe
         kept = [await store.callbacks.keep("cloud", [MAIN, OTHER], body) for body in bodies]
         assert [(raw.senders, raw.body) for raw in kept] == [((MAIN, OTHER), b) for b in bodies]
     async with database.open() as store:
-        assert await store.callbacks.unapplied() == kept
+        assert await unapplied(store) == kept
         await store.receipts.apply([], callback=kept[1].seq)
 
-        assert await store.callbacks.unapplied() == [kept[0], kept[2]]
+        assert await unapplied(store) == [kept[0], kept[2]]
     async with database.open() as store:
-        assert await store.callbacks.unapplied() == [kept[0], kept[2]]
+        assert await unapplied(store) == [kept[0], kept[2]]
+
+
+@pytest.mark.parametrize(("count", "size"), [(2 * LARGEST_PAGE + 1, 1), (5, LARGEST_PAGE_BYTES)])
+@in_a_loop
+async def test_what_is_left_unapplied_comes_in_pages_oldest_first(
+    database: Backend, count: int, size: int
+) -> None:
+    async with database.open() as store:
+        body = b"x" * size
+        kept = [await store.callbacks.keep("cloud", [MAIN], body) for _ in range(count)]
+        await store.receipts.apply([], callback=kept[1].seq)
+        pages = [page async for page in store.callbacks.unapplied()]
+
+        assert [raw.seq for page in pages for raw in page] == [kept[0].seq] + [
+            raw.seq for raw in kept[2:]
+        ]
+        assert max(len(page) for page in pages) == (LARGEST_PAGE if size == 1 else 1)
 
 
 @in_a_loop
@@ -284,7 +412,7 @@ async def test_a_callback_is_marked_together_with_what_it_changed(database: Back
 
         await store.receipts.apply([told(SENT)], callback=raw.seq)
 
-        assert await store.callbacks.unapplied() == []
+        assert await unapplied(store) == []
         assert (await store.messages.get(message.id)).status is Status.SENT
 
 

@@ -19,7 +19,7 @@ from alir.messages.request import MessageRequest
 from alir.observe import Metrics
 from alir.simulator.behaviour import Behaviour
 from alir.simulator.codes import error_codes
-from alir.simulator.graph.magic import NETWORK_FATES
+from alir.simulator.magic import NETWORK_FATES
 
 REFERENCE = ROOT / "docs" / "reference"
 HOW_TO = ROOT / "docs" / "how-to"

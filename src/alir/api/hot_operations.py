@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from alir.api.documented import needs, problems
-from alir.api.routes.send import LONGEST_KEY
 from alir.api.shapes import QueuedAnswer, SentAnswer
+from alir.intake.idempotency import LONGEST_KEY
 from alir.intake.tokens import Scope
 from alir.messages.examples import EXAMPLES
 from alir.messages.request import MessageRequest
@@ -23,6 +23,9 @@ _SUMMARIES: Final = {
     "text_header": "With a text header",
     "media_header": "With a media header",
     "reply_sent_later": "A reply, sent later",
+    "template": "A template with a Flow button",
+    "fallback": "With a fallback for a shut window",
+    "recipient": "To a business-scoped user id",
 }
 
 
@@ -50,7 +53,8 @@ _SEND_PARAMETERS: Final[list[Operation]] = [
         "in": "header",
         "required": False,
         "description": "How long to wait for the provider (RFC 7240): `wait=N`, in seconds, or "
-        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say.",
+        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say. A wait "
+        "that is negative or not whole is ignored.",
         "schema": {"type": "string"},
         "example": "wait=5",
     },
@@ -104,8 +108,9 @@ def _with_headers(responses: dict[int | str, Operation]) -> dict[int | str, Oper
 SEND: Final[Operation] = {
     "tags": ["messages"],
     "summary": "Send a message",
-    "description": "Puts a Flow in front of one person. The message is on disk before the answer "
-    "goes out, and the answer waits for the provider as long as `Prefer` says.",
+    "description": "Puts a Flow in front of one person, by a Flow message or by a template. The "
+    "message is on disk before the answer goes out, and the answer waits for the provider as long "
+    "as `Prefer` says.",
     "operationId": "send_message",
     **needs(Scope.SEND),
     "parameters": _SEND_PARAMETERS,
@@ -156,7 +161,6 @@ SEND: Final[Operation] = {
                 "invalid_request",
                 "refused",
                 "idempotency_conflict",
-                "invalid_idempotency_key",
             )
         ),
     },

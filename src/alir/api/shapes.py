@@ -22,6 +22,7 @@ EXAMPLE_MESSAGE: JsonDict = {
     "type": "flow",
     "status": "read",
     "to": "+10000000000",
+    "recipient": None,
     "wa_id": "10000000000",
     "from": "sandbox",
     "reply_message_id": None,
@@ -39,6 +40,7 @@ EXAMPLE_MESSAGE: JsonDict = {
         },
     },
     "template": None,
+    "fallback": None,
     "callback_data": None,
     "priority": "single",
     "created_at": "2026-11-22T09:30:00.000Z",
@@ -206,26 +208,56 @@ class FlowShape(_Shape):
     data: dict[str, Any] | None = Field(None, description="Data for the first screen, if any.")
 
 
+class TemplateFlowShape(_Shape):
+    """What travels with a template's Flow."""
+
+    token: str | None = Field(None, description="The flow token, if any.")
+    data: dict[str, Any] | None = Field(None, description="Data for the first screen, if any.")
+
+
+class TemplateShape(_Shape):
+    """The template as it was asked for, its defaults filled in."""
+
+    name: str = Field(description="Its name at WhatsApp.")
+    language: str = Field(description="The code of its language.")
+    header: HeaderShape | None = Field(None, description="Left out where none was given.")
+    body: list[str] = Field(
+        default_factory=list, description="What fills its variables; left out where there is none."
+    )
+    button_index: int = Field(description="The place of its Flow button, counted from 0.")
+    flow: TemplateFlowShape = Field(description="What travels with its Flow; may be empty.")
+
+
 class MessageShape(_Shape):
-    """One Flow message to one recipient."""
+    """One message to one person."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_MESSAGE]})
 
     id: str = Field(description="alir's own id; it never changes.", examples=[_MESSAGE_ID])
     request_id: str = Field(description="The id that the answer to its request had.")
-    type: Literal["flow"] = Field(description="The kind of message.")
+    type: Literal["flow", "template"] = Field(description="The kind of message.")
     status: Status = Field(description="Where the message stands.")
-    to: str = Field(
-        description="The recipient's number, its digits as they were given.",
+    to: str | None = Field(
+        description="The recipient's number, its digits as they were given; `null`: see "
+        "`recipient`.",
         examples=["+10000000000"],
+    )
+    recipient: str | None = Field(
+        description="The business-scoped user id that it goes to in place of a number."
     )
     wa_id: str | None = Field(description="The recipient as WhatsApp names it, once it said so.")
     from_: str = Field(alias="from", description="The sender's name.", examples=["sandbox"])
     reply_message_id: str | None = Field(description="The message that this one answers.")
-    flow: FlowShape = Field(description="The Flow, and the message that asks for it.")
-    template: None = Field(description="For a later version.")
+    flow: FlowShape | None = Field(description="The Flow, and the message that asks for it.")
+    template: TemplateShape | None = Field(description="With type `template`: what goes out.")
+    fallback: TemplateShape | None = Field(
+        description="The template that goes out in place of `flow` where the 24-hour window is "
+        "shut."
+    )
     callback_data: str | None = Field(description="Your own string.")
-    priority: Literal["single", "bulk"] = Field(description="Its class in the queue.")
+    priority: Literal["single", "bulk"] = Field(
+        description="Its class in the queue. This version sends all in one order."
+    )
     created_at: _Moment = Field(description="When it was accepted.")
     send_at: _Moment | None = Field(description="Not sent before this moment.")
     expires_at: _Moment | None = Field(description="Not sent after this moment.")
@@ -235,10 +267,12 @@ class MessageShape(_Shape):
     responses: list[dict[str, Any]] = Field(
         description="What the person filled in; empty in this version."
     )
-    flags: list[Literal["after_failed", "duplicated", "resent"]] = Field(
+    flags: list[Literal["after_failed", "duplicated", "resent", "fallback", "guess"]] = Field(
         description=(
             "`after_failed`: it arrived after a receipt had said that it failed. `duplicated`: "
-            "two attempts arrived. `resent`: sent again while an attempt was unknown."
+            "two attempts arrived. `resent`: sent again while an attempt was unknown. `fallback`: "
+            "its fallback went out in place of the Flow message. `guess`: its outcome rests on a "
+            "receipt that names no attempt."
         )
     )
     warnings: list[WarningShape] = Field(description="Those of the answer to its request.")

@@ -12,8 +12,17 @@ def simulator(
         str | None,
         typer.Option(help="Where callbacks go, such as http://127.0.0.1:9000/callbacks/cloud."),
     ] = None,
+    routemobile_callback_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where Route Mobile's callbacks go, such as"
+            " http://127.0.0.1:9000/callbacks/routemobile/SECRET."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any that is free.")] = 8081,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")
+    ] = 8081,
     keep: Annotated[
         int | None,
         typer.Option(min=1, help="How many messages are remembered.  [default: all]"),
@@ -26,16 +35,19 @@ def simulator(
     """Run the simulator alone, to try other WhatsApp software without an account.
 
     Set the software's Graph URL to http://HOST:PORT/simulator/graph and its access token to
-    "simulator". Callbacks are signed with the app secret "simulator".
+    "simulator". Callbacks are signed with the app secret "simulator". For software that speaks to
+    Route Mobile, set its base URL to http://HOST:PORT/simulator/routemobile, and user and password
+    to "simulator".
     """
     from alir.cli.failures import explained
 
     with explained():
-        _run(callback_url, host, port, keep, tuple(allow) if allow else None)
+        urls = (callback_url, routemobile_callback_url)
+        _run(urls, host, port, keep, tuple(allow) if allow else None)
 
 
 def _run(
-    callback_url: str | None,
+    callback_urls: tuple[str | None, str | None],
     host: str,
     port: int,
     keep: int | None,
@@ -45,6 +57,7 @@ def _run(
 
     import uvloop
 
+    from alir.cli.failures import cannot_listen
     from alir.clock import SystemClock
     from alir.errors import SettingsInvalid
     from alir.observe import configure_logging
@@ -57,12 +70,19 @@ def _run(
 
     def ready(actual: int) -> None:
         url = f"http://{host}:{actual}/simulator"
-        typer.echo(f"The simulator is ready at {url}, its Graph API at {url}/graph")
+        typer.echo(
+            f"The simulator is ready at {url}, its Graph API at {url}/graph,"
+            f" Route Mobile at {url}/routemobile"
+        )
 
     async def run() -> None:
         async with PooledHttpClient() as http:
             whatsapp = Simulator(
-                clock=SystemClock(), http=http, keep=keep, callback_url=callback_url
+                clock=SystemClock(),
+                http=http,
+                keep=keep,
+                callback_url=callback_urls[0],
+                routemobile_callback_url=callback_urls[1],
             )
             await serve_alone(
                 whatsapp,
@@ -75,5 +95,7 @@ def _run(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise cannot_listen(host, port, error, elsewhere="--host and --port") from error
+    except ValueError as error:
         raise SettingsInvalid([str(error)]) from error

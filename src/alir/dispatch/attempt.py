@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alir.errors import OutcomeUnknown, ProviderBusy, SendFailure
+from alir.errors import (
+    OutcomeUnknown,
+    PauseAsked,
+    PauseScope,
+    ProviderBusy,
+    ProviderRefused,
+    SendFailure,
+)
 from alir.messages import life
-from alir.messages.life import Settlement
+from alir.messages.life import Again, Settlement
 from alir.messages.model import Message, Outcome
 
 
@@ -26,6 +33,8 @@ class BusyPolicy:
     give_up_after: timedelta = timedelta(hours=24)
 
 
+#: How long a message of a Flow waits that nobody knows when will be sent again.
+LOOK_AGAIN = timedelta(minutes=5)
 #: A provider that asks for a longer wait is asked again after this.
 LONGEST_ASKED = timedelta(hours=1)
 
@@ -59,9 +68,19 @@ def next_delay(
 
 
 def settlement_of(
-    failure: SendFailure, message: Message, *, policy: BusyPolicy, now: datetime, jitter: float
+    failure: SendFailure,
+    message: Message,
+    *,
+    policy: BusyPolicy,
+    now: datetime,
+    jitter: float,
+    opens_at: datetime | None = None,
 ) -> Settlement:
-    """What an attempt came to that its provider did not confirm."""
+    """What an attempt came to that its provider did not confirm.
+
+    Args:
+        opens_at: when what the failure pauses lets one through; none: nobody knows.
+    """
     error = life.error(
         failure.code,
         failure.title,
@@ -69,16 +88,62 @@ def settlement_of(
         detail=failure.details,
     )
     match failure:
-        case ProviderBusy():
+        case ProviderBusy() if _tried_enough(failure, message):
+            return Settlement(outcome=Outcome.REFUSED, error=error)
+        case ProviderBusy(pauses=None):
             delay = next_delay(
                 message.tries, policy=policy, jitter=jitter, asked=failure.retry_after
             )
-            due_at = _due(message, now + delay, policy)
+            due_at = _due(message, now + delay, policy, now)
             return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
+        case ProviderBusy(pauses=PauseAsked() as asked):
+            due_at = due_after_pause(asked, opens_at, now)
+            if message.expires_at is not None:
+                due_at = min(due_at, max(message.expires_at, now))
+            return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
+        case ProviderRefused(window_shut=shut):
+            return Settlement(outcome=Outcome.REFUSED, error=error, window_shut=shut)
         case OutcomeUnknown():
             return Settlement(outcome=Outcome.UNKNOWN, error=error)
         case _:
             return Settlement(outcome=Outcome.REFUSED, error=error)
+
+
+def due_after_pause(asked: PauseAsked, opens_at: datetime | None, now: datetime) -> datetime:
+    """When a message is due again whose refusal paused more than itself.
+
+    It is not to blame, and so is not given up for it. What holds the whole sender is no reason to
+    leave the place in the queue; for what holds a recipient or a Flow nobody else shall wait.
+    """
+    if asked.scope in (PauseScope.SENDER, PauseScope.ACCOUNT):
+        return now
+    return now + LOOK_AGAIN if opens_at is None else max(opens_at, now)
+
+
+def again_of(
+    failure: SendFailure, message: Message, *, policy: BusyPolicy, now: datetime, jitter: float
+) -> Again | None:
+    """Whether a failed receipt that means this queues its message once more, and when.
+
+    What its pause holds is not looked at here: the gate has the message wait.
+    """
+    match failure:
+        case ProviderRefused(window_shut=True):
+            return Again(now, fallback=True)
+        case ProviderBusy() if not _tried_enough(failure, message):
+            if failure.pauses is not None:
+                return Again(now)
+            delay = next_delay(
+                message.tries, policy=policy, jitter=jitter, asked=failure.retry_after
+            )
+            due_at = _due(message, now + delay, policy, now)
+            return None if due_at is None else Again(due_at)
+        case _:
+            return None
+
+
+def _tried_enough(failure: ProviderBusy, message: Message) -> bool:
+    return failure.at_most is not None and message.tries + 1 >= failure.at_most
 
 
 def never_handed_over(title: str, *, now: datetime) -> Settlement:
@@ -86,10 +151,12 @@ def never_handed_over(title: str, *, now: datetime) -> Settlement:
     return Settlement(outcome=Outcome.BUSY, error=life.error("not_handed_over", title), due_at=now)
 
 
-def _due(message: Message, wanted: datetime, policy: BusyPolicy) -> datetime | None:
+def _due(message: Message, wanted: datetime, policy: BusyPolicy, now: datetime) -> datetime | None:
     """When it is tried again; None: never. What expires earlier becomes due to expire."""
     if message.expires_at is not None and message.expires_at <= wanted:
         return message.expires_at
-    if message.expires_at is None and wanted > message.first_due_at + policy.give_up_after:
-        return None
-    return wanted
+    if message.expires_at is not None:
+        return wanted
+    end = message.first_due_at + policy.give_up_after
+    # The last try is at the very end: what was promised is a time, not a number of tries.
+    return None if now >= end else min(wanted, end)

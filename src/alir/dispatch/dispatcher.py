@@ -7,17 +7,20 @@ while that is fresh. Whatever the provider says, or does not say, is on disk bef
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
 
 from alir.clock import Clock
-from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
+from alir.dispatch.attempt import LOOK_AGAIN, BusyPolicy, never_handed_over, settlement_of
+from alir.dispatch.gate import Gate
 from alir.dispatch.pacing import Pace
-from alir.dispatch.ports import Begun, Outbox, Provider
-from alir.errors import NotFound, SendFailure, StoreUnavailable
-from alir.ids import SenderName
+from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Begun, Judge, Outbox, Provider
+from alir.errors import NotFound, ProviderBusy, ProviderRefused, SendFailure, StoreUnavailable
+from alir.ids import MessageId, SenderName
 from alir.messages import life
 from alir.messages.life import Settlement
 from alir.messages.model import Message, Outcome
@@ -27,8 +30,13 @@ from alir.observe import get_logger
 LARGEST_BEGIN = 100
 #: Pause after the store could not be written.
 STORE_PAUSE_SECONDS = 0.5
-#: Due times are moments of the wall clock, which may jump, and runs on while the machine sleeps.
+#: Due times are moments of the wall clock, which may jump, and runs on while the machine sleeps;
+#: and of a message whose storing was in doubt nobody is told.
 LONGEST_SLEEP_SECONDS = 10.0
+#: A message that has to wait is due a little later than that, so that it is not put off again.
+_HAIR_SECONDS = 0.001
+#: What a recipient was sent counts for so long: the longest burst, paid back.
+PAIR_MEMORY = timedelta(minutes=5)
 
 _log = get_logger("dispatch")
 
@@ -53,6 +61,19 @@ class Measure(Protocol):
     def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None: ...
 
 
+class Place(NamedTuple):
+    """Where a message stands that is about to be stored.
+
+    Attributes:
+        admitted_at: it may be begun with the write that stores it; the moment of the admission, on
+            the clock that never jumps.
+        due_at: it has to wait for its recipient or its Flow until then.
+    """
+
+    admitted_at: float | None = None
+    due_at: datetime | None = None
+
+
 class Dispatcher:
     """Hands one sender's messages to its provider."""
 
@@ -63,6 +84,8 @@ class Dispatcher:
         provider: Provider,
         outbox: Outbox,
         pace: Pace,
+        gate: Gate,
+        pauses: Pauses,
         policy: DispatchPolicy,
         clock: Clock,
         random: Callable[[], float],
@@ -70,6 +93,8 @@ class Dispatcher:
     ) -> None:
         self.sender = sender
         self.pace = pace
+        self._gate = gate
+        self._pauses = pauses
         self._provider = provider
         self._outbox = outbox
         self._policy = policy
@@ -88,25 +113,42 @@ class Dispatcher:
         # Whether the last begin took, or the one under way will take, all that was due.
         self._caught_up = False
         self._stopping = False
+        self._sleeps_until = math.inf
 
-    def queued(self) -> None:
-        """A message of this sender came into the queue."""
-        self._heard += 1
+    def queued(self, message: Message) -> None:
+        """A message of this sender came into the queue, or back into it."""
+        ahead = (message.due_at - self._clock.now()).total_seconds()
+        if ahead <= 0:
+            self._heard += 1
+            self._woken.set()
+        elif self._clock.elapsed() + ahead < self._sleeps_until:
+            self._woken.set()
+
+    def wake(self) -> None:
+        """Something else changed that may let messages go."""
         self._woken.set()
 
-    def admit(self) -> float | None:
-        """Take a place for a message that is about to be stored as begun; None: it has to queue.
+    def heard_from(self) -> None:
+        """A person wrote to this sender, which the provider counts as it counts messages."""
+        self.pace.take(1, self._clock.elapsed())
 
-        Only where nothing of this sender waits before it, and there is room now.
+    def admit(self, message: Message) -> Place:
+        """Take a place for a message that is about to be stored.
 
-        Returns:
-            The moment of the admission, on the clock that never jumps.
+        It may be begun with that write only where nothing of this sender waits before it, and
+        there is room now. What has to wait for its recipient is told so at once, and holds up
+        nobody.
         """
-        if self._something_waits or self._stopping or self._room() < 1:
+        now = self._clock.elapsed()
+        person = message.person
+        if self._gate.opens(person, message.flow_id, now) > now or self._gate.waits(person, now):
+            return Place(due_at=self._put_off(message, now))
+        if self._something_waits or self._stopping or not self._gate.is_open or self._room(now) < 1:
             self._heard += 1  # what is stored after it must not overtake it
-            return None
+            return Place()
+        self._gate.take(person, now)
         self._admitted += 1
-        return self._clock.elapsed()
+        return Place(admitted_at=now)
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         """Send a message that was admitted and is on disk as begun."""
@@ -118,7 +160,9 @@ class Dispatcher:
         """Give a place back: the message was not stored, or (`in_doubt`) nobody can say."""
         self._leave()
         if in_doubt:
-            self._give_back(message, 1, "Its storing was in doubt")
+            self._give_back(message, "Its storing was in doubt")
+        else:
+            self._gate.give_back(message.person)
 
     @property
     def calls(self) -> int:
@@ -137,6 +181,18 @@ class Dispatcher:
                 await self._sleep(wait)
         finally:
             self._at_rest.set()
+
+    async def take_over(self) -> None:
+        """Remember what an earlier process sent to whom, and whom it told to wait."""
+        now, elapsed = self._clock.now(), self._clock.elapsed()
+
+        def ago(moment: datetime) -> float:
+            return elapsed - (now - moment).total_seconds()
+
+        for person, begun_at in await self._outbox.lately(self.sender, since=now - PAIR_MEMORY):
+            self._gate.take(person, ago(begun_at))
+        for person, due_at in await self._outbox.put_off(self.sender):
+            self._gate.remember(person, placed_until=ago(due_at))
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -171,16 +227,22 @@ class Dispatcher:
         free = self._policy.max_calls - self.calls
         slots = self.pace.slots(self._clock.elapsed() if now is None else now)
         # Who was admitted uses a slot once the call is made, however long the storing takes.
-        return (free if slots is None else min(free, slots - self._admitted)) - self._reserved
+        room = (free if slots is None else min(free, slots - self._admitted)) - self._reserved
+        let_through = self._gate.room(self._clock.elapsed() if now is None else now)
+        return room if let_through is None else min(room, let_through)
 
     def _wait_for_room(self) -> float | None:
         """Seconds until there may be room; None: there is."""
         now = self._clock.elapsed()  # once: the next slot may come between two looks at the clock
         if self._room(now) > 0:
             return None
+        if not self._gate.is_open:
+            # The end of what was let through wakes, and so does whoever resumes it.
+            is_tried = self._gate.probe is not None
+            return math.inf if is_tried else max(0.0, self._gate.opens_at - now)
         wait = self.pace.wait(now)
         if self.calls >= self._policy.max_calls or not wait:
-            return float("inf")  # the end of a call, or of an admission, wakes
+            return math.inf  # the end of a call, or of an admission, wakes
         return wait
 
     async def _begin(self) -> Begun | None:
@@ -189,28 +251,87 @@ class Dispatcher:
         self._heard, self._reserved = 0, limit
         at = self._clock.elapsed()
         try:
-            begun = await self._outbox.begin(self.sender, limit=limit)
+            begun = await self._outbox.begin(self.sender, limit=limit, judge=self._judge())
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
+            self._caught_up = False
+            return None
+        except Exception as fault:
+            # A fault of alir's own must not end the sending of everything else.
+            _log.error("begin_broke", sender=self.sender, exc_info=fault)
             self._caught_up = False
             return None
         finally:
             self._reserved = 0
         if begun.in_doubt:
             for message in begun.messages:
-                self._give_back(message, len(message.attempts), "Its beginning was in doubt")
+                self._give_back(message, "Its beginning was in doubt")
             self._caught_up = False
             return None
         self._caught_up = not begun.more
         self.pace.take(len(begun.messages), self._clock.elapsed())
+        if begun.messages and not self._gate.is_open:
+            self._gate.probe = begun.messages[0].id
         for message in begun.messages:
+            if self._gate.anything_shut:
+                self._pauses.begun(message)
             self._start(self._hand_over(message, at))
         return begun
 
-    def _give_back(self, message: Message, number: int, title: str) -> None:
-        """Settle an attempt that was never handed over, if it is there at all."""
+    def _judge(self) -> Judge:
+        """What becomes of each message that is due; of one version of it always the same."""
+        decided: dict[tuple[MessageId, int], life.Change] = {}
+
+        def judge(message: Message, *, window_shut: bool) -> life.Change:
+            key = (message.id, message.version)
+            if key not in decided:
+                decided[key] = self._decide(message, window_shut=window_shut)
+            return decided[key]
+
+        return judge
+
+    def _decide(self, message: Message, *, window_shut: bool) -> life.Change:
+        wall, now = self._clock.now(), self._clock.elapsed()
+        lapse = life.expire(message, now=wall)
+        if lapse is not None:
+            return lapse
+        person = message.person
+        # One that has waited for its recipient already has its turn before those that come after.
+        has_waited = message.due_at > message.first_due_at and message.tries == 0
+        opens_at = self._gate.opens(person, message.flow_id, now)
+        if opens_at > now and has_waited:
+            return life.defer(message, self._moment(opens_at, now))
+        if opens_at > now or (not has_waited and self._gate.waits(person, now)):
+            return life.defer(message, self._put_off(message, now))
+        self._gate.take(person, now)
+        return life.begin(message, now=wall, window_shut=window_shut)
+
+    def _put_off(self, message: Message, now: float) -> datetime:
+        """The next free moment of a message's recipient and Flow, taken."""
+        return self._moment(self._gate.place(message.person, message.flow_id, now), now)
+
+    def _moment(self, opens_at: float, now: float) -> datetime:
+        if math.isinf(opens_at):
+            return self._clock.now() + LOOK_AGAIN
+        return self._clock.now() + timedelta(seconds=opens_at - now + _HAIR_SECONDS)
+
+    def _give_back(self, message: Message, title: str) -> None:
+        """Settle an attempt that was never handed over, if it is there at all.
+
+        It may not be; and then this very message may have been begun since, with an attempt of
+        the same number that is on its way. So it goes by the moment at which it was begun.
+        """
         never = never_handed_over(title, now=self._clock.now())
-        self._start(self._record(message, never, number))
+        number = max(1, len(message.attempts))
+        doubted = message.attempt(number)
+
+        def decide(current: Message) -> life.Change | None:
+            attempt = current.attempt(number)
+            if attempt is None or (doubted and attempt.begun_at != doubted.begun_at):
+                return None
+            return life.settle(current, number, never, now=self._clock.now())
+
+        self._start(self._on_disk(message, lambda: self._outbox.change(message.id, decide)))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         # Named, for asyncio would otherwise print a number into a name for every message.
@@ -224,7 +345,7 @@ class Dispatcher:
         if begun.more:
             return 0.0
         if begun.next_due is None:
-            return float("inf")  # a new message wakes
+            return LONGEST_SLEEP_SECONDS  # a new message wakes
         seconds = (begun.next_due - self._clock.now()).total_seconds()
         return min(max(0.0, seconds), LONGEST_SLEEP_SECONDS)
 
@@ -232,11 +353,14 @@ class Dispatcher:
         """Until woken, or for so long."""
         if seconds <= 0 or self._woken.is_set():
             return
+        self._sleeps_until = self._clock.elapsed() + seconds
         try:
-            async with asyncio.timeout(None if seconds == float("inf") else seconds):
+            async with asyncio.timeout(None if math.isinf(seconds) else seconds):
                 await self._woken.wait()
         except TimeoutError:
             pass
+        finally:
+            self._sleeps_until = math.inf
 
     def _ended(self, call: asyncio.Task[None]) -> None:
         full = self.calls >= self._policy.max_calls
@@ -249,47 +373,94 @@ class Dispatcher:
     async def _hand_over(self, message: Message, begun_at: float) -> None:
         number = len(message.attempts)
         started = self._clock.elapsed()
-        if self._stopping or started - begun_at > self._policy.begun_valid.total_seconds():
-            title = "Stopping" if self._stopping else "Begun too long ago"
+        title = self._too_late(message, started - begun_at)
+        if title is not None:
             settlement = never_handed_over(title, now=self._clock.now())
         else:
             settlement = await self._call(message, number)
+        if self._gate.probe == message.id:
+            self._gate.probe = None
+            if title is None:
+                self._pauses.unclear(self.sender)  # unless it has told something by now
+            self._woken.set()
         self._measure.settled(self.sender, settlement.outcome, self._clock.elapsed() - started)
         await self._record(message, settlement, number)
 
+    def _too_late(self, message: Message, seconds: float) -> str | None:
+        """Why a message that was begun `seconds` ago must not leave any more, if it must not."""
+        if self._stopping:
+            return "Stopping"
+        if seconds > self._policy.begun_valid.total_seconds():
+            return "Begun too long ago"
+        if message.expires_at is not None and message.expires_at <= self._clock.now():
+            return "Expired meanwhile"
+        return None
+
     async def _call(self, message: Message, number: int) -> Settlement:
+        begun_at = message.attempts[-1].begun_at
         try:
             sent = await self._provider.send(message, number)
         except SendFailure as failure:
-            return settlement_of(
-                failure,
-                message,
-                policy=self._policy.busy,
-                now=self._clock.now(),
-                jitter=self._random(),
-            )
+            return self._not_confirmed(message, failure, begun_at)
         except Exception as fault:
             # A fault of alir's own: how far the call came is not known, and an attempt left
             # begun would look as if it were still under way.
             _log.error("call_broke", sender=self.sender, message=message.id, exc_info=fault)
             error = life.error("internal_error", "The call broke off inside alir")
             return Settlement(outcome=Outcome.UNKNOWN, error=error)
-        return Settlement(outcome=Outcome.ACCEPTED, provider_id=sent.provider_id, wa_id=sent.wa_id)
+        self._passed(message, begun_at)
+        return Settlement(
+            outcome=Outcome.ACCEPTED,
+            provider_id=sent.provider_id,
+            wa_id=sent.wa_id,
+            request_id=sent.request_id,
+        )
+
+    def _not_confirmed(
+        self, message: Message, failure: SendFailure, begun_at: datetime
+    ) -> Settlement:
+        """What a failure means for the message; what else it pauses stands still from now on."""
+        opens_at = None
+        if isinstance(failure, ProviderBusy) and failure.pauses is not None:
+            opens_at = self._pauses.strike(message, failure, begun_at=begun_at)
+        elif isinstance(failure, ProviderRefused):
+            self._passed(message, begun_at)
+        return settlement_of(
+            failure,
+            message,
+            policy=self._policy.busy,
+            now=self._clock.now(),
+            jitter=self._random(),
+            opens_at=opens_at,
+        )
+
+    def _passed(self, message: Message, begun_at: datetime) -> None:
+        """The provider looked at the message itself, so that nothing else holds it."""
+        if self._gate.anything_shut or not self._gate.is_open:
+            self._pauses.passed(message, begun_at=begun_at)
 
     async def _record(self, message: Message, settlement: Settlement, number: int) -> None:
-        """Put it on disk, however long that takes: the answer is known here only."""
-        while True:
-            try:
-                await self._outbox.settle(message, settlement, number=number)
-            except NotFound:
-                break  # its storing was in doubt, and it was not stored
-            except StoreUnavailable as error:
-                _log.warning("settle_failed", message=message.id, reason=str(error))
-                await self._clock.sleep(STORE_PAUSE_SECONDS)
-            else:
-                break
+        await self._on_disk(
+            message, lambda: self._outbox.settle(message, settlement, number=number)
+        )
         if settlement.outcome is Outcome.BUSY:
             self._woken.set()  # to learn when it is due again
+
+    async def _on_disk(self, message: Message, write: Callable[[], Awaitable[Message]]) -> None:
+        """Write it, however long that takes: what it says is known here only."""
+        while True:
+            try:
+                await write()
+            except NotFound:
+                return  # its storing was in doubt, and it was not stored
+            except StoreUnavailable as error:
+                _log.warning("settle_failed", message=message.id, reason=str(error))
+            except Exception as fault:
+                # A fault of alir's own. The attempt must not look as if it were under way for ever.
+                _log.error("settle_broke", message=message.id, exc_info=fault)
+            else:
+                return
+            await self._clock.sleep(STORE_PAUSE_SECONDS)
 
 
 class Dispatchers:
@@ -298,10 +469,10 @@ class Dispatchers:
     def __init__(self, by_sender: Mapping[SenderName, Dispatcher]) -> None:
         self._by_sender = by_sender
 
-    def admit(self, sender: SenderName) -> float | None:
+    def admit(self, message: Message) -> Place:
         """See `Dispatcher.admit`."""
-        dispatcher = self._by_sender.get(sender)
-        return None if dispatcher is None else dispatcher.admit()
+        dispatcher = self._by_sender.get(message.sender)
+        return Place() if dispatcher is None else dispatcher.admit(message)
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         """See `Dispatcher.hand_over`."""

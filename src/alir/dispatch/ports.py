@@ -63,15 +63,32 @@ class Begun(NamedTuple):
     in_doubt: bool = False
 
 
+class Judge(Protocol):
+    """Decides what becomes of a message that is due: begun, put off, or expired.
+
+    It may be asked about one and the same version again, and then says the same.
+    """
+
+    def __call__(self, message: Message, *, window_shut: bool) -> life.Change: ...
+
+
 class Outbox(Protocol):
     """The messages, as dispatch needs them. Each call is on disk when it returns."""
 
-    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
-        """Begin an attempt of up to `limit` due messages, longest due first.
+    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
+        """Begin an attempt of up to `limit` due messages, longest due first, as `judge` decides.
 
         Raises:
             StoreUnavailable: nothing was begun.
         """
+        ...
+
+    async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
+        """To whom attempts were begun since then, and when each was, in that order."""
+        ...
+
+    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
+        """Whose messages were told to wait, and until when the last of each."""
         ...
 
     async def settle(

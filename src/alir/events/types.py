@@ -11,6 +11,10 @@ _HAPPENS_TO_MESSAGES = (
     "duplicated",  # two attempts of one message arrived
 )
 
+#: Types of event that are about a sender.
+SENDER_PAUSED: Final = "sender.paused"
+SENDER_RESUMED: Final = "sender.resumed"
+
 #: Type of event by what happened to a message.
 MESSAGE_EVENTS: Final[Mapping[str, str]] = {
     name: f"message.{name}" for name in _HAPPENS_TO_MESSAGES

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from alir import strictjson
 from alir.clock import Clock
 from alir.errors import (
     AlirError,
     Fault,
+    IdempotencyConflict,
     NotFound,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
 )
 from alir.ids import ProviderId, SenderName, new_message_id
+from alir.intake.idempotency import key_of
 from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.faults import pointer
-from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown
+from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown, Status
+from alir.messages.moment import read_moment
+from alir.messages.phone import read_number
 
 
 class Checked(NamedTuple):
@@ -34,19 +37,47 @@ class Checked(NamedTuple):
     reply_to: ProviderId | None
 
 
+@dataclass(frozen=True, slots=True)
+class SenderRules:
+    """What a sender's settings say of the messages that go out from it.
+
+    Attributes:
+        on_unknown: what a message does by default when its outcome is unknown.
+        by_user_id: whether it may go to a business-scoped user id.
+        refuses_closed_window: whether a Flow message is refused where the person's 24-hour window
+            is known to be shut; else it is warned of.
+    """
+
+    on_unknown: OnUnknown
+    by_user_id: bool
+    refuses_closed_window: bool
+
+
+class _Asked(NamedTuple):
+    """What of a request is judged by more than the request. None: not there, or not readable.
+
+    Attributes:
+        person: the number or the business-scoped user id.
+    """
+
+    person: str | None
+    recipient: str | None
+    reply_message_id: str | None
+    expires_at: datetime | None
+
+
 class Intake:
     """Checks requests and stores messages.
 
     Args:
-        senders: by name, in the order of the settings, what a message does by default when its
-            outcome is unknown.
+        senders: by name, in the order of the settings.
     """
 
     def __init__(
         self,
         messages: Messages,
         dispatch: Dispatch,
-        senders: Mapping[SenderName, OnUnknown],
+        senders: Mapping[SenderName, SenderRules],
         clock: Clock,
     ) -> None:
         self._messages = messages
@@ -54,68 +85,92 @@ class Intake:
         self._senders = senders
         self._clock = clock
 
-    async def check(self, request: object, token: ApiToken) -> Checked:
-        """Everything that can be said of a request without storing it.
+    async def accept(self, request: object, token: ApiToken, given_key: str | None) -> Stored:
+        """Store a message; or find the one that an earlier request with this key made.
+
+        The repeat of a request that was taken is answered from its message, whatever has become
+        of the senders, of the message that it replies to, or of the time since then.
+
+        Args:
+            request: the parsed body.
+            given_key: the Idempotency-Key as it came, if any.
 
         Raises:
             SenderForbidden: it names a sender that the API token may not use.
             RequestInvalid: all broken rules at once.
+            IdempotencyConflict: the key stands for another request.
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+        """
+        key = None if given_key is None else key_of(given_key, request)
+        try:
+            checked = await self._check(request, token, key)
+        except (SenderForbidden, RequestInvalid):
+            earlier = None if key is None else await self._earlier(token, key)
+            if earlier is None:
+                raise
+            return Stored(earlier, replayed=True)
+        message = self._message(checked, token)
+        return await self._store(message, key if isinstance(key, IdempotencyKey) else None)
+
+    async def _check(
+        self, request: object, token: ApiToken, key: IdempotencyKey | Fault | None
+    ) -> Checked:
+        """Everything that can be said of a request without storing it.
+
+        Raises:
+            As `accept`.
         """
         named = _named_sender(request)
         if named in self._senders and not token.may_use(str(named)):
             raise SenderForbidden("This API token may not use that sender.")
-        faults: list[Fault] = []
         sender = choose_sender(named, token, tuple(self._senders))
-        if isinstance(sender, Fault):
-            faults.append(sender)
+        faults: list[Fault] = []
+        draft: Draft | None = None
         try:
             draft = check(request)
+            person, recipient = draft.to or draft.recipient, draft.recipient
+            asked = _Asked(person, recipient, draft.reply_message_id, draft.expires_at)
         except RequestInvalid as error:
-            raise RequestInvalid(in_order([*error.faults, *faults], request)) from None
+            faults.extend(error.faults)
+            asked = _readable(request, error.faults)
+        if asked.expires_at is not None and asked.expires_at <= self._clock.now():
+            faults.append(_EXPIRED)
+        if asked.recipient is not None and not isinstance(sender, Fault):
+            faults += () if self._senders[sender].by_user_id else (_BY_USER_ID,)
         reply = None
-        if draft.reply_message_id is not None and not isinstance(sender, Fault):
-            reply = await self._reply(draft, draft.reply_message_id, token, sender)
-        if isinstance(reply, Fault):
-            faults.append(reply)
-        if isinstance(sender, Fault) or isinstance(reply, Fault):
+        if asked.reply_message_id is not None:
+            reply = await self._reply(asked.reply_message_id, asked.person, token, sender)
+        faults += [found for found in (sender, reply, key) if isinstance(found, Fault)]
+        if faults or draft is None or isinstance(sender, Fault) or isinstance(reply, Fault):
             raise RequestInvalid(in_order(faults, request))
         if isinstance(reply, Notice):
             return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
         return Checked(draft, sender, reply)
 
-    async def accept(
-        self, checked: Checked, request: object, token: ApiToken, key: str | None
-    ) -> Stored:
-        """Store the message; or find the one that an earlier request with this key made.
+    async def _earlier(self, token: ApiToken, key: IdempotencyKey | Fault) -> Message | None:
+        """The message of an earlier, equal request; its key's other requests are not told of."""
+        if isinstance(key, Fault):
+            return None
+        try:
+            return await self._messages.replayed(token.id, key)
+        except IdempotencyConflict:
+            return None
 
-        Raises:
-            RequestInvalid: it has expired already.
-            IdempotencyConflict: the key stands for another request.
-            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
-        """
+    def _message(self, checked: Checked, token: ApiToken) -> Message:
         now = self._clock.now()
         draft = checked.draft
-        key_and_hash = None
-        if key is not None:
-            digest = hashlib.sha256(strictjson.canonical(request)).digest()
-            key_and_hash = IdempotencyKey(key, digest)
-        if draft.expires_at is not None and draft.expires_at <= now:
-            # The repeat of a request that was in time is answered like the first.
-            earlier = (
-                await self._messages.replayed(token.id, key_and_hash) if key_and_hash else None
-            )
-            if earlier is None:
-                raise RequestInvalid([_EXPIRED])
-            return Stored(earlier, replayed=True)
         due_at = now if draft.send_at is None else max(draft.send_at, now)
-        message = Message(
+        return Message(
             id=new_message_id(),
             token_id=token.id,
             sender=checked.sender,
             to=draft.to,
+            recipient=draft.recipient,
             type=draft.type,
             flow=draft.flow,
-            on_unknown=draft.on_unknown or self._senders[checked.sender],
+            template=draft.template,
+            fallback=draft.fallback,
+            on_unknown=draft.on_unknown or self._senders[checked.sender].on_unknown,
             created_at=now,
             due_at=due_at,
             first_due_at=due_at,
@@ -127,13 +182,22 @@ class Intake:
             expires_at=draft.expires_at,
             warnings=draft.warnings,
         )
-        return await self._store(message, key_and_hash, now)
 
-    async def _store(self, message: Message, key: IdempotencyKey | None, now: datetime) -> Stored:
+    async def _store(self, message: Message, key: IdempotencyKey | None) -> Stored:
         """Store it, begun already where there is room for it right now."""
-        admitted_at = self._dispatch.admit(message.sender) if message.due_at <= now else None
+        admitted_at = None
+        if message.due_at <= message.created_at:
+            place = self._dispatch.admit(message)
+            admitted_at = place.admitted_at
+            if place.due_at is not None:
+                message = message.but(due_at=place.due_at)
         try:
-            stored = await self._messages.accept(message, key, begin=admitted_at is not None)
+            stored = await self._messages.accept(
+                message,
+                key,
+                begin=admitted_at is not None,
+                refuse_shut=self._senders[message.sender].refuses_closed_window,
+            )
         except StoreUnavailable as error:
             if admitted_at is not None:
                 self._dispatch.dismiss(message, in_doubt=error.in_doubt)
@@ -147,16 +211,19 @@ class Intake:
                 self._dispatch.dismiss(message, in_doubt=in_doubt)
             raise
         if admitted_at is not None:
-            if stored.replayed:
+            if stored.replayed or stored.message.status is not Status.SENDING:
                 self._dispatch.dismiss(message, in_doubt=False)
             else:
                 self._dispatch.hand_over(stored.message, admitted_at)
         return stored
 
     async def _reply(
-        self, draft: Draft, replied: str, token: ApiToken, sender: SenderName
+        self, replied: str, person: str | None, token: ApiToken, sender: SenderName | Fault
     ) -> ProviderId | Notice | Fault:
-        """The WhatsApp id that the bubble quotes; a warning where it is not known yet."""
+        """The WhatsApp id that the bubble quotes; a warning where it is not known yet.
+
+        Where nobody can tell to whom or from whom the reply goes, that is not held against it.
+        """
         try:
             message = await self._messages.find(replied)
         except NotFound:
@@ -164,10 +231,33 @@ class Intake:
             return ProviderId(replied) if known else _NO_SUCH_MESSAGE
         if not token.may_use(message.sender):
             return _NO_SUCH_MESSAGE
-        if message.to != draft.to or message.sender != sender:
+        is_elsewhere = not isinstance(sender, Fault) and message.sender != sender
+        if is_elsewhere or (person is not None and message.person != person):
             return _OTHER_CONVERSATION
         wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
         return wamids[-1] if wamids else _NO_BUBBLE
+
+
+def _readable(request: object, faults: Sequence[Fault]) -> _Asked:
+    """What can be read of a refused request, so that all that is wrong with it is told at once."""
+    body = request if isinstance(request, dict) else {}
+    wrong = {fault.pointer for fault in faults}
+    to, recipient, replied, expires_at = (
+        given if isinstance(given := body.get(name), str) else None
+        for name in ("to", "recipient", "reply_message_id", "expires_at")
+    )
+    if _RECIPIENT in wrong:
+        recipient = None
+    if _REPLY in wrong:
+        replied = None
+    person = moment = None
+    if to is not None or recipient is not None:
+        with suppress(RequestInvalid):
+            person = recipient if to is None else read_number(to).e164
+    if expires_at is not None:
+        with suppress(RequestInvalid):
+            moment = read_moment(expires_at, "")
+    return _Asked(person, recipient, replied, moment)
 
 
 def in_order(faults: Sequence[Fault], request: object) -> list[Fault]:
@@ -221,21 +311,29 @@ def _named_sender(request: Any) -> str | None:
     return named if isinstance(named, str) else None
 
 
+_REPLY = "#/reply_message_id"
+_RECIPIENT = "#/recipient"
 _EXPIRED = Fault("#/expires_at", "in_the_past", "This moment has passed already.")
+_BY_USER_ID = Fault(
+    _RECIPIENT,
+    "not_supported",
+    "This sender does not send to business-scoped user ids. Send to a number; or, where WhatsApp "
+    "takes user ids from it, set recipients_by_user_id = true for this sender.",
+)
 _NO_SUCH_MESSAGE = Fault(
-    "#/reply_message_id",
+    _REPLY,
     "unknown_message",
     "alir knows no message with this id. Take the `id` of an earlier answer, or a WhatsApp "
     "message id (wamid…).",
 )
 _OTHER_CONVERSATION = Fault(
-    "#/reply_message_id",
+    _REPLY,
     "other_conversation",
     "That message went to somebody else, or from another sender; a reply stays in its "
     "conversation.",
 )
 _NO_BUBBLE = Notice(
     "reply_not_shown",
-    "#/reply_message_id",
+    _REPLY,
     "The WhatsApp id of that message is not known yet, so this one is sent without quoting it.",
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from alir.ids import ApiTokenId, MessageId, SenderName
+from alir.ids import ApiTokenId, MessageId
 from alir.messages import life
 from alir.messages.model import Message
 
@@ -45,15 +45,22 @@ class Messages(Protocol):
     """The messages, as those who accept and show them need them."""
 
     async def accept(
-        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+        self,
+        message: Message,
+        key: IdempotencyKey | None,
+        *,
+        begin: bool = False,
+        refuse_shut: bool = False,
     ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
 
         Args:
-            begin: begin its first attempt with the same write.
+            begin: begin its first attempt with the same write, unless it has expired by then.
+            refuse_shut: refuse it where the window is known to be shut and nothing else may go.
 
         Raises:
             IdempotencyConflict: the key stands for another request.
+            RequestInvalid: the window is shut.
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
         ...
@@ -92,6 +99,22 @@ class Messages(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Where a message stands that is about to be stored.
+
+    Attributes:
+        admitted_at: it may be begun with the write that stores it; the moment of the admission, on
+            the clock that never jumps.
+        due_at: it has to wait for its recipient or its Flow until then.
+    """
+
+    @property
+    def admitted_at(self) -> float | None: ...
+
+    @property
+    def due_at(self) -> datetime | None: ...
+
+
 class Dispatch(Protocol):
     """Where messages go next.
 
@@ -99,12 +122,8 @@ class Dispatch(Protocol):
     that stores it: one commit less on its way.
     """
 
-    def admit(self, sender: SenderName) -> float | None:
-        """Take a place for a message that is about to be stored; None: it has to queue.
-
-        Returns:
-            The moment of the admission, on the clock that never jumps.
-        """
+    def admit(self, message: Message) -> Place:
+        """Take a place for a message that is about to be stored."""
         ...
 
     def hand_over(self, message: Message, admitted_at: float) -> None:

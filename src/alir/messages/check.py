@@ -15,6 +15,7 @@ import orjson
 from pydantic import ValidationError
 
 from alir.errors import RequestInvalid
+from alir.messages.emoji import EMOJI
 from alir.messages.explain import explain
 from alir.messages.faults import Path, pointer
 from alir.messages.limits import BUTTON_TEXT_ADVISED
@@ -39,35 +40,65 @@ def check(data: object) -> Draft:
     try:
         request = REQUEST.validate_python(data)
         draft = _draft(request)
-    except (ValidationError, RequestInvalid):
+    except (ValidationError, RequestInvalid, _Contradictory):
         raise RequestInvalid(explain(data)) from None
-    is_doubtful = _is_doubtful(draft) or _is_odd(request["flow"]["param"].get("header"))
-    if is_doubtful and (faults := explain(data)):
+    if _is_doubtful(draft, request) and (faults := explain(data)):
         raise RequestInvalid(faults)
     return draft
+
+
+class _Contradictory(Exception):
+    """Fields that do not go together, or of which one is missing."""
 
 
 # Each of these tests is quicker than the rule of `explain` that it stands for, and may be coarser.
 
 
-def _is_doubtful(draft: Draft) -> bool:
+def _is_doubtful(draft: Draft, request: Object) -> bool:
     """May `draft`, whose fields are all right by themselves, break a rule all the same?"""
-    flow, sender, replied = draft.flow, draft.sender, draft.reply_message_id
+    sender, replied = draft.sender, draft.reply_message_id
     send_at, expires_at = draft.send_at, draft.expires_at
+    return (
+        (sender is not None and "{{" in sender)
+        or (replied is not None and "{{" in replied)
+        or (send_at is not None and expires_at is not None and expires_at <= send_at)
+        or (draft.template is None and _is_doubtful_flow(draft.flow, request["flow"]["param"]))
+        or (draft.template is not None and _is_doubtful_template(request["template"]))
+        or (draft.fallback is not None and _is_doubtful_template(request["fallback"]))
+    )
+
+
+def _is_doubtful_flow(flow: Object, given: Object) -> bool:
     return (
         "{{" in flow["id"]
         or "{{" in flow["token"]
         or "{{" in flow["screen"]
-        or (sender is not None and "{{" in sender)
-        or (replied is not None and "{{" in replied)
         or ("data" in flow and _is_doubtful_data(flow["data"], flow["action"]))
-        or (send_at is not None and expires_at is not None and expires_at <= send_at)
+        or _is_odd(given.get("header"))
     )
 
 
-def _is_doubtful_data(data: object, action: str) -> bool:
+#: Control characters in JSON as orjson writes it: those below U+0020 escaped, others in UTF-8.
+_CONTROL: Final = re.compile(rb"\\u00|\\[bf]|\x7f|\xc2[\x80-\x9f]")
+
+
+def _is_doubtful_template(given: Object) -> bool:
+    flow = given.get("flow") or {}
+    token, data = flow.get("token"), flow.get("data")
+    return (
+        "{{" in given["name"]
+        or "{{" in given["language"]
+        or (token is not None and "{{" in token)
+        or (data is not None and _is_doubtful_data(data))
+        or _is_odd(given.get("header"))
+    )
+
+
+def _is_doubtful_data(data: object, action: str = "navigate") -> bool:
+    if not data or action == "data_exchange":
+        return True
     try:
-        return not data or action == "data_exchange" or b"\\u0000" in orjson.dumps(data)
+        return _CONTROL.search(orjson.dumps(data)) is not None
     except TypeError:  # what is no JSON to orjson, such as a whole number beyond 64 bits
         return True
 
@@ -86,12 +117,28 @@ def _is_odd(header: Object | None) -> bool:
 
 
 def _draft(request: Object) -> Draft:
-    get, flow = request.get, request["flow"]
-    number = read_number(request["to"])
+    get = request.get
+    to, recipient = get("to"), get("recipient")
+    flow, template, fallback = get("flow"), get("template"), get("fallback")
+    if (to is None) is (recipient is None) or not (
+        (flow is not None and template is None)
+        if request["type"] == "flow"
+        else (template is not None and flow is None and fallback is None)
+    ):
+        raise _Contradictory
+    number = None if to is None else read_number(to)
     send_at, expires_at = get("send_at"), get("expires_at")
+    warnings, token = () if number is None else number.warnings, None
+    if flow is not None:
+        warnings += _button_warnings(flow["text"])
+        token = flow["token"]
     return Draft(
-        to=number.e164,
-        flow=_flow(flow),
+        to=None if number is None else number.e164,
+        recipient=recipient,
+        type=request["type"],
+        flow={} if flow is None else _flow(flow),
+        template=None if template is None else _template(template, None),
+        fallback=None if fallback is None else _template(fallback, token),
         sender=get("from"),
         reply_message_id=get("reply_message_id"),
         callback_data=get("callback_data"),
@@ -99,7 +146,7 @@ def _draft(request: Object) -> Draft:
         priority=get("priority") or Priority.SINGLE,
         send_at=None if send_at is None else read_moment(send_at, "#/send_at"),
         expires_at=None if expires_at is None else read_moment(expires_at, "#/expires_at"),
-        warnings=number.warnings + _button_warnings(flow["text"]),
+        warnings=warnings,
     )
 
 
@@ -119,6 +166,23 @@ def _flow(given: Object) -> dict[str, Any]:
     return flow
 
 
+def _template(given: Object, token: str | None) -> dict[str, Any]:
+    """A template; where it names no flow token, its Flow gets `token`."""
+    header, body, flow = given.get("header"), given.get("body"), given.get("flow") or {}
+    template: dict[str, Any] = {"name": given["name"], "language": given["language"]}
+    if header is not None:
+        template["header"] = _header(header)
+    if body:
+        template["body"] = body
+    template["button_index"] = given.get("button_index") or 0
+    template["flow"] = {
+        name: value
+        for name, value in (("token", flow.get("token") or token), ("data", flow.get("data")))
+        if value is not None
+    }
+    return template
+
+
 def _param(given: Object) -> dict[str, Any]:
     param = {"body": given["body"]}
     header, footer = given.get("header"), given.get("footer")
@@ -136,14 +200,6 @@ def _header(given: Object) -> dict[str, str | None]:
     return {"type": "text", "text": given.get("text")}
 
 
-#: Characters that are drawn as emoji by themselves (Unicode 16, emoji-data.txt; the ranges are
-#: rounded to their blocks), and U+FE0F and U+20E3, which make emoji of others.
-_EMOJI: Final = re.compile(
-    "[\u231a-\u231b\u23e9-\u23f3\u25fd-\u25fe\u2600-\u27bf\u2b1b-\u2b1c\u2b50\u2b55\ufe0f\u20e3"
-    "\U0001f000-\U0001faff]"
-)
-
-
 def _button_warnings(text: str) -> tuple[Notice, ...]:
     if len(text) <= BUTTON_TEXT_ADVISED and text.isascii():
         return ()
@@ -154,7 +210,7 @@ def _button_warnings(text: str) -> tuple[Notice, ...]:
             "some phones cut it off, and Route Mobile may refuse it"
         )
         warnings.append(Notice("button_text_long", pointer(_TEXT), detail))
-    if _EMOJI.search(text):
+    if EMOJI.search(text):
         detail = "an emoji, which WhatsApp advises against; Route Mobile may refuse it"
         warnings.append(Notice("button_text_emoji", pointer(_TEXT), detail))
     return tuple(warnings)

@@ -6,7 +6,8 @@ from typing import Final
 
 from pydantic.config import JsonDict
 
-#: By name: a header of each type, and the fields that a first message does without.
+#: By name: a header of each type, the fields that a first message does without, and what is less
+#: usual.
 EXAMPLES: Final[dict[str, JsonDict]] = {
     "text_header": {
         "to": "+1 (000) 000-0000",
@@ -58,5 +59,40 @@ EXAMPLES: Final[dict[str, JsonDict]] = {
         "callback_data": "order 4713",
         "on_unknown": "retry",
         "priority": "bulk",
+    },
+    "template": {
+        "to": "+1 (000) 000-0000",
+        "type": "template",
+        "template": {
+            "name": "visit_form",
+            "language": "en_US",
+            "header": {"type": "text", "text": "Your visit"},
+            "body": ["Ana", "Monday"],
+            "button_index": 0,
+            "flow": {"token": "visit-4714", "data": {"branch": "north"}},
+        },
+    },
+    "fallback": {
+        "to": "+1 (000) 000 0000",
+        "type": "flow",
+        "flow": {
+            "id": "987654321098765",
+            "token": "visit-4715",
+            "text": "Choose a time",
+            "screen": "CHOOSE_TIME",
+            "param": {"body": "Pick a time that suits you."},
+        },
+        "fallback": {"name": "visit_form", "language": "en_US", "body": ["Ana", "Monday"]},
+    },
+    "recipient": {
+        "recipient": "US.13491208655302741918",
+        "type": "flow",
+        "flow": {
+            "id": "987654321098765",
+            "token": "visit-4716",
+            "text": "Choose a time",
+            "screen": "CHOOSE_TIME",
+            "param": {"body": "Pick a time that suits you."},
+        },
     },
 }

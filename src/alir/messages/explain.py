@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -13,11 +14,14 @@ from alir.messages.faults import Path, Report, pointer
 from alir.messages.limits import LARGEST_WHOLE_NUMBER, LEAST_WHOLE_NUMBER
 from alir.messages.moment import read_moment
 from alir.messages.phone import read_number
-from alir.messages.request import MessageRequest
-from alir.messages.shape import PLACEHOLDER, report_shape
+from alir.messages.request import USER_ID, MessageRequest
+from alir.messages.shape import HEADERS, PLACEHOLDER, TEMPLATES, report_shape
+from alir.strictjson import character_name
 
-_HEADER: Final[Path] = ("flow", "param", "header")
-_DATA: Final[Path] = ("flow", "data")
+#: What is handed to a first screen: of the Flow message, and of templates.
+_DATA: Final[tuple[Path, ...]] = (("flow", "data"), *((name, "flow", "data") for name in TEMPLATES))
+#: What no text of a Flow's data may hold. Line breaks and tabs may stand in a text for people.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def explain(data: object) -> Sequence[Fault]:
@@ -26,14 +30,25 @@ def explain(data: object) -> Sequence[Fault]:
     What depends on more than the body (known senders, earlier messages, the time) is not looked at.
     """
     report = Report()
-    _report_shape(data, report)
     body = data if isinstance(data, dict) else {}
-    flow = _object(body, "flow")
+    unwanted = _unwanted(body)
+    for name, why in unwanted.items():
+        report.add((name,), "conflict", why)
+    if unwanted:
+        # What is to be left out need not be mended first.
+        body = {name: value for name, value in body.items() if name not in unwanted}
+    if isinstance(data, dict):
+        _check_person(body, report)
+    _report_shape(body if unwanted else data, report)
+    if isinstance(data, dict):
+        _check_kind(body, report)
     _check_number(body, report)
     _check_moments(body, report)
-    _check_placeholders(body, flow, report)
-    _check_header(_object(flow, "param").get("header"), report)
-    _check_data(flow, report)
+    _check_placeholders(body, report)
+    for path in HEADERS:
+        _check_header(body, path, report)
+    for path in _DATA:
+        _check_data(body, path, report)
     return report.in_order(data)
 
 
@@ -44,18 +59,63 @@ def _report_shape(data: object, report: Report) -> None:
         report_shape(error, report)
 
 
-def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    child = parent.get(key)
-    return child if isinstance(child, dict) else {}
+def _at(body: Mapping[str, Any], path: Path) -> object:
+    """What stands at `path`; None where there is no such place."""
+    found: object = body
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 # Rules that pydantic does not know. They look at the body as it came, so that they also speak
 # where other rules are broken, and leave alone what is of the wrong type.
 
 
+def _unwanted(body: Mapping[str, Any]) -> Mapping[str, str]:
+    """The outermost fields that contradict the type, and what to do about each."""
+    reasons = _CONTRADICTIONS.get(str(body.get("type")), {})
+    return {name: reasons[name] for name in body if name in reasons and body[name] is not None}
+
+
+_CONTRADICTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "flow": {
+        "template": "with type flow there is no template: leave it out; or call it fallback, if "
+        "it is to go out where the 24-hour window is shut",
+    },
+    "template": {
+        "flow": "with type template the template says which Flow opens: leave flow out; its token "
+        "and data belong in template.flow",
+        "fallback": "a template goes out at any time and needs no fallback: leave it out",
+    },
+}
+
+
+def _check_person(body: Mapping[str, Any], report: Report) -> None:
+    to, recipient = body.get("to"), body.get("recipient")
+    if to is None and recipient is None:
+        report.add(("to",), "missing", "this field is needed: a number; or recipient in its place")
+    elif to is not None and recipient is not None:
+        detail = "a message goes to a number or to a user id: leave to or recipient out"
+        report.add(("recipient",), "conflict", detail)
+
+
+def _check_kind(body: Mapping[str, Any], report: Report) -> None:
+    kind, flow, template = (body.get(name) for name in ("type", "flow", "template"))
+    if kind == "template":
+        if template is None:
+            report.add(("template",), "missing", "this field is needed with type template")
+    elif flow is None and (kind == "flow" or template is None):
+        # Where the type is missing or wrong, a template alone says what is meant.
+        report.add(("flow",), "missing", "this field is needed")
+
+
 def _check_number(body: Mapping[str, Any], report: Report) -> None:
     text = body.get("to")
     if not isinstance(text, str) or PLACEHOLDER.fullmatch(text):
+        return
+    if _USER_ID.fullmatch(text):
+        detail = "this is a business-scoped user id: send it as recipient"
+        report.add(("to",), "invalid_number", detail)
         return
     try:
         read_number(text)
@@ -64,6 +124,7 @@ def _check_number(body: Mapping[str, Any], report: Report) -> None:
             report.add(("to",), fault.code, fault.detail)
 
 
+_USER_ID: Final = re.compile(USER_ID)
 _PLACEHOLDER_PATHS: Final[Mapping[Path, str]] = {
     ("to",): "fill in a phone number",
     ("reply_message_id",): "fill in the id of an earlier message, or leave the field out",
@@ -71,17 +132,21 @@ _PLACEHOLDER_PATHS: Final[Mapping[Path, str]] = {
     ("flow", "id"): "fill in the id of a Flow",
     ("flow", "token"): "fill in a string of your own",
     ("flow", "screen"): "fill in the id of a screen of the Flow",
+    **{(name, "name"): "fill in the name of a template" for name in TEMPLATES},
+    **{(name, "language"): "fill in the code of a language" for name in TEMPLATES},
+    **{(name, "flow", "token"): "fill in a string of your own" for name in TEMPLATES},
 }
 
 
-def _check_placeholders(body: Mapping[str, Any], flow: Mapping[str, Any], report: Report) -> None:
+def _check_placeholders(body: Mapping[str, Any], report: Report) -> None:
     for path, advice in _PLACEHOLDER_PATHS.items():
-        value = (flow if path[0] == "flow" else body).get(path[-1])
+        value = _at(body, path)
         if isinstance(value, str) and "{{" in value and PLACEHOLDER.fullmatch(value):
             report.add(path, "placeholder", f"this is a placeholder: {advice}")
 
 
-def _check_header(header: object, report: Report) -> None:
+def _check_header(body: Mapping[str, Any], path: Path, report: Report) -> None:
+    header = _at(body, path)
     if not isinstance(header, dict):
         return
     kind = header.get("type")
@@ -90,34 +155,36 @@ def _check_header(header: object, report: Report) -> None:
         if kind in ("media", "text"):
             unwanted = "text" if kind == "media" else "media"
             detail = f"a header has media or text, and its type says {kind}: leave {unwanted} out"
-            report.add((*_HEADER, unwanted), "conflict", detail)
+            report.add((*path, unwanted), "conflict", detail)
         else:
-            report.add(_HEADER, "conflict", "a header has media or text: leave one of them out")
+            report.add(path, "conflict", "a header has media or text: leave one of them out")
     elif kind in ("media", "text") and kind not in given:
         instead = f"; or make its type {given[0]}" if given else ""
-        report.add((*_HEADER, kind), "missing", f"a header of type {kind} needs this{instead}")
+        report.add((*path, kind), "missing", f"a header of type {kind} needs this{instead}")
     elif not given and kind is None and header.keys() <= {"type", "media", "text"}:
-        report.add(_HEADER, "empty", "give the header media or text, or leave it out")
+        report.add(path, "empty", "give the header media or text, or leave it out")
 
 
-def _check_data(flow: Mapping[str, Any], report: Report) -> None:
-    data = flow.get("data")
+def _check_data(body: Mapping[str, Any], path: Path, report: Report) -> None:
+    data = _at(body, path)
     if not isinstance(data, dict):
         return
-    if flow.get("action") == "data_exchange":
+    if _at(body, (*path[:-1], "action")) == "data_exchange":
         detail = "with data_exchange the Flow's endpoint gives the first screen: leave data out"
-        report.add(_DATA, "conflict", detail)
+        report.add(path, "conflict", detail)
     elif not data:
-        report.add(_DATA, "empty", "data must not be empty: leave it out")
+        report.add(path, "empty", "data must not be empty: leave it out")
     found = list(_values(data))
-    if any(isinstance(value, str) and "\0" in value for value in found):
-        report.add(_DATA, "control_character", "a text in here holds U+0000 NUL")
+    texts = (value for value in found if isinstance(value, str))
+    if control := next(filter(None, map(_CONTROL.search, texts)), None):
+        detail = f"a text in here holds {character_name(control[0])}"
+        report.add(path, "control_character", detail)
     if any(
         type(value) is int and not LEAST_WHOLE_NUMBER <= value <= LARGEST_WHOLE_NUMBER
         for value in found
     ):
         detail = "a whole number in here is beyond 64 bits: send it as text"
-        report.add(_DATA, "number_too_large", detail)
+        report.add(path, "number_too_large", detail)
 
 
 def _values(data: object) -> Iterator[object]:

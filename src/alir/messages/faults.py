@@ -15,11 +15,11 @@ Path = tuple[str, ...]
 FAULT_CODES: Final[Mapping[str, str]] = {
     "missing": "A field that is needed is not there, or is null.",
     "unknown_field": "There is no such field here.",
-    "not_supported": "The field or value is planned, and this version does not take it yet.",
+    "not_supported": "The settings of the sender do not allow it.",
     "wrong_type": "The value is of another JSON type than the field takes.",
     "empty": "The object has nothing in it; leave it out, or fill it.",
     "too_short": "The text has fewer characters than the field needs.",
-    "too_long": "The text has more characters than the field takes.",
+    "too_long": "The text or list is longer than the field takes.",
     "not_a_choice": "The field takes one of a few values, and this is none of them.",
     "number_too_large": "A whole number is beyond 64 bits; it can be sent as text.",
     "control_character": "The text holds a NUL or another control character.",
@@ -33,10 +33,14 @@ FAULT_CODES: Final[Mapping[str, str]] = {
     "number_length": "The number has too few or too many digits.",
     "unknown_country_code": "The number begins with no country code that exists.",
     "number_rewritten": "The number has digits that are not dialled from abroad.",
+    "invalid_user_id": "The text is not a business-scoped user id.",
     "unknown_sender": "No sender of this name is configured, or the API token may not use it.",
     "in_the_past": "The moment has passed already.",
     "unknown_message": "No message has this id.",
     "other_conversation": "The message is one to another person, or from another sender.",
+    "invalid_idempotency_key": "An Idempotency-Key is 1 to 255 printable ASCII characters.",
+    "repeated": "A parameter of the query came more than once.",
+    "window_shut": "The person last wrote more than 24 hours ago.",
     "wrong_value": "The value is not one that this parameter of the query takes.",
     "invalid_cursor": "The cursor is none that a page before this one gave out.",
 }
@@ -48,6 +52,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "button_text_long": "The button's text is longer than WhatsApp advises.",
     "button_text_emoji": "The button's text holds an emoji, which WhatsApp advises against.",
     "reply_not_shown": "The answered message has no WhatsApp id yet, so it is not quoted.",
+    "window_shut": "The person last wrote more than 24 hours ago.",
 }
 
 

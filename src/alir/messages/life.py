@@ -50,8 +50,10 @@ class Settlement(NamedTuple):
     """What an attempt came to, as its provider's answer says (or the lack of one).
 
     Attributes:
+        request_id: what callers get as `request_id`, where it is the provider's.
         error: for all but accepted: `{"code", "provider_code", "title", "detail"}`.
         due_at: for busy: when to try again; none: no more, the message is given up.
+        window_shut: for refused: a template would have been taken.
     """
 
     outcome: Outcome
@@ -59,6 +61,20 @@ class Settlement(NamedTuple):
     wa_id: str | None = None
     error: Mapping[str, Any] | None = None
     due_at: datetime | None = None
+    request_id: str | None = None
+    window_shut: bool = False
+
+
+class Again(NamedTuple):
+    """What a failed receipt asks for: that the message goes out once more.
+
+    Attributes:
+        due_at: when.
+        fallback: as its fallback template; else as it was.
+    """
+
+    due_at: datetime
+    fallback: bool = False
 
 
 GAVE_UP = "gave_up"  #: the provider stayed busy for too long
@@ -79,6 +95,13 @@ ARRIVED = frozenset({Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ
 
 #: Where a message stands whose latest attempt the provider says it did not take.
 _MAY_WAIT_AGAIN = frozenset({Status.SENDING, Status.QUEUED, Status.UNKNOWN})
+
+#: Where a message stands of which an attempt may still come to something.
+_UNDER_WAY = frozenset({Status.SENDING, Status.ACCEPTED, Status.SENT, Status.UNKNOWN})
+#: Where an attempt stands that nobody has seen arrive on a phone.
+_NOT_YET_ARRIVED = frozenset({None, Status.UNKNOWN, Status.ACCEPTED, Status.SENT})
+#: Receipts that show that a message is on a phone.
+_EVIDENCE = frozenset({ReceiptStatus.DELIVERED, ReceiptStatus.READ})
 
 #: Only an arrival moves a message on from here.
 _NOTHING_UNDER_WAY = frozenset({Status.QUEUED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
@@ -107,8 +130,11 @@ def error(
     return {"code": code, "provider_code": provider_code, "title": title, "detail": detail}
 
 
-def begin(message: Message, *, now: datetime) -> Change:
+def begin(message: Message, *, now: datetime, window_shut: bool = False) -> Change:
     """The message with a new attempt, which may be handed to the provider once this is on disk.
+
+    Args:
+        window_shut: the person last wrote too long ago, so that a fallback goes out.
 
     Raises:
         TooLate: it is not queued.
@@ -116,9 +142,17 @@ def begin(message: Message, *, now: datetime) -> Change:
     if message.status is not Status.QUEUED:
         raise _too_late(message, "begun")
     attempt = Attempt(number=len(message.attempts) + 1, begun_at=now)
-    return Change(
-        message.but(status=Status.SENDING, attempts=(*message.attempts, attempt)),
-    )
+    begun = message.but(status=Status.SENDING, attempts=(*message.attempts, attempt))
+    if message.attempts and _has_unknown(message):
+        begun = begun.but(flags=_flagged(begun, Flag.RESENT))
+    if window_shut and message.fallback is not None:
+        begun = begun.but(flags=_flagged(begun, Flag.FALLBACK))
+    return Change(begun)
+
+
+def defer(message: Message, due_at: datetime) -> Change:
+    """The queued message, due later: its recipient or its Flow must wait."""
+    return Change(message.but(due_at=due_at))
 
 
 def settle(
@@ -146,11 +180,16 @@ def settle(
         error=settlement.error,
     )
     after = message.but(
-        wa_id=message.wa_id or settlement.wa_id, attempts=_with(message.attempts, settled)
+        wa_id=message.wa_id or settlement.wa_id,
+        provider_request_id=settlement.request_id or message.provider_request_id,
+        attempts=_with(message.attempts, settled),
     )
     latest = number == len(message.attempts)
-    if latest and settlement.outcome is Outcome.BUSY and message.status in _MAY_WAIT_AGAIN:
-        return _busy(after, settlement)
+    if latest and message.status in _MAY_WAIT_AGAIN:
+        if settlement.outcome is Outcome.BUSY:
+            return _busy(after, settlement)
+        if settlement.window_shut and _can_fall_back(after) and not _has_unknown(after):
+            return Change(_fallen_back(after, due_at=now))
     return _moved(message, after, reason=settlement.error)
 
 
@@ -161,6 +200,8 @@ def receive(
     now: datetime,
     provider_id: ProviderId | None,
     wa_id: str | None = None,
+    wamid: ProviderId | None = None,
+    again: Again | None = None,
 ) -> Change | None:
     """The message once `receipt` is known.
 
@@ -168,6 +209,10 @@ def receive(
     an attempt that is not settled is its answer, and users are told that it was accepted before
     they are told more. One that is known already changes nothing; one that does not move the
     message is kept, and nobody is told.
+
+    Args:
+        wamid: WhatsApp's id of the message, where the provider has another one of its own.
+        again: where it says that the message failed: that it is queued once more, if it may be.
     """
     attempt = message.attempt(receipt.attempt)
     if attempt is None:
@@ -177,17 +222,23 @@ def receive(
         return None
     before = message.but(wa_id=message.wa_id or wa_id)
     if is_answer:
-        answered = attempt._replace(
+        attempt = attempt._replace(
             settled_at=now,
             outcome=Outcome.ACCEPTED,
             provider_id=provider_id or attempt.provider_id,
             error=None,
         )
-        before = before.but(attempts=_with(message.attempts, answered))
+    if wamid is not None and attempt.provider_id != wamid:
+        attempt = attempt._replace(wamid=wamid)
+    before = before.but(attempts=_with(message.attempts, attempt))
     after = before.but(receipts=(*before.receipts, receipt))
-    change = _moved(message, after, reason=receipt.error)
-    was_told = message.status in ARRIVED or (message.status is Status.FAILED and not is_answer)
-    if was_told or not change.events:
+    if again is not None and _may_go_again(message, receipt, again):
+        change = _again(after, again)
+    else:
+        change = _moved(message, after, reason=receipt.error)
+        if receipt.status in _EVIDENCE and standing(message, attempt) is Status.FAILED:
+            change = _with_flag(change, Flag.AFTER_FAILED)
+    if _was_told_accepted(message, is_answer=is_answer) or not change.events:
         return change
     accepted = before.but(status=Status.ACCEPTED, error=None, flags=change.message.flags)
     return Change(change.message, (*_told(accepted, Status.ACCEPTED).events, *change.events))
@@ -215,28 +266,26 @@ def cancel(message: Message) -> Change | None:
 
 
 def retry(message: Message, *, now: datetime) -> Change:
-    """A failed or unknown message, queued once more; flagged `resent` where it may have arrived.
+    """A failed or unknown message, queued once more; its next attempt says if that is a risk.
 
     Raises:
-        TooLate: it is neither failed nor unknown.
+        TooLate: it is neither failed nor unknown, or `expires_at` has passed.
     """
     if message.status not in (Status.FAILED, Status.UNKNOWN):
         raise _too_late(message, "sent again")
-    flags = _flagged(message, Flag.RESENT) if _has_unknown(message) else message.flags
+    if _has_expired(message, now):
+        raise TooLate(
+            "The message's expires_at has passed: it can no longer be sent again.",
+            message_id=message.id,
+            status=message.status.value,
+        )
     return _told(
-        message.but(
-            status=Status.QUEUED,
-            due_at=now,
-            first_due_at=now,
-            tries=0,
-            error=None,
-            flags=flags,
-        ),
+        message.but(status=Status.QUEUED, due_at=now, first_due_at=now, tries=0, error=None),
         Status.QUEUED,
     )
 
 
-def may_retry_by_itself(message: Message) -> bool:
+def may_retry_by_itself(message: Message, *, now: datetime) -> bool:
     """Whether alir may send an unknown message once more without being asked.
 
     Once only: a second unknown is held.
@@ -245,14 +294,13 @@ def may_retry_by_itself(message: Message) -> bool:
         message.status is Status.UNKNOWN
         and message.on_unknown is OnUnknown.RETRY
         and Flag.RESENT not in message.flags
+        and not _has_expired(message, now)
     )
 
 
 def expire(message: Message, *, now: datetime) -> Change | None:
     """The message once `expires_at` has passed while it was queued; None where it has not."""
-    if message.status is not Status.QUEUED:
-        return None
-    if message.expires_at is None or message.expires_at > now:
+    if message.status is not Status.QUEUED or not _has_expired(message, now):
         return None
     return _ended(message, Status.EXPIRED, error(EXPIRED, "Not sent before `expires_at`"))
 
@@ -270,6 +318,50 @@ def _busy(after: Message, settlement: Settlement) -> Change:
         return _ended(after, Status.FAILED, reason)
     # Nobody is told: to its user the message was queued all along.
     return Change(after.but(status=Status.QUEUED, due_at=settlement.due_at, tries=after.tries + 1))
+
+
+def _can_fall_back(message: Message) -> bool:
+    return message.fallback is not None and Flag.FALLBACK not in message.flags
+
+
+def _fallen_back(message: Message, *, due_at: datetime) -> Message:
+    """Queued again, to go out as its fallback template."""
+    flags = _flagged(message, Flag.FALLBACK)
+    return message.but(status=Status.QUEUED, due_at=due_at, error=None, flags=flags)
+
+
+def _may_go_again(message: Message, receipt: Receipt, again: Again) -> bool:
+    """Whether a failed receipt may queue its message again: once a reason, and safely.
+
+    Safely: the attempt is the latest, has not come further than sent, and none before it may have
+    arrived.
+    """
+    *earlier, latest = message.attempts
+    if receipt.status is not ReceiptStatus.FAILED or receipt.attempt != latest.number:
+        return False
+    if message.status not in _UNDER_WAY or standing(message, latest) not in _NOT_YET_ARRIVED:
+        return False
+    for attempt in earlier:
+        is_busy = attempt.outcome is Outcome.BUSY
+        if not is_busy and standing(message, attempt) is not Status.FAILED:
+            return False
+    if again.fallback:
+        return _can_fall_back(message)
+    return not any(
+        known.status is ReceiptStatus.FAILED and _reason(known) == _reason(receipt)
+        for known in message.receipts
+    )
+
+
+def _reason(receipt: Receipt) -> object:
+    return (receipt.error or {}).get("provider_code")
+
+
+def _again(after: Message, again: Again) -> Change:
+    if again.fallback:
+        return _told(_fallen_back(after, due_at=again.due_at), Status.QUEUED)
+    queued = after.but(status=Status.QUEUED, due_at=again.due_at, tries=after.tries + 1, error=None)
+    return _told(queued, Status.QUEUED)
 
 
 def _ended(message: Message, status: Status, reason: Mapping[str, Any]) -> Change:
@@ -335,6 +427,30 @@ def standing(message: Message, attempt: Attempt) -> Status | None:
             if receipt_status in told:
                 return status
     return None if attempt.outcome is None else _BY_OUTCOME.get(attempt.outcome)
+
+
+def _has_expired(message: Message, now: datetime) -> bool:
+    return message.expires_at is not None and message.expires_at <= now
+
+
+def _with_flag(change: Change, flag: str) -> Change:
+    """The change, its message and what is told of it flagged so."""
+    after = change.message.but(flags=_flagged(change.message, flag))
+    told = (h._replace(message=h.message.but(flags=after.flags)) for h in change.events)
+    return Change(after, tuple(told))
+
+
+def _was_told_accepted(message: Message, *, is_answer: bool) -> bool:
+    """Whether users were told already that a provider took it.
+
+    Of an attempt whose answer was a failed receipt they may not have been: rather twice than never.
+    """
+    return (
+        message.status in ARRIVED
+        or (message.status is Status.FAILED and not is_answer)
+        or any(standing(message, attempt) in ARRIVED for attempt in message.attempts)
+        or any(known.status is not ReceiptStatus.FAILED for known in message.receipts)
+    )
 
 
 def _is_known(message: Message, receipt: Receipt) -> bool:

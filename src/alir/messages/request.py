@@ -8,14 +8,13 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
-from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from alir.messages import limits
+from alir.messages.as_dicts import as_dicts
 from alir.messages.examples import EXAMPLES
 from alir.messages.model import OnUnknown, Priority
 from alir.messages.moment import MOMENT_PATTERN
@@ -31,8 +30,25 @@ URL: Final = (
     rf"(\[[0-9A-Fa-f:.]+\]|[^{_BLANK}/?#@:\\\[\]]+)(:[0-9]{{1,5}})?"
     rf"([/?#][^{_BLANK}\\]*)?$"
 )
-_NO_NUL: Final[JsonDict] = {"pattern": r"^[^\u0000]*$"}
+_NO_CONTROL: Final[JsonDict] = {
+    "pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+}
+USER_ID: Final = rf"^[A-Z]{{2}}\.(ENT\.)?[A-Za-z0-9]{{1,{limits.USER_ID}}}$"
 
+#: An object that is not empty, as far as a schema can look into it.
+_DATA: Final[JsonDict] = {
+    "anyOf": [
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": _NO_CONTROL,
+            "additionalProperties": _NO_CONTROL,
+        },
+        {"type": "null"},
+    ]
+}
+
+MessageType = Literal["flow", "template"]
 HeaderType = Literal["text", "media"]
 Action = Literal["navigate", "data_exchange", "nagivate"]
 Mode = Literal["published", "draft"]
@@ -176,36 +192,133 @@ class FlowRequest(_Shape):
         None,
         description=(
             "Data for the first screen. Not empty, and not with `data_exchange`. No text in it "
-            "may hold a NUL."
+            "may hold control characters, but for line breaks and tabs. Fractions travel as IEEE "
+            "doubles."
         ),
-        json_schema_extra={
-            "anyOf": [
-                {
-                    "type": "object",
-                    "minProperties": 1,
-                    "propertyNames": _NO_NUL,
-                    "additionalProperties": _NO_NUL,
-                },
-                {"type": "null"},
-            ]
-        },
+        json_schema_extra=_DATA,
         examples=[{"branch": "north"}],
     )
     param: FlowParam = Field(description="The texts of the message.")
 
 
+class TemplateFlow(_Shape):
+    """What travels with the template's Flow. Which Flow that is, the template says."""
+
+    token: str | None = Field(
+        None,
+        min_length=1,
+        max_length=limits.FLOW_TOKEN,
+        pattern=ONE_LINE,
+        description=(
+            "The flow token. Left out, a `fallback` has that of the Flow message, and of any other "
+            "template WhatsApp makes it `unused`."
+        ),
+        examples=["visit-4714"],
+    )
+    data: dict[str, Any] | None = Field(
+        None,
+        description="Data for the first screen. Not empty, and no text in it may hold a NUL.",
+        json_schema_extra=_DATA,
+        examples=[{"branch": "north"}],
+    )
+
+
+def _whole(value: object) -> object:
+    """In JSON 1.0 is a whole number too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class TemplateRequest(_Shape):
+    """A message template with a Flow button, approved by WhatsApp beforehand."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=limits.TEMPLATE_NAME,
+        pattern=ONE_LINE,
+        description="The template's name at WhatsApp.",
+        examples=["visit_form"],
+    )
+    language: str = Field(
+        min_length=limits.LANGUAGE_MIN,
+        max_length=limits.LANGUAGE,
+        pattern=ONE_LINE,
+        description="The code of the language that it was approved in.",
+        examples=["en_US"],
+    )
+    header: FlowHeader | None = Field(
+        None, description="What fills the variable of the template's header, where it has one."
+    )
+    body: (
+        list[
+            Annotated[
+                str,
+                Field(min_length=1, max_length=limits.TEMPLATE_VALUE, pattern=ONE_LINE),
+            ]
+        ]
+        | None
+    ) = Field(
+        None,
+        max_length=limits.TEMPLATE_VALUES,
+        description="What fills the variables of the template's body, in their order.",
+        examples=[["Ana", "Monday"]],
+    )
+    button_index: (
+        Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=limits.LAST_BUTTON)]
+        | None
+    ) = Field(
+        0,
+        description="The place of the Flow button among the template's buttons, counted from 0.",
+        examples=[0],
+    )
+    flow: TemplateFlow | None = Field(None, description="What travels with the template's Flow.")
+
+
+def _between_fields(schema: JsonDict) -> None:
+    """The rules about which fields go together, for readers of the schema; `explain` has them."""
+    null: JsonDict = {"type": "null"}
+    there: JsonDict = {"type": "object"}
+    text: JsonDict = {"type": "string"}
+    kinds: list[tuple[str, JsonDict]] = [
+        ("flow", {"type": {"const": "flow"}, "flow": there, "template": null}),
+        (
+            "template",
+            {"type": {"const": "template"}, "flow": null, "template": there, "fallback": null},
+        ),
+    ]
+    people: list[tuple[str, JsonDict]] = [
+        ("to", {"to": text, "recipient": null}),
+        ("recipient", {"to": null, "recipient": text}),
+    ]
+    schema["anyOf"] = [
+        {"required": [whom, kind], "properties": of_person | of_kind}
+        for kind, of_kind in kinds
+        for whom, of_person in people
+    ]
+    schema["examples"] = [*EXAMPLES.values()]
+
+
 class MessageRequest(_Shape):
-    """One Flow message to one person."""
+    """One Flow message to one person: a Flow message, or a template with a Flow button."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [*EXAMPLES.values()]})
+    model_config = ConfigDict(json_schema_extra=_between_fields)
 
-    to: str = Field(
+    to: str | None = Field(
+        None,
         description=(
             "The person's WhatsApp id or phone number, with its country code and best with a plus "
             "sign; spaces, hyphens, dots, slashes and brackets are passed over."
         ),
         json_schema_extra={"pattern": NUMBER_PATTERN, "maxLength": limits.NUMBER_TEXT},
         examples=["+1 (000) 000-0000"],
+    )
+    recipient: str | None = Field(
+        None,
+        pattern=USER_ID,
+        description=(
+            "In place of `to`: the person's business-scoped user id, as WhatsApp gives it to those "
+            "who hide their number. Only where the sender's `recipients_by_user_id` is on."
+        ),
+        examples=["US.13491208655302741918"],
     )
     reply_message_id: str | None = Field(
         None,
@@ -218,8 +331,25 @@ class MessageRequest(_Shape):
         ),
         examples=["wamid.HBgLMTAwMDAwMDAwMDAVAgARGBI"],
     )
-    type: Literal["flow"] = Field(description="The kind of message. Only `flow` is taken yet.")
-    flow: FlowRequest = Field(description="The Flow to open, and the message that asks for it.")
+    type: MessageType = Field(
+        description=(
+            "`flow`: a Flow message, while the person's 24-hour window is open. `template`: a "
+            "template with a Flow button, at any time."
+        )
+    )
+    flow: FlowRequest | None = Field(
+        None, description="With type `flow`: the Flow to open, and the message that asks for it."
+    )
+    template: TemplateRequest | None = Field(
+        None, description="With type `template`: the template, and what it is filled with."
+    )
+    fallback: TemplateRequest | None = Field(
+        None,
+        description=(
+            "With type `flow`: the template that goes out in its place where the 24-hour window is "
+            "shut."
+        ),
+    )
     sender: str | None = Field(
         None,
         alias="from",
@@ -259,31 +389,14 @@ class MessageRequest(_Shape):
         ),
     )
     priority: Priority | None = Field(
-        Priority.SINGLE, description="Its class in the queue: `single` (the default) or `bulk`."
+        Priority.SINGLE,
+        description=(
+            "Its class in the queue: `single` (the default) or `bulk`. Kept and shown; this "
+            "version sends all in one order."
+        ),
     )
-
-
-def _as_dicts(schema: Mapping[str, Any]) -> CoreSchema:
-    """The same rules, for a validator that answers with dicts of what was given.
-
-    To build them takes half as long as to build models, and to read them is quicker too.
-    """
-    kind = schema["type"]
-    if kind == "model":
-        return core_schema.typed_dict_schema(
-            {
-                field.get("validation_alias", name): core_schema.typed_dict_field(
-                    _as_dicts(field["schema"]), required=field["schema"]["type"] != "default"
-                )
-                for name, field in schema["schema"]["fields"].items()
-            },
-            extra_behavior=schema["config"]["extra_fields_behavior"],
-        )
-    if kind == "nullable":
-        return core_schema.nullable_schema(_as_dicts(schema["schema"]))
-    return _as_dicts(schema["schema"]) if kind == "default" else schema
 
 
 #: Takes what `MessageRequest` takes. Answers with a new dict, `flow`, `param`, `header` and `data`
 #: new ones in it, by the names of the API; what was left out is not there.
-REQUEST: Final = SchemaValidator(_as_dicts(MessageRequest.__pydantic_core_schema__))
+REQUEST: Final = as_dicts(MessageRequest)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from alir.messages.faults import Path, Report
-from alir.messages.limits import UNKNOWN_FIELDS_NAMED
+from alir.messages.limits import LAST_BUTTON, UNKNOWN_FIELDS_NAMED
 from alir.messages.model import OnUnknown, Priority
 from alir.messages.request import (
     URL,
@@ -21,7 +21,10 @@ from alir.messages.request import (
     FlowRequest,
     HeaderType,
     MessageRequest,
+    MessageType,
     Mode,
+    TemplateFlow,
+    TemplateRequest,
 )
 from alir.strictjson import character_name
 
@@ -29,29 +32,39 @@ LONGEST_GUESSED: Final = 40  #: characters of a name or value for which a near o
 
 Said = tuple[str, str]  # code, detail
 
-MEDIA: Final[Path] = ("flow", "param", "header", "media")
+#: Where headers and templates stand.
+HEADERS: Final[tuple[Path, ...]] = (
+    ("flow", "param", "header"),
+    ("template", "header"),
+    ("fallback", "header"),
+)
+TEMPLATES: Final = ("template", "fallback")
+_TEMPLATE_FLOWS: Final = tuple((name, "flow") for name in TEMPLATES)
+_MEDIA: Final = frozenset((*header, "media") for header in HEADERS)
 _BODY: Final[Path] = ("flow", "param", "body")
+_RECIPIENT: Final[Path] = ("recipient",)
 
 _FIELDS: Final[Mapping[Path, type[BaseModel]]] = {
     (): MessageRequest,
     ("flow",): FlowRequest,
     ("flow", "param"): FlowParam,
-    ("flow", "param", "header"): FlowHeader,
+    **{(name,): TemplateRequest for name in TEMPLATES},
+    **dict.fromkeys(_TEMPLATE_FLOWS, TemplateFlow),
+    **dict.fromkeys(HEADERS, FlowHeader),
 }
 _KNOWN: Final[Mapping[Path, list[str]]] = {
     path: [field.alias or name for name, field in model.model_fields.items()]
     for path, model in _FIELDS.items()
 }
 _CHOICES: Final[Mapping[Path, tuple[str, ...]]] = {
-    ("type",): ("flow",),
+    ("type",): get_args(MessageType),
     ("flow", "action"): ("navigate", "data_exchange"),
     ("flow", "mode"): get_args(Mode),
-    ("flow", "param", "header", "type"): get_args(HeaderType),
+    **{(*header, "type"): get_args(HeaderType) for header in HEADERS},
     ("on_unknown",): tuple(OnUnknown),
     ("priority",): tuple(Priority),
 }
 
-_NOT_YET: Final = frozenset({"template", "recipient", "fallback"})
 _NOT_NEEDED: Final = frozenset({"messaging_product", "recipient_type", "flow_message_version"})
 #: Fields of WhatsApp's own API, and what alir calls them.
 _OTHER_NAMES: Final = {
@@ -63,6 +76,8 @@ _OTHER_NAMES: Final = {
     "flow_cta": "flow.text",
     "flow_action": "flow.action",
     "flow_action_payload": "flow.screen and flow.data",
+    "flow_action_data": "flow.data",
+    "components": "header, body and flow",
 }
 
 
@@ -85,7 +100,8 @@ def report_shape(error: ValidationError, report: Report) -> None:
 
 def _said(path: Path, found: ErrorDetails) -> Iterator[Said]:
     value = found["input"]
-    if value is None and path and found["type"] != "extra_forbidden":
+    is_item = path[-1:] != () and path[-1].isdigit()
+    if value is None and path and not is_item and found["type"] != "extra_forbidden":
         yield _MISSING
     else:
         yield from _TRANSLATIONS[found["type"]](path, value, found.get("ctx", {}))
@@ -112,8 +128,10 @@ def _no_object(path: Path, value: object, _context: Mapping[str, Any]) -> Iterat
         yield "wrong_type", "the body must be a JSON object"
 
 
-def _no_text(_path: Path, value: object, _context: Mapping[str, Any]) -> Iterator[Said]:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+def _no_text(path: Path, value: object, _context: Mapping[str, Any]) -> Iterator[Said]:
+    if path[-1] == "language":
+        yield "wrong_type", "the code of a language belongs here, such as en_US"
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         yield "wrong_type", "a text belongs here, not a number: put it in quotes"
     else:
         yield "wrong_type", "a text belongs here"
@@ -123,20 +141,58 @@ def _half_character(_path: Path, _value: object, _context: Mapping[str, Any]) ->
     yield "control_character", "half of a character (a surrogate) stands in this text"
 
 
-def _too_short(_path: Path, _value: object, _context: Mapping[str, Any]) -> Iterator[Said]:
-    yield "too_short", "this text must not be empty"
+def _no_list(_path: Path, _value: object, _context: Mapping[str, Any]) -> Iterator[Said]:
+    yield "wrong_type", "a list of texts belongs here: [ … ]"
+
+
+def _too_many(_path: Path, value: object, context: Mapping[str, Any]) -> Iterator[Said]:
+    count = len(value) if isinstance(value, list) else context["actual_length"]
+    yield "too_long", f"at most {context['max_length']} texts; this has {count}"
+
+
+def _no_index(_path: Path, value: object, _context: Mapping[str, Any]) -> Iterator[Said]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield "not_a_choice", f"it must be 0 to {LAST_BUTTON}: buttons are counted from 0"
+    else:
+        yield "wrong_type", f"a whole number belongs here, 0 to {LAST_BUTTON}, without quotes"
+
+
+def _too_short(path: Path, value: str, context: Mapping[str, Any]) -> Iterator[Said]:
+    if value:
+        yield "too_short", f"at least {context['min_length']} characters; this has {len(value)}"
+        yield from _control_character(path, value)
+    else:
+        yield "too_short", "this text must not be empty"
 
 
 def _too_long(path: Path, value: str, context: Mapping[str, Any]) -> Iterator[Said]:
     yield "too_long", f"at most {context['max_length']} characters; this has {len(value)}"
-    if path != MEDIA:
+    if path not in _MEDIA:
         yield from _control_character(path, value)
     elif not re.fullmatch(URL, value):
         yield _url(value)
 
 
 def _pattern(path: Path, value: str, _context: Mapping[str, Any]) -> Iterator[Said]:
-    yield _url(value) if path == MEDIA else next(_control_character(path, value))
+    if path == _RECIPIENT:
+        yield _no_user_id(value)
+    else:
+        yield _url(value) if path in _MEDIA else next(_control_character(path, value))
+
+
+_LIKE_A_NUMBER: Final = re.compile(r"[-+(). /]*[0-9][-+(). /0-9]*")
+
+
+def _no_user_id(value: str) -> Said:
+    if PLACEHOLDER.fullmatch(value):
+        return "placeholder", "this is a placeholder: fill in a business-scoped user id"
+    if _LIKE_A_NUMBER.fullmatch(value):
+        return "invalid_user_id", "this looks like a phone number: send it as to"
+    return (
+        "invalid_user_id",
+        "a business-scoped user id is two capital letters, a dot, and letters and digits, such as "
+        "US.13491208655302741918; send it as WhatsApp gave it",
+    )
 
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -172,19 +228,17 @@ def _url(value: str) -> Said:
 
 def _no_choice(path: Path, value: object, _context: Mapping[str, Any]) -> Iterator[Said]:
     choices = _CHOICES[path]
-    one_of = choices[0] if len(choices) == 1 else "one of " + ", ".join(choices)
+    one_of = "one of " + ", ".join(choices)
     if not isinstance(value, str):
         yield "wrong_type", f"a text belongs here: {one_of}"
         return
     parts = [part.strip() for part in value.split("|")]
-    if path == ("type",) and value.strip() == "template":
-        yield "not_supported", "only flow is taken yet"
-    elif path == ("type",):
-        yield "not_a_choice", "use flow: it is the only type that is taken yet"
-    elif len(parts) > 1 and set(parts) <= {*choices, "nagivate"}:
+    if len(parts) > 1 and set(parts) <= {*choices, "nagivate"}:
         yield "not_a_choice", f"this is a choice: send one of them ({', '.join(choices)})"
     elif near := _near(value.strip(), choices):
         yield "not_a_choice", f"did you mean {near}? It must be {one_of}"
+    elif path == ("type",):
+        yield "not_a_choice", "use flow, or template: there is no other type"
     else:
         yield "not_a_choice", f"it must be {one_of}"
 
@@ -193,14 +247,17 @@ def _unknown_field(path: Path, _value: object, _context: Mapping[str, Any]) -> I
     *parent, name = path
     known = _KNOWN[tuple(parent)]
     elsewhere = [place for place, names in _KNOWN.items() if name in names]
-    if name in _NOT_YET and not parent:
-        yield "not_supported", "not taken yet: only messages of type flow, to a number"
-    elif name in _NOT_NEEDED:
+    if name in _NOT_NEEDED:
         yield "unknown_field", "not needed here: leave it out"
+    elif tuple(parent) in _TEMPLATE_FLOWS and name in _KNOWN["flow",]:
+        yield "unknown_field", "not needed here: the template itself says it"
     elif other := _OTHER_NAMES.get(name):
         yield "unknown_field", f"there is no such field here; alir calls it {other}"
     elif elsewhere:
-        places = " or ".join(".".join(place) or "the outermost object" for place in elsewhere)
+        inside = [place for place in elsewhere if path[0] in TEMPLATES and place[:1] == path[:1]]
+        places = " or ".join(
+            ".".join(place) or "the outermost object" for place in inside or elsewhere
+        )
         yield "unknown_field", f"there is no such field here; it belongs in {places}"
     elif near := _near(name, known):
         yield "unknown_field", f"there is no such field here; did you mean {near}?"
@@ -226,5 +283,10 @@ _TRANSLATIONS: Final[Mapping[str, Callable[[Path, Any, Mapping[str, Any]], Itera
     "string_too_long": _too_long,
     "string_pattern_mismatch": _pattern,
     "literal_error": _no_choice,
+    "list_type": _no_list,
+    "too_long": _too_many,
+    "int_type": _no_index,
+    "greater_than_equal": _no_index,
+    "less_than_equal": _no_index,
     "enum": _no_choice,
 }

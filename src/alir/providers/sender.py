@@ -39,3 +39,13 @@ class Sender(Defaults):
     def is_simulated(self) -> bool:
         """Whether it stands for a number of alir's own simulator, and reaches nobody."""
         return False
+
+    @property
+    def by_user_id(self) -> bool:
+        """Whether it may write to business-scoped user ids."""
+        return False
+
+    @property
+    def gives_marks(self) -> bool:
+        """Whether its receipts bring alir's mark back."""
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from alir.clock import Clock
@@ -15,13 +15,20 @@ from alir.receipts.model import Told
 from alir.receipts.ports import CallbackRequest, Callbacks, Dialect, RawCallback, Receipts
 
 SWEEP_SECONDS = 60.0
+GUESS_SECONDS = 5.0
 STORE_PAUSE_SECONDS = 0.5
 
 _log = get_logger("receipts")
 
 
 class Inbox:
-    """Takes callbacks of every provider and applies them."""
+    """Takes callbacks of every provider and applies them.
+
+    Args:
+        counted: called for each receipt.
+        heard: called whenever a person wrote to a sender.
+        guessing: the senders whose receipts name no attempt.
+    """
 
     def __init__(
         self,
@@ -32,6 +39,8 @@ class Inbox:
         *,
         keep_parked: timedelta,
         counted: Callable[[SenderName, ReceiptStatus], None],
+        heard: Callable[[SenderName], None],
+        guessing: Sequence[SenderName] = (),
     ) -> None:
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._callbacks = callbacks
@@ -39,6 +48,8 @@ class Inbox:
         self._clock = clock
         self._keep_parked = keep_parked
         self._counted = counted
+        self._heard = heard
+        self._guessing = tuple(guessing)
         self._applying: set[asyncio.Task[None]] = set()
 
     async def take(self, provider: str, request: CallbackRequest) -> bool:
@@ -55,17 +66,30 @@ class Inbox:
 
     async def take_over(self) -> None:
         """Apply what a process that is gone had kept and not applied."""
-        # Begun in their order, and so written in it; what is asked for together shares a commit.
-        await asyncio.gather(*(self._apply(raw) for raw in await self._callbacks.unapplied()))
+        async for page in self._callbacks.unapplied():
+            # Begun in their order, and so written in it; what is asked together shares a commit.
+            await asyncio.gather(*(self._apply(raw) for raw in page))
 
     async def run(self) -> None:
-        """Try parked receipts again, every `SWEEP_SECONDS`, for ever."""
+        """Try parked receipts again and guess what they are about, from time to time, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(SWEEP_SECONDS, self._sweep))
+            if self._guessing:
+                group.create_task(self._every(GUESS_SECONDS, self._guess))
+
+    async def _every(self, seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._receipts.sweep(keep=self._keep_parked)
+                await deed()
             except StoreUnavailable as error:
                 _log.warning("sweep_failed", reason=str(error))
-            await self._clock.sleep(SWEEP_SECONDS)
+            await self._clock.sleep(seconds)
+
+    async def _sweep(self) -> None:
+        await self._receipts.sweep(keep=self._keep_parked)
+
+    async def _guess(self) -> None:
+        await self._receipts.guess(self._guessing)
 
     async def finish(self, grace: timedelta) -> None:
         """Let what is being applied end; the rest is applied at the next start."""
@@ -84,7 +108,12 @@ class Inbox:
         if dialect is None:
             _log.warning("callback_of_unknown_provider", provider=raw.provider, callback=raw.seq)
             return
-        told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        try:
+            told = dialect.read(raw.body, senders=raw.senders, now=self._clock.now())
+        except Exception as fault:
+            # As below. Its text may hold a piece of the callback, and so a person's number.
+            _log.error("read_broke", callback=raw.seq, fault=type(fault).__name__)
+            return
         while True:
             try:
                 await self._receipts.apply(told, callback=raw.seq)
@@ -101,3 +130,5 @@ class Inbox:
         for one in told:
             if isinstance(one, Told):
                 self._counted(one.sender, one.status)
+            else:
+                self._heard(one.sender)

@@ -9,7 +9,7 @@ from typing import Any
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
-from alir.messages.model import Message, Receipt, ReceiptStatus
+from alir.messages.model import Flag, Message, Receipt, ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,41 @@ class Told:
     wamid: ProviderId | None = None
     error: Mapping[str, Any] | None = None
 
-    def received_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
+    def received_by(
+        self, attempt: int, now: datetime, again: life.Again | None = None
+    ) -> Callable[[Message], life.Change | None]:
         """The decision that this receipt is of attempt `attempt` of the message asked about."""
         receipt = Receipt(attempt=attempt, status=self.status, at=self.at, error=self.error)
         return lambda message: life.receive(
-            message, receipt, now=now, provider_id=self.provider_id, wa_id=self.wa_id
+            message,
+            receipt,
+            now=now,
+            provider_id=self.provider_id,
+            wa_id=self.wa_id,
+            wamid=self.wamid,
+            again=again,
         )
+
+    def guessed_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
+        """As `received_by`, where only a guess says that it is of that attempt: flagged so."""
+        decide = self.received_by(attempt, now)
+
+        def decide_and_flag(message: Message) -> life.Change | None:
+            change = decide(message)
+            return None if change is None else _guessed(change)
+
+        return decide_and_flag
+
+
+def _guessed(change: life.Change) -> life.Change:
+    events = tuple(life.Happened(one.name, _flagged(one.message)) for one in change.events)
+    return life.Change(_flagged(change.message), events)
+
+
+def _flagged(message: Message) -> Message:
+    if Flag.GUESS in message.flags:
+        return message
+    return message.but(flags=(*message.flags, Flag.GUESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

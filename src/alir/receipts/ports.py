@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from alir.errors import SendFailure
 from alir.ids import SenderName
+from alir.messages.life import Again
+from alir.messages.model import Message
 from alir.receipts.model import Heard, Told
 
 
@@ -83,8 +85,20 @@ class Callbacks(Protocol):
         """Store it; once this returns it may be answered."""
         ...
 
-    async def unapplied(self) -> list[RawCallback]:
-        """What a crash left unapplied, oldest first."""
+    def unapplied(self) -> AsyncIterator[Sequence[RawCallback]]:
+        """What a crash left unapplied, oldest first, in pages that memory has room for."""
+        ...
+
+
+class Consequences(Protocol):
+    """What a failed receipt means for what is sent."""
+
+    def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
+        """Whether the message is to be queued once more, and when."""
+        ...
+
+    def failed(self, message: Message, attempt: int, error: Mapping[str, Any] | None) -> None:
+        """Attempt `attempt` of `message` failed so, and that is on disk."""
         ...
 
 
@@ -97,4 +111,8 @@ class Receipts(Protocol):
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
+        ...
+
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        """Settle attempts of these senders by parked receipts that can be about no other."""
         ...

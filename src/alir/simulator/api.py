@@ -19,9 +19,10 @@ from alir.clock import from_milliseconds, rfc3339, to_milliseconds
 from alir.errors import Fault
 from alir.simulator.asgi import BodyTooLarge, ClientGone, read_body
 from alir.simulator.behaviour import Behaviour
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import title
 from alir.simulator.phones import Call, Receipt, Received
 from alir.simulator.problems import Problem
+from alir.simulator.recipients import is_user_id, label
 from alir.simulator.simulator import PHONE_NUMBER_ID, Simulator
 
 BODY_MAX = 64 * 1024  # bytes
@@ -53,6 +54,7 @@ def api_routes(simulator: Simulator) -> list[Route]:
     return [
         Route("/api/messages", api.list_messages, methods=["GET"]),
         Route("/api/messages", api.forget_messages, methods=["DELETE"]),
+        Route("/api/errors", api.count_errors, methods=["GET"]),
         Route("/api/phones/{number}/messages", api.write, methods=["POST"]),
         Route("/api/behaviour", api.get_behaviour, methods=["GET"]),
         Route("/api/behaviour", api.set_behaviour, methods=["PUT"]),
@@ -71,7 +73,7 @@ class Api:
         to = request.query_params.get("to")
         sender = request.query_params.get("sender")
         since = request.query_params.get("since")
-        messages = self._simulator.phones.received(None if to is None else digits(to, "#/to"))
+        messages = self._simulator.phones.received(None if to is None else recipient(to, "#/to"))
         if sender is not None:
             messages = [message for message in messages if message.sender == sender]
         if since is not None:
@@ -80,15 +82,21 @@ class Api:
         return StreamingResponse(_listing(messages), media_type="application/json")
 
     async def forget_messages(self, request: Request) -> Response:
-        """Forgets all messages. Receipts that are under way still come."""
+        """Forgets all messages, errors and debts. Receipts that are under way still come."""
         _know_only(request)
-        self._simulator.phones.forget()
+        self._simulator.carrier.forget()
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def count_errors(self, request: Request) -> Response:
+        """How often each error code was given."""
+        _know_only(request)
+        errors = self._simulator.carrier.errors
+        return _data({str(code): errors[code] for code in sorted(errors)})
 
     async def write(self, request: Request) -> Response:
         """The person at a phone writes to the sender that last wrote to it, or to `sender`."""
         _know_only(request, "sender")
-        phone = digits(request.path_params["number"], "#/number")
+        phone = recipient(request.path_params["number"], "#/number")
         writing = await _read(request, Writing)
         last = self._simulator.phones.last_received(phone)
         sender = writing.sender or request.query_params.get("sender") or (last and last.sender)
@@ -105,7 +113,7 @@ class Api:
             {
                 "wamid": written.wamid,
                 "provider": written.provider,
-                "from": f"+{phone}",
+                "from": label(phone),
                 "sender": sender,
                 "written_at": rfc3339(from_milliseconds(written.at)),
                 "text": written.text,
@@ -124,13 +132,15 @@ class Api:
         return await self.get_behaviour(request)
 
 
-def digits(number: str, pointer: str) -> str:
-    """The digits of a phone number in any form; `+`, spaces and the like are ignored.
+def recipient(written: str, pointer: str) -> str:
+    """A user id as it is, or the digits of a phone number; `+`, spaces and the like are ignored.
 
     Raises:
         Problem: it has letters, or too few or too many digits.
     """
-    found = re.sub(r"[+ ()./\\-]", "", number)
+    if is_user_id(written):
+        return written
+    found = re.sub(r"[+ ()./\\-]", "", written)
     if not (found.isascii() and found.isdigit() and len(found) in _DIGITS):
         detail = (
             "A phone number has a country code and 7 to 15 digits in all, such as +15551230001."
@@ -147,7 +157,7 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
         "at": rfc3339(from_milliseconds(receipt.at)),
     }
     if receipt.code is not None:
-        shown["error"] = {"code": receipt.code, "title": error_codes()[receipt.code].title}
+        shown["error"] = {"code": receipt.code, "title": title(receipt.code)}
     return shown | {"callback": _call_json(receipt.call)}
 
 
@@ -170,7 +180,7 @@ def _message_json(message: Received) -> bytes:
             "wamid": message.wamid,
             "provider": message.provider,
             "sender": message.sender,
-            "to": f"+{message.phone}",
+            "to": label(message.phone),
             "received_at": rfc3339(from_milliseconds(message.at)),
             "receipts": [receipt_json(receipt) for receipt in message.receipts],
         }

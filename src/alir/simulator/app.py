@@ -1,4 +1,4 @@
-"""The simulator over HTTP: Graph's look-alike, its own API and the page, as one ASGI app."""
+"""The simulator over HTTP: the look-alikes, its own API and the page, as one ASGI app."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from alir.simulator.simulator import Simulator
 
 PREFIX = "/simulator"
 _GRAPH = "/graph"
+_ROUTE_MOBILE = "/routemobile"
 
 
 def build_app(
@@ -47,6 +48,7 @@ def build_app(
 class _App:
     def __init__(self, simulator: Simulator, prefix: str, peers: Peers, example: Example) -> None:
         self._graph = simulator.graph
+        self._routemobile = simulator.routemobile
         self._prefix = prefix
         self._peers = peers
         self._rest = Starlette(
@@ -68,6 +70,8 @@ class _App:
             await _answer_outside(path, base, send)
         elif own.startswith(_GRAPH):
             await self._graph(own[len(_GRAPH) :], scope, receive, send)
+        elif own.startswith(_ROUTE_MOBILE):
+            await self._routemobile(own[len(_ROUTE_MOBILE) :], scope, receive, send)
         else:
             inner = {**scope, "root_path": base, "path": base + own}
             await self._rest(inner, receive, send)

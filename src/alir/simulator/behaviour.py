@@ -11,12 +11,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alir.messages.model import ReceiptStatus
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import ErrorCode, error_codes
 
 #: Between callbacks that are to arrive in a certain order, in seconds: they are sent concurrently.
 GAP = 0.02
 LONGEST_DELAY = 86_400_000  # milliseconds; a day
 MOST_REPEATS = 100
+LONGEST_TOKEN = 10 * 365 * 86_400  # seconds; tokens of years have been seen
 LARGEST_BATCH = 1000  # statuses in one callback, as at Meta
 
 #: What becomes of a message that arrives.
@@ -62,6 +63,69 @@ class Batch(_Part):
     window_ms: Milliseconds = 100
 
 
+class Limits(_Part):
+    """How fast messages are taken; null: no limit. `alir.simulator.limits` has the rules.
+
+    Attributes:
+        messages_per_second: of one sender in any second, what persons write to it included.
+        pair_seconds: one message each so many seconds to one recipient; 6 at Meta.
+        pair_burst: so many may come within `pair_seconds`, on credit.
+    """
+
+    messages_per_second: Annotated[int, Field(ge=1)] | None = None
+    pair_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    pair_burst: Annotated[int, Field(ge=1)] = 45
+
+
+class CanSend(StrEnum):
+    """What Graph says of a number's health."""
+
+    AVAILABLE = "AVAILABLE"
+    LIMITED = "LIMITED"
+    BLOCKED = "BLOCKED"
+
+
+class Graph(_Part):
+    """What the Graph API tells who asks.
+
+    Attributes:
+        subscribed: the account's callbacks go to the app.
+        can_send: the number's health. It only is told: messages are taken all the same.
+    """
+
+    subscribed: bool = True
+    can_send: CanSend = CanSend.AVAILABLE
+
+
+class Envelope(StrEnum):
+    """The form of Route Mobile's callbacks."""
+
+    FLAT = "flat"  #: As documented.
+    WRAPPED = "wrapped"  #: As documented for events of shops: the flat form as `data`.
+    META = "meta"  #: The flat form within Meta's envelope, as was seen once.
+
+
+class UnknownKeys(StrEnum):
+    """What Route Mobile does with fields that are not documented for a message."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+
+
+class RouteMobile(_Part):
+    """What is Route Mobile's own.
+
+    Attributes:
+        token_seconds: how long the token of a log-in is good; of those given from now on.
+        wamid_in: receipts that tell WhatsApp's own id of the message.
+    """
+
+    token_seconds: Annotated[float, Field(gt=0, le=LONGEST_TOKEN)] = 3600
+    envelope: Envelope = Envelope.FLAT
+    unknown_keys: UnknownKeys = UnknownKeys.ACCEPT
+    wamid_in: tuple[ReceiptStatus, ...] = (ReceiptStatus.SENT, ReceiptStatus.DELIVERED)
+
+
 class Behaviour(_Part):
     """Everything that can be set.
 
@@ -72,6 +136,10 @@ class Behaviour(_Part):
         drop: the probability that a receipt's callback never comes.
         before_answer: receipts whose callbacks come before the request itself is answered.
         codes: how magic codes come, where that is to differ from the table; `"131056"` as key.
+        limits: how fast messages are taken.
+        window: interactive messages are only for whom has written within 24 hours.
+        graph: what the Graph API tells who asks.
+        routemobile: what is Route Mobile's own.
         seed: where chance starts; the same seed and the same messages give the same callbacks.
     """
 
@@ -83,6 +151,10 @@ class Behaviour(_Part):
     drop: Probability = 0
     before_answer: tuple[ReceiptStatus, ...] = ()
     codes: dict[str, Comes] = {}
+    limits: Limits = Limits()
+    window: bool = False
+    graph: Graph = Graph()
+    routemobile: RouteMobile = RouteMobile()
     seed: int | None = None
 
     @field_validator("codes")
@@ -99,10 +171,10 @@ class Behaviour(_Part):
         open_ones = {self.drop, self.repeat.probability} - {0, 1}
         return not (open_ones or self.jitter_ms or self.reorder)
 
-    def comes(self, code: int) -> Comes:
-        """How the error `code` comes."""
-        by_receipt = error_codes()[code].by_receipt
-        return self.codes.get(str(code), Comes.BY_RECEIPT if by_receipt else Comes.AT_ONCE)
+    def comes(self, error: ErrorCode) -> Comes:
+        """How an error comes."""
+        default = Comes.BY_RECEIPT if error.by_receipt else Comes.AT_ONCE
+        return self.codes.get(str(error.code), default)
 
 
 def _is_known(key: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -40,6 +40,10 @@ class Told:
         return self.message.provider
 
     @property
+    def sender(self) -> str:
+        return self.message.sender
+
+    @property
     def call(self) -> Call:
         return self.receipt.call
 
@@ -55,6 +59,10 @@ class Heard:
         return self.written.provider
 
     @property
+    def sender(self) -> str:
+        return self.written.sender
+
+    @property
     def call(self) -> Call:
         return self.written.call
 
@@ -63,13 +71,15 @@ Item = Told | Heard
 
 
 class Dialect(Protocol):
-    """How one provider calls back.
+    """How one provider calls back."""
 
-    Attributes:
-        callback_url: where to; `None`: nobody is told.
-    """
+    def url(self, sender: str) -> str | None:
+        """Where to tell what concerns this sender; `None`: nobody is told."""
+        ...
 
-    callback_url: str | None
+    def lane(self, item: Item) -> Hashable:
+        """What items have in common that may share a request; all of them go to one URL."""
+        ...
 
     def callback(self, items: Sequence[Item]) -> tuple[Mapping[str, str], bytes]:
         """Headers and body of one request that tells all of `items`."""
@@ -78,7 +88,7 @@ class Dialect(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Delivery:
-    provider: str
+    dialect: Dialect
     items: Sequence[Item]
     begun_at: float  # on the clock's `elapsed`
     tries: int = 0
@@ -122,26 +132,27 @@ class Callbacks:
         self._dialects = dialects
         self._changed = changed
         self._running = False
-        self._gathering: dict[str, list[Item]] = {}  # by provider; not a whole batch yet
+        self._gathering: dict[Hashable, list[Item]] = {}  # by provider and lane
         self._ready: deque[_Delivery] = deque()
         self._runners: set[asyncio.Task[None]] = set()
 
     def offer(self, item: Item) -> None:
         """Tell `item` soon, with others where the batch asks for it."""
         if self.batch.size == 1:
-            self._dispatch(item.provider, [item])
+            self._dispatch([item])
             return
-        gathering = self._gathering.setdefault(item.provider, [])
+        lane = (item.provider, self._dialects[item.provider].lane(item))
+        gathering = self._gathering.setdefault(lane, [])
         gathering.append(item)
         if len(gathering) >= self.batch.size:
-            self._leave(item.provider, gathering)
+            self._leave(lane, gathering)
         elif len(gathering) == 1:
-            leave = partial(self._leave, item.provider, gathering)
+            leave = partial(self._leave, lane, gathering)
             self._agenda.after(self.batch.window_ms / 1000, leave)
 
     async def tell_now(self, item: Item) -> None:
         """Tell `item` and return when that was answered, or failed; then it is tried again."""
-        delivery = self._enter(item.provider, [item])
+        delivery = self._enter([item])
         if delivery is not None:
             await self._try(delivery)
 
@@ -160,19 +171,20 @@ class Callbacks:
         if runners:
             await asyncio.wait(runners)
 
-    def _leave(self, provider: str, gathered: list[Item]) -> None:
+    def _leave(self, lane: Hashable, gathered: list[Item]) -> None:
         # The window of a batch that was full earlier ends here with nothing to do.
-        if self._gathering.get(provider) is gathered:
-            del self._gathering[provider]
-            self._dispatch(provider, gathered)
+        if self._gathering.get(lane) is gathered:
+            del self._gathering[lane]
+            self._dispatch(gathered)
 
-    def _dispatch(self, provider: str, items: Sequence[Item]) -> None:
-        delivery = self._enter(provider, items)
+    def _dispatch(self, items: Sequence[Item]) -> None:
+        delivery = self._enter(items)
         if delivery is not None:
             self._queue(delivery)
 
-    def _enter(self, provider: str, items: Sequence[Item]) -> _Delivery | None:
-        if self._dialects[provider].callback_url is None:
+    def _enter(self, items: Sequence[Item]) -> _Delivery | None:
+        dialect = self._dialects[items[0].provider]
+        if dialect.url(items[0].sender) is None:
             self._mark(items, CallState.NOBODY)
             return None
         if self.waiting >= MOST_WAITING:
@@ -181,7 +193,7 @@ class Callbacks:
             )
             return None
         self.waiting += 1
-        return _Delivery(provider, items, self._clock.elapsed())
+        return _Delivery(dialect, items, self._clock.elapsed())
 
     def _queue(self, delivery: _Delivery) -> None:
         self._ready.append(delivery)
@@ -198,15 +210,14 @@ class Callbacks:
             await self._try(self._ready.popleft())
 
     async def _try(self, delivery: _Delivery) -> None:
-        dialect = self._dialects[delivery.provider]
-        url = dialect.callback_url
+        url = delivery.dialect.url(delivery.items[0].sender)
         if url is None:
             self._end(delivery, CallState.NOBODY)
             return
         delivery.tries += 1
         for item in delivery.items:
             item.call.tries += 1
-        headers, body = dialect.callback(delivery.items)
+        headers, body = delivery.dialect.callback(delivery.items)
         try:
             answer = await self._http.request("POST", url, headers=headers, body=body)
         except (NeverConnected, NoAnswer) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from random import Random
@@ -12,11 +13,17 @@ from alir.messages.model import ReceiptStatus
 from alir.simulator.agenda import Agenda
 from alir.simulator.behaviour import ARRIVES, FAILS, Behaviour, Planned, plan
 from alir.simulator.callbacks import Callbacks, Heard, Told
+from alir.simulator.gate import Gate, Line
+from alir.simulator.magic import Destiny
 from alir.simulator.phones import CallState, Phones, Receipt, Received, Written
 
 
 class Carrier:
-    """Puts messages on phones and lets their receipts come, as the behaviour says."""
+    """Puts messages on phones and lets their receipts come, as the behaviour says.
+
+    Attributes:
+        errors: how often each error code was given, at once or by receipt.
+    """
 
     def __init__(
         self, *, clock: Clock, agenda: Agenda, phones: Phones, callbacks: Callbacks
@@ -25,6 +32,8 @@ class Carrier:
         self._agenda = agenda
         self._phones = phones
         self._callbacks = callbacks
+        self._gate = Gate()
+        self.errors: Counter[int] = Counter()
         self._behave(Behaviour())
 
     @property
@@ -39,6 +48,11 @@ class Carrier:
     def now(self) -> int:
         """The time, in milliseconds since 1970."""
         return to_milliseconds(self._clock.now())
+
+    def destiny(self, *, provider: str, sender: str, phone: str, kind: str) -> Destiny:
+        """What is to become of this message, which counts for the limits if it is taken."""
+        line = Line(provider, sender, phone)
+        return self._gate.pass_on(line, kind, self._clock.elapsed(), self._behaviour)
 
     async def take(self, message: Received, *, fails: int | None = None) -> None:
         """Take `message`; with `fails` it comes to a failed receipt with that error code.
@@ -64,7 +78,15 @@ class Carrier:
     def write(self, written: Written) -> None:
         """The person at a phone writes."""
         self._phones.add(written)
+        line = Line(written.provider, written.sender, written.phone)
+        self._gate.wrote(line, self._clock.elapsed(), self._behaviour)
         self._callbacks.offer(Heard(written))
+
+    def forget(self) -> None:
+        """Forget all messages, counted errors, debts, and who wrote. What is under way comes."""
+        self._phones.forget()
+        self._gate.forget()
+        self.errors.clear()
 
     def _behave(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
@@ -91,6 +113,8 @@ class Carrier:
 
     def _record(self, message: Received, planned: Planned, fails: int | None) -> Told:
         receipt = Receipt(planned.status, self.now(), fails)
+        if fails is not None:
+            self.errors[fails] += 1
         if not planned.calls:
             receipt.call.state = CallState.DROPPED
         message.receipts.append(receipt)

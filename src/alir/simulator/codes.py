@@ -50,6 +50,18 @@ def parse_table(text: str) -> dict[int, ErrorCode]:
 
 
 @cache
+def route_mobile_codes() -> Mapping[int, ErrorCode]:
+    """WhatsApp's codes, and those of Route Mobile's own."""
+    own = files("alir.simulator.routemobile").joinpath("errors.tsv").read_text("utf-8")
+    return {**error_codes(), **parse_table(own)}
+
+
+def title(code: int) -> str:
+    """What an error is called, whoever gives it."""
+    return route_mobile_codes()[code].title
+
+
+@cache
 def error_codes() -> Mapping[int, ErrorCode]:
     """The table that ships with alir."""
     return parse_table(files("alir.simulator").joinpath("errors.tsv").read_text("utf-8"))

@@ -12,8 +12,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alir import __version__
+from alir.simulator.phones import ROUTE_MOBILE, Received
+from alir.simulator.recipients import is_user_id, label
 from alir.simulator.simulator import ACCESS_TOKEN, PHONE_NUMBER_ID, Simulator
-from alir.simulator.view import chat, row
+from alir.simulator.view import chat, colour, row
 
 PHONES_SHOWN = 100
 MESSAGES_SHOWN = 200
@@ -142,10 +144,17 @@ class Pages:
                 yield ":\n\n"
             await clock.sleep(PULSE)
 
+    def _callback_urls(self) -> list[str]:
+        """Where callbacks go. The end of Route Mobile's is a secret, and is not shown."""
+        it = self._simulator
+        routemobile = [it.routemobile_callback_url, *it.routemobile_callback_urls.values()]
+        shown = [f"{url.rpartition('/')[0]}/…" for url in routemobile if url]
+        return list(dict.fromkeys(filter(None, [it.callback_url, *shown])))
+
     def _values(self, request: Request) -> dict[str, object]:
         phones = self._simulator.phones
         find = _digits(request.query_params.get("find", ""))
-        chosen = _digits(request.query_params.get("phone", ""))
+        chosen = _recipient(request.query_params.get("phone", ""))
         phone = phones.phone(chosen) if chosen else None
         shown = phones.recent(limit=PHONES_SHOWN, containing=find)
         last = phones.last_received(chosen) if chosen else None
@@ -155,22 +164,33 @@ class Pages:
             "version": __version__,
             "find": find,
             "chosen": chosen,
+            "label": label(chosen),
+            "colour": colour(chosen),
             "rows": [row(each) for each in shown],
             "count": len(phones),
             "shown": PHONES_SHOWN,
             "chat": chat(phone, limit=MESSAGES_SHOWN) if phone else [],
             "earlier": max(0, len(phone.entries) - MESSAGES_SHOWN) if phone else 0,
-            "sender": last.sender if last else "",
-            "callback_url": self._simulator.callback_url,
+            "sender": _named(last) if last else "",
+            "callback_urls": self._callback_urls(),
             "waiting": self._simulator.callbacks.waiting,
             "says": self._example.says,
             "command": _fill(self._example.command, origin),
         }
 
 
+def _named(message: Received) -> str:
+    where = " at Route Mobile" if message.provider == ROUTE_MOBILE else ""
+    return message.sender + where
+
+
 def _fill(command: str, origin: str) -> str:
     filled = command.replace("{number}", PHONE_NUMBER_ID).replace("{token}", ACCESS_TOKEN)
     return filled.replace("{origin}", origin)
+
+
+def _recipient(text: str) -> str:
+    return text if is_user_id(text) else _digits(text)
 
 
 def _digits(text: str) -> str:

@@ -10,6 +10,10 @@ from itertools import islice
 
 from alir.messages.model import ReceiptStatus
 
+#: The providers, as alir names them.
+CLOUD = "cloud"
+ROUTE_MOBILE = "routemobile"
+
 
 class CallState(StrEnum):
     """What became of telling somebody."""
@@ -55,13 +59,14 @@ class Received:
     """A message that a phone received.
 
     Attributes:
-        provider: who took it: `cloud`.
-        sender: the sender as the provider names it; for `cloud` its phone number id.
-        phone: the recipient's digits.
+        provider: who took it: `cloud` or `routemobile`.
+        sender: the sender as the provider names it: the phone number id, or the username.
+        phone: the recipient's digits, or the business-scoped user id.
         at: when it was taken, in milliseconds since 1970.
         body: the request's body as it came, which is JSON.
         kind: `interactive` or `template`.
         mark: what the request wants to have back in every receipt.
+        request_id: Route Mobile's own id of it.
     """
 
     wamid: str
@@ -72,6 +77,7 @@ class Received:
     body: bytes
     kind: str
     mark: str | None = None
+    request_id: str | None = None
     receipts: list[Receipt] = field(default_factory=list)
 
 
@@ -86,6 +92,7 @@ class Written:
     at: int
     text: str
     name: str
+    request_id: str | None = None
     call: Call = field(default_factory=Call)
 
 
@@ -139,7 +146,7 @@ class Phones:
         self.changed()
 
     def phone(self, number: str) -> Phone | None:
-        """The phone with these digits, if anything is known of it."""
+        """The phone with these digits, or this user id, if anything is known of it."""
         return self._phones.get(number)
 
     def received(self, number: str | None = None) -> list[Received]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic_core import from_json
 
 from alir.clock import from_milliseconds, rfc3339
 from alir.messages.model import ReceiptStatus
-from alir.simulator.codes import error_codes
+from alir.simulator.codes import title
+from alir.simulator.contents import content_of
 from alir.simulator.phones import Call, CallState, Entry, Phone, Receipt, Written
+from alir.simulator.recipients import label
 
 PREVIEW_MAX = 80  # characters
 #: How many of a phone's last messages a quoted one is looked up in.
@@ -72,6 +70,7 @@ class Row:
     """One phone in the list."""
 
     number: str
+    label: str
     mark: str
     colour: int
     preview: str
@@ -89,13 +88,19 @@ def row(phone: Phone) -> Row:
         preview = preview[: PREVIEW_MAX - 1] + "…"
     return Row(
         number=phone.number,
+        label=label(phone.number),
         mark=phone.number[-2:],
-        colour=int(phone.number) % COLOURS,
+        colour=colour(phone.number),
         preview=preview,
         at=last.at,
         state=last.state,
         mine=last.mine,
     )
+
+
+def colour(number: str) -> int:
+    """The colour of the circle beside a number or user id."""
+    return sum(number.encode()) % COLOURS
 
 
 def chat(phone: Phone, *, limit: int) -> list[Bubble]:
@@ -115,83 +120,28 @@ def bubble(entry: Entry, known: Mapping[str, Entry] | None = None) -> Bubble:
             state="read" if entry.call.state is CallState.ANSWERED else "sent",
             trouble=_trouble([entry.call]),
         )
-    request = _object(from_json(entry.body))
+    content = content_of(entry)
     failed = next((each for each in entry.receipts if each.code is not None), None)
     return Bubble(
         id=entry.wamid,
         mine=False,
         at=_moment(entry.at),
-        quoted=_quoted(request, known or {}),
+        header=content.header,
+        media=content.media,
+        link=content.link,
+        quoted=_quoted(content.quotes, known or {}),
+        body=content.body,
+        footer=content.footer,
+        button=content.button,
+        facts=content.facts,
         state=_state(entry.receipts),
         failure=_failure(failed),
         history=[_line(receipt) for receipt in entry.receipts],
         trouble=_trouble([receipt.call for receipt in entry.receipts]),
-        **(_flow(request) if entry.kind == "interactive" else _template(request)),
     )
 
 
-def _flow(request: Mapping[str, Any]) -> dict[str, Any]:
-    interactive = _object(request.get("interactive"))
-    header = _object(interactive.get("header"))
-    kind = header.get("type")
-    media = None if kind in (None, "text") else str(kind)
-    source = _object(header.get(media)) if media else {}
-    parameters = _object(_object(interactive.get("action")).get("parameters"))
-    payload = _object(parameters.get("flow_action_payload"))
-    facts = {
-        "Flow": parameters.get("flow_id") or parameters.get("flow_name"),
-        "Token": parameters.get("flow_token"),
-        "Action": parameters.get("flow_action", "navigate"),
-        "Screen": payload.get("screen"),
-        "Data": payload.get("data"),
-        "Mode": parameters.get("mode", "published"),
-    }
-    return {
-        "header": source.get("id") if media else header.get("text"),
-        "media": media,
-        "link": source.get("link"),
-        "body": _object(interactive.get("body")).get("text", ""),
-        "footer": _object(interactive.get("footer")).get("text"),
-        "button": parameters.get("flow_cta"),
-        "facts": _facts(facts),
-    }
-
-
-def _template(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The simulator knows no template's text, so it shows what the request says of it."""
-    template = _object(request.get("template"))
-    parts = [_object(part) for part in template.get("components") or ()]
-    texts = [
-        str(_object(parameter).get("text", ""))
-        for part in parts
-        for parameter in part.get("parameters") or ()
-    ]
-    button = next((part for part in parts if part.get("sub_type", "").lower() == "flow"), None)
-    given = [_object(each).get("action") for each in (button or {}).get("parameters") or ()]
-    action = _object(given[0]) if given else {}
-    facts = {
-        "Language": _object(template.get("language")).get("code"),
-        "Token": action.get("flow_token"),
-        "Data": action.get("flow_action_data"),
-    }
-    return {
-        "header": f"Template {template.get('name')}",
-        "body": "\n".join(filter(None, texts)),
-        "button": "Open the template's flow" if button else None,
-        "facts": _facts(facts),
-    }
-
-
-def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
-        for name, value in facts.items()
-        if value is not None
-    ]
-
-
-def _quoted(request: Mapping[str, Any], known: Mapping[str, Entry]) -> str | None:
-    wamid = _object(request.get("context")).get("message_id")
+def _quoted(wamid: str | None, known: Mapping[str, Entry]) -> str | None:
     if wamid is None:
         return None
     quoted = known.get(wamid)
@@ -206,7 +156,7 @@ def _state(receipts: Sequence[Receipt]) -> str:
 def _failure(failed: Receipt | None) -> str | None:
     if failed is None or failed.code is None:
         return None
-    return f"{failed.code} {error_codes()[failed.code].title}"
+    return f"{failed.code} {title(failed.code)}"
 
 
 def _line(receipt: Receipt) -> str:
@@ -228,7 +178,3 @@ def _trouble(calls: Sequence[Call]) -> str | None:
 def _moment(milliseconds: int) -> Moment:
     exact = rfc3339(from_milliseconds(milliseconds))
     return Moment(exact, exact[11:16])
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 
 import orjson
 from sqlalchemy import bindparam, insert, select, text, update
@@ -13,7 +13,12 @@ from alir.clock import Clock, to_milliseconds
 from alir.ids import SenderName
 from alir.receipts.ports import RawCallback
 from alir.store import rows, tables
-from alir.store.database import Database, Statement, run
+from alir.store.database import Connection, Database, Statement, run
+
+#: Bounds what is read of unapplied callbacks at once, and what is applied together. A callback
+#: may have 4 MiB, and then comes alone.
+LARGEST_PAGE = 50
+LARGEST_PAGE_BYTES = 4 * 1024 * 1024
 
 _c = tables.callback.c
 
@@ -49,21 +54,30 @@ class CallbackStore:
         )
         return RawCallback(seq, provider, tuple(senders), body)
 
-    async def unapplied(self) -> list[RawCallback]:
-        """What a crash left unapplied, oldest first."""
-        query = (
-            select(_c.seq, _c.provider, _c.senders, _c.body)
-            .where(text("callback.applied_at IS NULL"))
-            .order_by(_c.seq)
-        )
-        return await self._database.read(
-            lambda connection: [
-                RawCallback(seq, provider, tuple(orjson.loads(senders)), body)
-                for seq, provider, senders, body in run(connection, query)
-            ]
-        )
+    async def unapplied(self) -> AsyncIterator[Sequence[RawCallback]]:
+        """What a crash left unapplied, oldest first, in pages that memory has room for."""
+        after = 0
+        while page := await self._database.read(partial(_page, after=after)):
+            yield page
+            after = page[-1].seq
 
 
-def mark_applied(connection: sqlite3.Connection, callback: int, now: datetime) -> None:
+def _page(connection: Connection, *, after: int) -> Sequence[RawCallback]:
+    query = (
+        select(_c.seq, _c.provider, _c.senders, _c.body)
+        .where(text("callback.applied_at IS NULL"), _c.seq > after)
+        .order_by(_c.seq)
+        .limit(LARGEST_PAGE)
+    )
+    page, size = [], 0
+    for seq, provider, senders, body in run(connection, query):
+        page.append(RawCallback(seq, provider, tuple(orjson.loads(senders)), body))
+        size += len(body)
+        if size >= LARGEST_PAGE_BYTES:
+            break
+    return page
+
+
+def mark_applied(connection: Connection, callback: int, now: datetime) -> None:
     """Mark it, inside the transaction that applied it."""
     _APPLIED.run(connection, {"seq_": callback, "applied_at": to_milliseconds(now)})

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, select
 
 from alir.clock import from_milliseconds, to_milliseconds
 from alir.ids import SenderName
 from alir.receipts.model import Heard
 from alir.store import tables
-from alir.store.database import Statement
+from alir.store.database import Connection, Statement, upsert
 
 _c, _a = tables.contact.c, tables.alias.c
 
-_insert = insert(tables.contact).values({c.name: bindparam(c.name) for c in tables.contact.c})
-_HEAR = Statement(
-    _insert.on_conflict_do_update(
-        index_elements=[_c.sender, _c.wa_id],
-        set_={"heard_at": func.max(_c.heard_at, _insert.excluded.heard_at)},
-    )
-)
-_insert_alias = insert(tables.alias).values({c.name: bindparam(c.name) for c in tables.alias.c})
-_LEARN = Statement(
-    _insert_alias.on_conflict_do_update(
-        index_elements=[_a.sender, _a.number], set_={"wa_id": _insert_alias.excluded.wa_id}
-    )
-)
+_HEAR = Statement(upsert(tables.contact, raised=["heard_at"]))
+_LEARN = Statement(upsert(tables.alias, replaced=["wa_id"]))
 _HEARD_AT = Statement(
     select(_c.heard_at).where(_c.sender == bindparam("sender"), _c.wa_id == bindparam("wa_id"))
 )
@@ -38,7 +25,15 @@ _ALIAS = Statement(
 )
 
 
-def hear(connection: sqlite3.Connection, heard: Sequence[Heard]) -> None:
+_ANY = Statement(select(_c.heard_at).limit(1))
+
+
+def anybody_heard(connection: Connection) -> bool:
+    """Whether anybody ever wrote; where nobody did, no window has to be looked at."""
+    return _ANY.run(connection, {}).fetchone() is not None
+
+
+def hear(connection: Connection, heard: Sequence[Heard]) -> None:
     """Note that these people wrote; what comes late never moves a window back."""
     rows = [
         {"sender": one.sender, "wa_id": name, "heard_at": to_milliseconds(one.at)}
@@ -50,14 +45,14 @@ def hear(connection: sqlite3.Connection, heard: Sequence[Heard]) -> None:
         _HEAR.run_many(connection, rows)
 
 
-def learn(connection: sqlite3.Connection, sender: SenderName, to: str | None, wa_id: str) -> None:
+def learn(connection: Connection, sender: SenderName, to: str | None, wa_id: str) -> None:
     """Note that WhatsApp knows the number `to` by other digits."""
     number = (to or "").removeprefix("+")
     if number and number != wa_id:
         _LEARN.run(connection, {"sender": sender, "number": number, "wa_id": wa_id})
 
 
-def heard_at(connection: sqlite3.Connection, sender: SenderName, person: str) -> datetime | None:
+def heard_at(connection: Connection, sender: SenderName, person: str) -> datetime | None:
     """When `person` (a number or a user id) last wrote to `sender`, as far as alir knows."""
     name = person.removeprefix("+")
     row = _HEARD_AT.run(connection, {"sender": sender, "wa_id": name}).fetchone()

@@ -19,16 +19,20 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, delete, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.store import tables
 from alir.store.migrations import HEAD
-from alir.store.writer import Bulk, GroupWriter, Observe, Work
+from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work, is_trouble
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
+
+#: A connection of the driver, on which statements run.
+Connection = sqlite3.Connection
 
 SQLITE_PREFIX = "sqlite:///"
 #: How long SQLite waits for another process's write (`alir token` beside a gateway).
@@ -58,13 +62,22 @@ class Statement:
         constants = {name: compiled.params[name] for name in names}
         self._pick = _picker(names, {k: v for k, v in constants.items() if v is not None})
 
-    def run(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Run it with these values, by name."""
         return connection.execute(self.sql, self._pick(values))
 
-    def run_many(self, connection: sqlite3.Connection, values: Iterable[Mapping[str, Any]]) -> int:
+    def run_many(self, connection: Connection, values: Iterable[Mapping[str, Any]]) -> int:
         """Run it once for each of them; how many rows it changed in all."""
         return connection.executemany(self.sql, map(self._pick, values)).rowcount
+
+    def run_for_all(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> bool:
+        """Run it once for each of them; False, and nothing changed, where one changes no row."""
+        connection.execute("SAVEPOINT all_of_them")
+        is_whole = self.run_many(connection, values) == len(values)
+        if not is_whole:
+            connection.execute("ROLLBACK TO all_of_them")
+        connection.execute("RELEASE all_of_them")
+        return is_whole
 
 
 def _picker(
@@ -76,7 +89,39 @@ def _picker(
     return itemgetter(*names)
 
 
-def run(connection: sqlite3.Connection, statement: ClauseElement) -> sqlite3.Cursor:
+def insert_or_ignore(table: Table) -> ClauseElement:
+    """Insert a row, its values by the names of the columns; nothing where its like is there."""
+    return sqlite.insert(table).values(_by_name(table)).on_conflict_do_nothing()
+
+
+def upsert(
+    table: Table, *, replaced: Sequence[str] = (), raised: Sequence[str] = ()
+) -> ClauseElement:
+    """Insert a row, its values by the names of the columns, or change the one with its key.
+
+    Args:
+        replaced: columns that take the new value then.
+        raised: columns that keep the greater of both.
+    """
+    statement = sqlite.insert(table).values(_by_name(table))
+    old, new = table.c, statement.excluded
+    changes: dict[str, Any] = {name: new[name] for name in replaced}
+    changes |= {name: func.max(old[name], new[name]) for name in raised}
+    return statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changes)
+
+
+def is_among(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Whether `column` is one of a list of any length: the value `name` is its JSON text."""
+    each = func.json_each(bindparam(name)).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def _by_name(table: Table) -> dict[str, Any]:
+    """A value for each column but the one that the database counts up."""
+    return {c.name: bindparam(c.name) for c in table.c if c.autoincrement is not True}
+
+
+def run(connection: Connection, statement: ClauseElement) -> sqlite3.Cursor:
     """Compile and run an ordinary statement, whose values it holds itself."""
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     names = getattr(compiled, "positiontup", None) or ()
@@ -94,7 +139,7 @@ class Database:
         )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="alir-read")
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[Connection] = []
 
     @classmethod
     def open(cls, url: str, *, exclusive: bool = True, observe: Observe | None = None) -> Self:
@@ -113,6 +158,8 @@ class Database:
                     lock = take_lock(path)
                     on_failure.callback(os.close, lock)
                 _bring_up_to_date(path)
+                if exclusive:
+                    _forget_other_writers(path)
                 on_failure.pop_all()
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
@@ -136,7 +183,7 @@ class Database:
         """
         return self._writer.write_among(bulk, item)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a reading connection, which sees everything committed so far.
 
         Raises:
@@ -145,11 +192,13 @@ class Database:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._readers, self._on_reader, work)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if not is_trouble(error):
+                raise
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
-    def _on_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+    def _on_reader(self, work: Callable[[Connection], T]) -> T:
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = connect(self.path)
             connection.execute("PRAGMA query_only = 1")
@@ -157,10 +206,16 @@ class Database:
             self._opened.append(connection)
         return work(connection)
 
-    async def close(self) -> None:
-        """Finish what was handed in, close every connection, and release the lock."""
-        await self._writer.close()
-        self._readers.shutdown(wait=True)
+    async def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Finish what was handed in, close every connection, and release the lock.
+
+        What is not written after `patience` seconds (another process holds the database, the disk
+        does not answer) fails; what is still being read is broken off.
+        """
+        await self._writer.close(patience)
+        for connection in self._opened:
+            connection.interrupt()
+        self._readers.shutdown(wait=True, cancel_futures=True)
         for connection in self._opened:
             connection.close()
         if self._lock is not None:
@@ -180,7 +235,7 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix(SQLITE_PREFIX))
 
 
-def connect(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
+def connect(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Connection:
     """A connection on which a commit that returned is on disk."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -239,3 +294,12 @@ def _bring_up_to_date(path: Path) -> None:
         from alir.store.migrations.run import upgrade  # alembic is slow to import
 
         upgrade(path)
+
+
+def _forget_other_writers(path: Path) -> None:
+    """Forget the last groups of writers before this one, one row each; they ask no more."""
+    connection = connect(path)
+    try:
+        run(connection, delete(tables.commit_group))
+    finally:
+        connection.close()

@@ -7,7 +7,6 @@ earlier is written only where that version still stands, else decided anew.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -15,20 +14,30 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select, text
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
-from alir.dispatch.ports import Begun
-from alir.errors import AlirError, IdempotencyConflict, StoreUnavailable
+from alir.dispatch.ports import Begun, Judge
+from alir.errors import (
+    AlirError,
+    IdempotencyConflict,
+    RequestInvalid,
+    StoreUnavailable,
+)
 from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
-from alir.messages import life
+from alir.messages import life, window
 from alir.messages.model import Flag, Message, Status
+from alir.receipts.ports import Consequences
 from alir.store import rows, tables
-from alir.store.database import Database, Statement, run
-from alir.store.parked import anything_parked, unpark
+from alir.store.applying import Applied, apply_one
+from alir.store.contacts import anybody_heard, heard_at, learn
+from alir.store.database import Connection, Database, Statement, run
+from alir.store.parked import parked_among, unpark
 from alir.store.reading import by_provider_id, load, with_rest
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
+#: How many due messages one begin puts off, whose recipient or Flow must wait.
+MOST_PUT_OFF = 50
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
 
@@ -60,53 +69,96 @@ class MessageStore:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, changed: Callable[[Message], None]
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        changed: Callable[[Message], None],
+        consequences: Consequences,
     ) -> None:
         self._database = database
         self._clock = clock
         self._tell = changed
+        self._consequences = consequences
         # Messages that this process stored a moment ago, so that beginning them does not read
         # and take apart what was just put together. Only one whose version stands is used.
         self._fresh: dict[str, Message] = {}
 
     async def accept(
-        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+        self,
+        message: Message,
+        key: IdempotencyKey | None,
+        *,
+        begin: bool = False,
+        refuse_shut: bool = False,
     ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
 
+        A message that comes when the window is known to be shut carries a warning.
+
         Args:
-            begin: begin its first attempt with the same write.
+            begin: begin its first attempt with the same write, unless it has expired by then.
+            refuse_shut: refuse it where the window is known to be shut and nothing else may go.
 
         Raises:
             IdempotencyConflict: the key stands for another request.
+            RequestInvalid: the window is shut.
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
-        stands = life.begin(message, now=self._clock.now()).message if begin else message
-        values = rows.message_row(stands)
-        if key is not None:
-            values |= {"idempotency_key": key.key, "request_hash": key.request_hash}
-        event = event_row(life.Happened("queued", message), message.version, 0, message.created_at)
+        new = _New(message, key, begin, refuse_shut)
         if key is None:
-            await self._database.write_among(insert_all, NewMessage(stands, values, event))
-            if not begin:
-                self._changed(message)
-            return Stored(stands, replayed=False)
-
-        def work(connection: sqlite3.Connection) -> Stored | IdempotencyConflict:
-            found = _by_key(connection, message.token_id, key)
-            if isinstance(found, IdempotencyConflict):
-                return found
-            if found is not None:
-                return Stored(found, replayed=True)
-            insert_all(connection, [NewMessage(stands, values, event)])
-            return Stored(stands, replayed=False)
-
-        stored = await self._database.write(work)
-        if isinstance(stored, IdempotencyConflict):
+            stored = await self._database.write_among(self._insert_all, new)
+        else:
+            stored = await self._database.write(lambda c: self._insert_once(c, new, key))
+        if isinstance(stored, AlirError):
             raise stored
-        if not stored.replayed and not begin:
-            self._changed(message)
+        if not stored.replayed and stored.message.status is Status.QUEUED:
+            self._changed(stored.message)
         return stored
+
+    def _insert_once(
+        self, connection: Connection, new: _New, key: IdempotencyKey
+    ) -> Stored | AlirError:
+        found = _by_key(connection, new.message.token_id, key)
+        if isinstance(found, IdempotencyConflict):
+            return found
+        if found is not None:
+            return Stored(found, replayed=True)
+        return self._insert_all(connection, [new])[0]
+
+    def _insert_all(
+        self, connection: Connection, new: Sequence[_New]
+    ) -> Sequence[Stored | AlirError]:
+        """What became of each; a refusal is an answer, so that a group is not repeated for it."""
+        now = self._clock.now()
+        look = anybody_heard(connection)
+        prepared: list[NewMessage] = []
+        answers: list[Stored | AlirError] = []
+        for one in new:
+            message = one.message
+            shut = look and _is_shut_when_due(connection, message, now)
+            if shut and one.refuse_shut and message.fallback is None:
+                answers.append(RequestInvalid([window.refusal(to_number=message.to is not None)]))
+                continue
+            if shut:
+                warning = window.warning(
+                    to_number=message.to is not None, has_fallback=message.fallback is not None
+                )
+                message = message.but(warnings=(*message.warnings, warning))
+            stands = message
+            if one.begin and life.expire(message, now=now) is None:
+                stands = life.begin(message, now=now, window_shut=shut).message
+            values = rows.message_row(stands)
+            if one.key is not None:
+                values["idempotency_key"] = one.key.key
+                values["request_hash"] = one.key.request_hash
+            told = life.Happened("queued", message)
+            event = event_row(told, message.version, 0, message.created_at)
+            prepared.append(NewMessage(stands, values, event))
+            answers.append(Stored(stands, replayed=False))
+        if prepared:
+            insert_all(connection, prepared)
+        return answers
 
     async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
         """The message that `key` stands for already, if any.
@@ -119,36 +171,43 @@ class MessageStore:
             raise found
         return found
 
-    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
+    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
         """Begin an attempt of up to `limit` due messages of `sender`, longest due first.
 
-        What expired is marked so and does not count.
+        What has expired is marked so, what has to wait is put off; neither counts.
 
         Raises:
             StoreUnavailable: nothing was begun.
         """
         last = Begun((), None, more=True)
 
-        def work(connection: sqlite3.Connection) -> tuple[Begun, list[Message]]:
+        def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
             now = self._clock.now()
+            most = limit + MOST_PUT_OFF
             due = _DUE.run(
-                connection, {"sender": sender, "now": to_milliseconds(now), "limit": limit}
-            ).fetchall()
-            changes = []
+                connection, {"sender": sender, "now": to_milliseconds(now), "limit": most}
+            )
+            changes: list[tuple[Message, life.Change]] = []
+            looked_at = begun = 0
             for message_id, version in due:
+                looked_at += 1
                 message = self._fresh.get(message_id)
                 if message is None or message.version != version:
                     message = load(connection, message_id)
-                lapse = life.expire(message, now=now)
-                changes.append((message, lapse or life.begin(message, now=now)))
+                change = judge(message, window_shut=_window_is_shut(connection, message, now))
+                changes.append((message, change))
+                begun += change.message.status is Status.SENDING
+                if begun == limit:
+                    break
+            due.close()
             saved = save_all(connection, changes, now) or []
-            begun = [message for message in saved if message.status is Status.SENDING]
-            expired = [message for message in saved if message.status is not Status.SENDING]
-            more = len(due) == limit
+            more = begun == limit or looked_at == most
             next_due = None if more else _next_due(connection, sender)
-            last = Begun(tuple(begun), next_due, more)
-            return last, expired
+            sending = [message for message in saved if message.status is Status.SENDING]
+            last = Begun(tuple(sending), next_due, more)
+            ended = (Status.SENDING, Status.QUEUED)
+            return last, [message for message in saved if message.status not in ended]
 
         try:
             result, expired = await self._database.write(work)
@@ -171,7 +230,7 @@ class MessageStore:
             AlirError: whatever `decide` raised; nothing was written.
         """
 
-        def work(connection: sqlite3.Connection) -> tuple[Message, bool] | AlirError:
+        def work(connection: Connection) -> tuple[Message, bool] | AlirError:
             try:
                 return change(connection, message, decide, self._clock.now())
             except AlirError as error:
@@ -190,17 +249,28 @@ class MessageStore:
     ) -> Message:
         """Record what attempt `number` came to, and apply the receipts that waited for its id."""
         answered = _Answered(message, settlement, number)
-        after, is_changed = await self._database.write_among(self._settle_all, answered)
-        if is_changed:
-            self._changed(after)
+        after, applied = await self._database.write_among(self._settle_all, answered)
+        if applied is not None:
+            applied.tell(self._consequences)
+        # Told even where a repeat found it written already: nobody was told of it then.
+        self._changed(after)
         return after
 
     def _settle_all(
-        self, connection: sqlite3.Connection, answers: Sequence[_Answered]
-    ) -> Sequence[tuple[Message, bool]]:
+        self, connection: Connection, answers: Sequence[_Answered]
+    ) -> Sequence[_Settled]:
         now = self._clock.now()
+        for message, settlement, _ in answers:
+            if settlement.wa_id is not None:
+                learn(connection, message.sender, message.to, settlement.wa_id)
+        ids = [
+            (message.sender, settlement.provider_id)
+            for message, settlement, _ in answers
+            if settlement.provider_id is not None
+        ]
+        waited_for = parked_among(connection, ids)
         changes = []
-        if not anything_parked(connection):
+        if not waited_for:
             for message, settlement, number in answers:
                 decided = life.settle(message, number, settlement, now=now)
                 if decided is not None:
@@ -208,8 +278,19 @@ class MessageStore:
         if len(changes) == len(answers):
             saved = save_all(connection, changes, now)
             if saved is not None:
-                return [(after, True) for after in saved]
-        return [_settle_one(connection, answered, now) for answered in answers]
+                return [_Settled(after) for after in saved]
+        return [self._settle_one(connection, answered, now) for answered in answers]
+
+    def _settle_one(self, connection: Connection, answered: _Answered, now: datetime) -> _Settled:
+        message, settlement, number = answered
+        applied = Applied()
+        after, _ = change(
+            connection, message, lambda m: life.settle(m, number, settlement, now=now), now
+        )
+        if settlement.provider_id is not None:
+            for told in unpark(connection, message.sender, settlement.provider_id):
+                after = apply_one(connection, after, number, told, now, self._consequences, applied)
+        return _Settled(after, applied)
 
     def _changed(self, message: Message) -> None:
         if message.status is not Status.QUEUED:
@@ -233,7 +314,7 @@ class MessageStore:
             NotFound: no message has it.
         """
 
-        def work(connection: sqlite3.Connection) -> Message:
+        def work(connection: Connection) -> Message:
             found = by_provider_id(connection, any_id)
             return load(connection, found[0] if found else any_id)
 
@@ -262,7 +343,7 @@ class MessageStore:
         if filters.until is not None:
             query = query.where(_m.created_at < to_milliseconds(filters.until))
 
-        def work(connection: sqlite3.Connection) -> tuple[list[Message], int | None]:
+        def work(connection: Connection) -> tuple[list[Message], int | None]:
             found = run(connection, query).fetchall()
             page = [(row[0], with_rest(connection, row[1:])) for row in found[:limit]]
             more = page[-1][0] if len(found) > limit else None
@@ -279,6 +360,38 @@ class MessageStore:
         )
         return await self._database.read(
             lambda connection: [(row[0], row[1]) for row in run(connection, query)]
+        )
+
+    async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
+        """To whom attempts were begun since then, and when each was, in that order."""
+        query = (
+            select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
+            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+            .where(_a.begun_at >= to_milliseconds(since), _m.sender == sender)
+            .order_by(_a.begun_at)
+        )
+        return await self._database.read(
+            lambda connection: [
+                (person, from_milliseconds(at)) for person, at in run(connection, query)
+            ]
+        )
+
+    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
+        """Whose messages were told to wait, and until when the last of each."""
+        person = func.coalesce(_m.to, _m.recipient)
+        query = (
+            select(person, func.max(_m.due_at))
+            .where(
+                _m.sender == sender,
+                _QUEUED,
+                _m.due_at > to_milliseconds(self._clock.now()),
+                _m.due_at > _m.first_due_at,
+                _m.tries == 0,
+            )
+            .group_by(person)
+        )
+        return await self._database.read(
+            lambda connection: [(who, from_milliseconds(at)) for who, at in run(connection, query)]
         )
 
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
@@ -328,11 +441,27 @@ class MessageStore:
         )
         query = select(func.count(), func.min(waiting.c.due_at))
 
-        def work(connection: sqlite3.Connection) -> tuple[int, datetime | None]:
+        def work(connection: Connection) -> tuple[int, datetime | None]:
             [count, oldest] = run(connection, query).fetchone()
             return count, None if oldest is None else from_milliseconds(oldest)
 
         return await self._database.read(work)
+
+
+class _New(NamedTuple):
+    """A message to be stored; see `MessageStore.accept`."""
+
+    message: Message
+    key: IdempotencyKey | None
+    begin: bool
+    refuse_shut: bool
+
+
+class _Settled(NamedTuple):
+    """A message whose attempt was settled, and what receipts that had waited for it changed."""
+
+    message: Message
+    applied: Applied | None = None
 
 
 class _Answered(NamedTuple):
@@ -343,22 +472,23 @@ class _Answered(NamedTuple):
     number: int
 
 
-def _settle_one(
-    connection: sqlite3.Connection, answered: _Answered, now: datetime
-) -> tuple[Message, bool]:
-    message, settlement, number = answered
-    after, is_changed = change(
-        connection, message, lambda m: life.settle(m, number, settlement, now=now), now
-    )
-    if settlement.provider_id is not None:
-        for parked in unpark(connection, message.sender, settlement.provider_id):
-            after, moved = change(connection, after, parked.received_by(number, now), now)
-            is_changed = is_changed or moved
-    return after, is_changed
+def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -> bool:
+    """Whether a new message is known to meet a shut window; a template meets none."""
+    if message.template is not None:
+        return False
+    when = max(message.due_at, now)
+    return window.is_shut(heard_at(connection, message.sender, message.person), when)
+
+
+def _window_is_shut(connection: Connection, message: Message, now: datetime) -> bool:
+    """Whether it is known that only a template goes; asked of what has one only."""
+    if message.fallback is None or message.as_template is not None:
+        return False
+    return window.is_shut(heard_at(connection, message.sender, message.person), now)
 
 
 def _by_key(
-    connection: sqlite3.Connection, token: ApiTokenId, key: IdempotencyKey
+    connection: Connection, token: ApiTokenId, key: IdempotencyKey
 ) -> Message | IdempotencyConflict | None:
     """The message of a key; the conflict is an answer, so that a group is not repeated for it."""
     found = _BY_KEY.run(connection, {"token_id": token, "idempotency_key": key.key}).fetchone()
@@ -369,6 +499,6 @@ def _by_key(
     return load(connection, found[0])
 
 
-def _next_due(connection: sqlite3.Connection, sender: SenderName) -> datetime | None:
+def _next_due(connection: Connection, sender: SenderName) -> datetime | None:
     [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
     return None if next_due is None else from_milliseconds(next_due)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
-from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import and_, bindparam, delete, func, or_, select, text
 
 from alir.clock import from_milliseconds, to_milliseconds
-from alir.ids import ProviderId, SenderName
+from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
-from alir.receipts.model import Told
+from alir.receipts.guess import Candidate
+from alir.receipts.model import Mark, Told
 from alir.store import rows, tables
-from alir.store.database import Statement, run
+from alir.store.database import Connection, Statement, insert_or_ignore, is_among, run
 
 _p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
-_COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error, _p.wamid)
-
-_PARK = Statement(
-    insert(tables.parked_receipt)
-    .values({c.name: bindparam(c.name) for c in tables.parked_receipt.c if c.name != "seq"})
-    .on_conflict_do_nothing()
+_alias = tables.alias.c
+_COLUMNS = (_p.sender, _p.provider_id, _p.status, _p.at, _p.wa_id, _p.error, _p.wamid, _p.mark)
+_CANDIDATE = (
+    *(_p.sender, _p.provider_id, _p.status, _p.parked_at),
+    *(_a.message_id, _a.number, _a.begun_at),
 )
-_ANY = Statement(select(_p.seq).limit(1))
+
+_PARK = Statement(insert_or_ignore(tables.parked_receipt))
+_AMONG = Statement(
+    select(_p.sender, _p.provider_id).where(is_among(_p.provider_id, "provider_ids"))
+)
 _OF_ID = Statement(
     select(*_COLUMNS)
     .where(_p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender"))
@@ -37,7 +40,7 @@ _FORGET = Statement(
 )
 
 
-def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
+def park(connection: Connection, told: Told, now: datetime) -> None:
     """Keep a receipt until its attempt is known; the same one twice is kept once."""
     _PARK.run(
         connection,
@@ -50,18 +53,22 @@ def park(connection: sqlite3.Connection, told: Told, now: datetime) -> None:
             "wa_id": told.wa_id,
             "error": None if told.error is None else rows.text(told.error),
             "wamid": told.wamid,
+            "mark": None if told.mark is None else f"{told.mark.message_id} {told.mark.attempt}",
         },
     )
 
 
-def anything_parked(connection: sqlite3.Connection) -> bool:
-    """Whether any receipt waits at all; where none does, nobody has to look for his own."""
-    return _ANY.run(connection, {}).fetchone() is not None
+def parked_among(
+    connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
+) -> set[tuple[SenderName, ProviderId]]:
+    """Those of `ids` under which a receipt waits. One query, however many there are."""
+    if not ids:
+        return set()
+    found = _AMONG.run(connection, {"provider_ids": rows.text([id_ for _, id_ in ids])})
+    return {(row[0], row[1]) for row in found}.intersection(ids)
 
 
-def unpark(
-    connection: sqlite3.Connection, sender: SenderName, provider_id: ProviderId
-) -> list[Told]:
+def unpark(connection: Connection, sender: SenderName, provider_id: ProviderId) -> list[Told]:
     """Take out what was parked under the provider's id, in the order in which it was told."""
     key = {"sender": sender, "provider_id": provider_id}
     told = [_told(row) for row in _OF_ID.run(connection, key)]
@@ -70,29 +77,75 @@ def unpark(
     return told
 
 
-def matched(connection: sqlite3.Connection) -> list[tuple[SenderName, ProviderId]]:
+def matched(connection: Connection) -> list[tuple[SenderName, ProviderId]]:
     """Under which ids something is parked whose attempt, of the same sender, is known by now.
 
     It looks at everything that is parked, so it is for a reading connection.
     """
     # Asked of each parked receipt: a join might walk through every attempt there ever was.
-    attempt_is_known = (
-        select(_a.number)
-        .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-        .where(_a.provider_id == _p.provider_id, _m.sender == _p.sender)
-        .exists()
+    attempt_is_known = or_(
+        *(
+            select(_a.number)
+            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+            .where(known == told, _m.sender == _p.sender)
+            .exists()
+            for told in (_p.provider_id, _p.wamid)
+            for known in (_a.provider_id, _a.wamid)
+        )
     )
     query = select(_p.sender, _p.provider_id).distinct().where(attempt_is_known)
     return [(sender, provider_id) for sender, provider_id in run(connection, query)]
 
 
-def forget_older(connection: sqlite3.Connection, than: datetime) -> None:
-    """Forget what was parked before `than`."""
-    run(connection, delete(tables.parked_receipt).where(_p.parked_at < to_milliseconds(than)))
+def candidates(connection: Connection, senders: Sequence[SenderName]) -> list[Candidate]:
+    """What is parked without a mark beside the attempts without an answer that it may be about.
+
+    It looks at every such attempt of `senders`, so it is for a reading connection.
+    """
+    digits = func.substr(_m.to, 2)
+    same_person = and_(_p.sender == _m.sender, _p.wa_id.in_([digits, _m.wa_id, _alias.wa_id]))
+    beside = (
+        select(*_CANDIDATE)
+        .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+        .outerjoin(tables.alias, and_(_alias.sender == _m.sender, _alias.number == digits))
+        .join(tables.parked_receipt, same_person)
+        .where(_a.provider_id.is_(None), _m.sender.in_(senders), _p.mark.is_(None))
+    )
+    # Asked one by one: each has an index of just those.
+    conditions = (text("attempt.outcome IS NULL"), text("attempt.outcome = 'unknown'"))
+    return [
+        _candidate(row)
+        for condition in conditions
+        for row in run(connection, beside.where(condition))
+    ]
+
+
+def _candidate(row: rows.Row) -> Candidate:
+    sender, provider_id, status, parked_at, message_id, number, begun_at = row
+    return Candidate(
+        sender=sender,
+        provider_id=provider_id,
+        status=ReceiptStatus(status),
+        came_at=from_milliseconds(parked_at),
+        message_id=message_id,
+        attempt=number,
+        begun_at=from_milliseconds(begun_at),
+    )
+
+
+def forget_older(connection: Connection, than: datetime, *, limit: int) -> int:
+    """Forget what was parked before `than`, the oldest `limit` of it; how many that were."""
+    oldest = (
+        select(_p.seq)
+        .where(_p.parked_at < to_milliseconds(than))
+        .order_by(_p.parked_at)
+        .limit(limit)
+    )
+    return run(connection, delete(tables.parked_receipt).where(_p.seq.in_(oldest))).rowcount
 
 
 def _told(row: rows.Row) -> Told:
-    sender, provider_id, status, at, wa_id, error, wamid = row
+    sender, provider_id, status, at, wa_id, error, wamid, mark = row
     return Told(
         sender=sender,
         provider_id=provider_id,
@@ -101,4 +154,10 @@ def _told(row: rows.Row) -> Told:
         wa_id=wa_id,
         error=None if error is None else orjson.loads(error),
         wamid=wamid,
+        mark=None if mark is None else _mark(mark),
     )
+
+
+def _mark(text: str) -> Mark:
+    message_id, attempt = text.split()
+    return Mark(MessageId(message_id), int(attempt))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from sqlalchemy import bindparam, select
 
 from alir.errors import NotFound
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.database import Statement
+from alir.store.database import Connection, Statement
 
 _m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
 
@@ -20,14 +18,16 @@ _ATTEMPTS = Statement(
 _RECEIPTS = Statement(
     select(*rows.RECEIPT_COLUMNS).where(_r.message_id == bindparam("id")).order_by(_r.position)
 )
-_BY_PROVIDER_ID = Statement(
-    select(_a.message_id, _a.number, _m.sender)
-    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-    .where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
+_OWNER = select(_a.message_id, _a.number, _m.sender).join_from(
+    tables.attempt, tables.message, _m.id == _a.message_id
 )
+_BY_PROVIDER_ID = Statement(
+    _OWNER.where(_a.provider_id == bindparam("provider_id"), _a.provider_id.is_not(None))
+)
+_BY_WAMID = Statement(_OWNER.where(_a.wamid == bindparam("wamid"), _a.wamid.is_not(None)))
 
 
-def load(connection: sqlite3.Connection, message_id: str) -> Message:
+def load(connection: Connection, message_id: str) -> Message:
     """The message as it stands.
 
     Raises:
@@ -39,13 +39,18 @@ def load(connection: sqlite3.Connection, message_id: str) -> Message:
     return with_rest(connection, row)
 
 
-def by_provider_id(connection: sqlite3.Connection, provider_id: str) -> tuple[str, int, str] | None:
-    """Message id, attempt number and sender of the attempt that has the provider's id."""
+def by_provider_id(connection: Connection, provider_id: str) -> tuple[str, int, str] | None:
+    """Message id, attempt number and sender of the attempt that has this id.
+
+    It may be the provider's own id or WhatsApp's, where that is another.
+    """
     row = _BY_PROVIDER_ID.run(connection, {"provider_id": provider_id}).fetchone()
+    if row is None:
+        row = _BY_WAMID.run(connection, {"wamid": provider_id}).fetchone()
     return None if row is None else (row[0], row[1], row[2])
 
 
-def with_rest(connection: sqlite3.Connection, row: rows.Row) -> Message:
+def with_rest(connection: Connection, row: rows.Row) -> Message:
     """The message of a row, with its attempts and receipts."""
     if row[rows.ATTEMPTS_POSITION] == 0:
         return rows.message_of(row)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from alir.clock import Clock
-from alir.errors import NotFound
-from alir.messages.model import Message
+from alir.errors import StoreUnavailable
+from alir.ids import MessageId, ProviderId, SenderName
+from alir.messages.model import Message, Outcome
+from alir.receipts.guess import Guess, guess
 from alir.receipts.model import Heard, Told
+from alir.receipts.ports import Consequences
+from alir.store.applying import Applied, apply_all
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear
-from alir.store.database import Database
-from alir.store.parked import forget_older, matched, park, unpark
+from alir.store.database import Connection, Database
+from alir.store.parked import candidates, forget_older, matched, unpark
 from alir.store.reading import by_provider_id, load
+from alir.store.writer import Work
 from alir.store.writing import change
+
+T = TypeVar("T")
 
 #: Bounds how long the event loop is busy with one piece of work.
 LARGEST_PORTION = 50
@@ -28,75 +36,113 @@ class ReceiptStore:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, changed: Callable[[Message], None]
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        changed: Callable[[Message], None],
+        consequences: Consequences,
     ) -> None:
         self._database = database
         self._clock = clock
         self._changed = changed
+        self._consequences = consequences
+        # What a write in doubt may have changed; the next write tells of it as it stands then.
+        self._doubted: set[MessageId] = set()
 
     async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
         """Apply everything that one callback tells and mark it applied. Twice changes nothing.
 
         In portions, so that nobody else has to wait for a callback of a thousand.
         """
-        portions = [told[at : at + LARGEST_PORTION] for at in range(0, len(told), LARGEST_PORTION)]
-        for portion in portions[:-1]:
+        *portions, last = _portions(told) or [()]
+        for portion in portions:
             await self._apply_some(portion)
-        await self._apply_some(portions[-1] if portions else (), ends=callback)
+        await self._apply_some(last, ends=callback)
 
     async def _apply_some(self, told: Sequence[Told | Heard], *, ends: int | None = None) -> None:
         """Apply these, and mark the callback applied that ends with them."""
 
-        def work(connection: sqlite3.Connection) -> list[Message]:
+        def work(connection: Connection) -> Applied:
             now = self._clock.now()
             hear(connection, [one for one in told if isinstance(one, Heard)])
-            changed = _apply(connection, [one for one in told if isinstance(one, Told)], now)
+            receipts = [one for one in told if isinstance(one, Told)]
+            applied = apply_all(connection, receipts, now, self._consequences)
             if ends is not None:
                 mark_applied(connection, ends, now)
-            return changed
+            return applied
 
-        for message in await self._database.write(work):
-            self._changed(message)
+        await self._write(work)
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
         ids = await self._database.read(matched)
+        for portion in _portions(ids):
+            await self._write(partial(self._try_again, ids=portion))
+        if self._doubted:
+            await self._write(lambda _: Applied())
+        than = self._clock.now() - keep
+        forget = partial(forget_older, than=than, limit=LARGEST_PORTION)
+        while await self._database.write(forget) == LARGEST_PORTION:
+            pass
 
-        def work(connection: sqlite3.Connection) -> list[Message]:
-            now = self._clock.now()
-            told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
-            changed = _apply(connection, told, now)
-            forget_older(connection, now - keep)
-            return changed
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        """Settle attempts of these senders by parked receipts that can be about no other."""
+        found = await self._database.read(lambda connection: candidates(connection, senders))
+        for portion in _portions(guess(found, now=self._clock.now())):
+            await self._write(partial(self._settle_by, guesses=portion))
 
-        for message in await self._database.write(work):
+    def _settle_by(self, connection: Connection, guesses: Sequence[Guess]) -> Applied:
+        # What was begun since the guess was made was begun after its receipts came.
+        applied = Applied()
+        for one in guesses:
+            self._settle_by_guess(connection, one, applied)
+        return applied
+
+    def _settle_by_guess(self, connection: Connection, made: Guess, applied: Applied) -> None:
+        """Settle an attempt, unless it has an answer by now or the id is known to be another's."""
+        now = self._clock.now()
+        message = load(connection, made.message_id)
+        attempt = message.attempt(made.attempt)
+        is_open = attempt is not None and attempt.outcome in (None, Outcome.UNKNOWN)
+        if not is_open or by_provider_id(connection, made.provider_id) is not None:
+            return
+        told = unpark(connection, made.sender, made.provider_id)
+        if not told:
+            return
+        after, _ = change(connection, message, told[0].guessed_by(made.attempt, now), now)
+        rest = apply_all(connection, told[1:], now, self._consequences)  # found by its id now
+        applied.changed += [after, *rest.changed]
+        applied.failed += rest.failed
+
+    def _try_again(
+        self, connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
+    ) -> Applied:
+        told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
+        return apply_all(connection, told, self._clock.now(), self._consequences)
+
+    async def _write(self, work: Work[Applied]) -> None:
+        """Have `work` change messages, and tell of them, and of those left in doubt before."""
+        doubted = self._doubted.copy()
+        last = Applied()
+
+        def with_doubted(connection: Connection) -> list[Message]:
+            nonlocal last
+            last = work(connection)
+            known = {message.id for message in last.changed}
+            return [*(load(connection, id_) for id_ in doubted - known), *last.changed]
+
+        try:
+            changed = await self._database.write(with_doubted)
+        except StoreUnavailable as error:
+            if error.in_doubt:
+                self._doubted |= {message.id for message in last.changed}
+            raise
+        self._doubted -= doubted
+        last.tell(self._consequences)
+        for message in changed:
             self._changed(message)
 
 
-def _apply(connection: sqlite3.Connection, told: Sequence[Told], now: datetime) -> list[Message]:
-    changed = []
-    for one in told:
-        found = _attempt_of(connection, one)
-        if found is None:
-            park(connection, one, now)
-            continue
-        message, number = found
-        after, is_changed = change(connection, message, one.received_by(number, now), now)
-        if is_changed:
-            changed.append(after)
-    return changed
-
-
-def _attempt_of(connection: sqlite3.Connection, told: Told) -> tuple[Message, int] | None:
-    """The message and the attempt's number that a receipt is about; only its own sender's."""
-    if told.mark is not None:
-        try:
-            message = load(connection, told.mark.message_id)
-        except NotFound:
-            return None
-        known = message.attempt(told.mark.attempt) is not None
-        return (message, told.mark.attempt) if known and message.sender == told.sender else None
-    found = by_provider_id(connection, told.provider_id)
-    if found is None or found[2] != told.sender:
-        return None
-    return load(connection, found[0]), found[1]
+def _portions(items: Sequence[T]) -> Sequence[Sequence[T]]:
+    return [items[at : at + LARGEST_PORTION] for at in range(0, len(items), LARGEST_PORTION)]

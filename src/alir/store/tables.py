@@ -129,6 +129,15 @@ attempt = Table(
         sqlite_where=text("wamid IS NOT NULL"),
         postgresql_where=text("wamid IS NOT NULL"),
     ),
+    # What was begun a moment ago, for the pace of each recipient after a start.
+    Index("attempt_begun", "begun_at"),
+    # What may be settled by a guess, together with the next.
+    Index(
+        "attempt_unknown",
+        "begun_at",
+        sqlite_where=text("outcome = 'unknown'"),
+        postgresql_where=text("outcome = 'unknown'"),
+    ),
     # What a crash left begun.
     Index(
         "attempt_unsettled",
@@ -195,9 +204,13 @@ parked_receipt = Table(
     Column("wa_id", String),
     Column("error", Text),
     Column("wamid", String),
+    # Message id and attempt number, where the receipt names an attempt that alir doesn't know.
+    Column("mark", Text),
     # The same receipt of somebody else's message, told many times, is kept once.
     Index("parked_receipt_once", "provider_id", "status", "sender", unique=True),
     Index("parked_receipt_age", "parked_at"),
+    # What may be about an attempt to that person.
+    Index("parked_receipt_person", "sender", "wa_id"),
 )
 
 pause = Table(
@@ -213,6 +226,8 @@ pause = Table(
     Column("since", BigInteger, nullable=False),
     # When one message is let through to see; none: when an operator resumes it.
     Column("until", BigInteger),
+    # How long each wait is, in milliseconds.
+    Column("wait", BigInteger, nullable=False),
     Column("strikes", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from alir.errors import NameTaken, NotFound
 from alir.ids import ApiTokenId, SenderName, new_api_token_id
 from alir.intake.tokens import ApiToken, Scope, fingerprint
 from alir.store import rows, tables
-from alir.store.database import Database, run
+from alir.store.database import Connection, Database, run
 
 _t = tables.api_token.c
 _COLUMNS = (
@@ -94,7 +93,7 @@ class TokenStore:
             "created_at": to_milliseconds(self._clock.now()),
         }
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             _refuse_taken(connection, secret, but_for=None)
             if run(connection, select(_t.id).where(_t.name == name)).fetchone():
                 raise NameTaken(f"An API token named {name} exists already.")
@@ -111,7 +110,7 @@ class TokenStore:
             NameTaken: another API token has this secret.
         """
 
-        def work(connection: sqlite3.Connection) -> ApiToken:
+        def work(connection: Connection) -> ApiToken:
             record = _find(connection, name_or_id)
             if record.revoked_at is not None:
                 raise NotFound(f"The API token {name_or_id} is revoked; create a new one.")
@@ -128,7 +127,7 @@ class TokenStore:
             NotFound: there is none of that name or id.
         """
 
-        def work(connection: sqlite3.Connection) -> ApiToken:
+        def work(connection: Connection) -> ApiToken:
             record = _find(connection, name_or_id)
             if record.revoked_at is None:
                 now = to_milliseconds(self._clock.now())
@@ -151,7 +150,7 @@ class TokenStore:
             NotFound: exactly this secret was revoked.
         """
 
-        def work(connection: sqlite3.Connection) -> bool | None:
+        def work(connection: Connection) -> bool | None:
             row = run(connection, select(*_COLUMNS).where(_t.name == FIRST)).fetchone()
             if row is None:
                 return None
@@ -179,7 +178,7 @@ class TokenStore:
         return bool(replaced)
 
 
-def _find(connection: sqlite3.Connection, name_or_id: str) -> TokenRecord:
+def _find(connection: Connection, name_or_id: str) -> TokenRecord:
     query = select(*_COLUMNS).where((_t.name == name_or_id) | (_t.id == name_or_id))
     row = run(connection, query).fetchone()
     if row is None:
@@ -187,16 +186,14 @@ def _find(connection: sqlite3.Connection, name_or_id: str) -> TokenRecord:
     return _record(row)
 
 
-def _refuse_taken(
-    connection: sqlite3.Connection, secret: str, *, but_for: ApiTokenId | None
-) -> None:
+def _refuse_taken(connection: Connection, secret: str, *, but_for: ApiTokenId | None) -> None:
     query = select(_t.id, _t.name).where(_t.hash == fingerprint(secret))
     row = run(connection, query).fetchone()
     if row is not None and row[0] != but_for:
         raise NameTaken(f"The API token {row[1]} has this value already.")
 
 
-def _change(connection: sqlite3.Connection, token_id: ApiTokenId, **values: object) -> None:
+def _change(connection: Connection, token_id: ApiTokenId, **values: object) -> None:
     run(connection, update(tables.api_token).where(_t.id == token_id).values(values))
 
 

@@ -10,6 +10,7 @@ interpreter's lock to and fro at each of them, which was measured to double the 
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import threading
 import time
@@ -33,6 +34,8 @@ Bulk = Callable[[sqlite3.Connection, Sequence[I]], Sequence[T]]
 #: that no more can wait than comes in this time.
 PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
+#: What the last try of a closing writer may take beyond its patience.
+_CLOSING_GRACE_SECONDS = 0.25
 #: Bounds how long the event loop is busy with one group, and its callers wait for each other.
 LARGEST_GROUP = 100
 
@@ -93,6 +96,7 @@ class GroupWriter:
         self._committer: threading.Thread | None = None
         self._running: asyncio.Task[None] | None = None
         self._closing = False
+        self._close_by = math.inf
 
     async def write(self, work: Work[T]) -> T:
         """What `work` returned, once its group is on disk.
@@ -126,11 +130,19 @@ class GroupWriter:
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
 
-    async def close(self) -> None:
-        """Write what was handed in, then stop."""
+    async def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Write what was handed in, then stop; who still waits after `patience` seconds is told so.
+
+        Where not even the disk answers by then, the commit under way is left to itself.
+        """
         self._closing = True
+        self._close_by = time.monotonic() + patience
         if self._running is not None:
-            await self._running
+            await asyncio.wait([self._running], timeout=patience + _CLOSING_GRACE_SECONDS)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            return  # the commit under way uses the connection
         if self._committer is not None:
             self._commits.put(None)
             self._committer.join()
@@ -151,6 +163,13 @@ class GroupWriter:
             for job in jobs:
                 job.error = fault
             _deliver(jobs)
+        except asyncio.CancelledError:
+            silence = TimeoutError("it does not answer")
+            _fail(jobs, silence, in_doubt=True)
+            _fail(self._waiting, silence, in_doubt=False)
+            _deliver((*jobs, *self._waiting))
+            self._waiting.clear()
+            raise
         finally:
             self._running = None
 
@@ -176,12 +195,13 @@ class GroupWriter:
                     return False
                 in_doubt = True
                 await self._to_disk(connection)
-            except sqlite3.Error as error:
+            except Exception as error:
+                # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
                 self._disconnect()
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
-                if stored is None or time.monotonic() >= give_up_at:
+                if stored is None or time.monotonic() >= min(give_up_at, self._close_by):
                     _fail(jobs, error, in_doubt=stored is None)
                     return True  # repeating them one by one would change nothing
             else:
@@ -242,11 +262,11 @@ class GroupWriter:
                     .execute("SELECT number FROM commit_group WHERE writer = ?", (self._name,))
                     .fetchone()
                 )
-            except sqlite3.Error:
+            except Exception:
                 self._disconnect()
             else:
                 return row is not None and row[0] == self._number
-            if time.monotonic() >= give_up_at:
+            if time.monotonic() >= min(give_up_at, self._close_by):
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -261,10 +281,11 @@ class _Commit:
 def _commit_for_ever(commits: SimpleQueue[_Commit | None]) -> None:
     """The committing thread: nothing but this waits for the disk."""
     while (commit := commits.get()) is not None:
-        error: sqlite3.Error | None = None
+        error: BaseException | None = None
         try:
             commit.connection.execute("COMMIT")
-        except sqlite3.Error as raised:
+        except BaseException as raised:
+            # This thread must outlive everything: without it no write would ever end.
             error = raised
         try:
             commit.loop.call_soon_threadsafe(_end, commit.done, error)
@@ -273,7 +294,7 @@ def _commit_for_ever(commits: SimpleQueue[_Commit | None]) -> None:
             return
 
 
-def _end(done: asyncio.Future[None], error: sqlite3.Error | None) -> None:
+def _end(done: asyncio.Future[None], error: BaseException | None) -> None:
     if done.done():
         return
     if error is None:
@@ -305,21 +326,28 @@ def _run_some(jobs: Sequence[_Job], connection: sqlite3.Connection) -> None:
         job.result, job.error = result, None
 
 
-def _fail(jobs: list[_Job], error: sqlite3.Error, *, in_doubt: bool) -> None:
+def _fail(jobs: Iterable[_Job], error: Exception, *, in_doubt: bool) -> None:
     for job in jobs:
         job.error = StoreUnavailable(f"the database cannot be written: {error}", in_doubt=in_doubt)
         job.error.__cause__ = error
 
 
+def is_trouble(error: Exception) -> bool:
+    """Whether it is the database's (locked, full, damaged, no database), not a fault of alir's."""
+    # A damaged file is told as DatabaseError itself.
+    is_ours = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
+    return isinstance(error, sqlite3.DatabaseError) and not is_ours
+
+
 def _as_unavailable(error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError):
-        unavailable = StoreUnavailable(f"the database cannot be written: {error}")
-        unavailable.__cause__ = error
-        return unavailable
-    return error
+    if not is_trouble(error):
+        return error
+    unavailable = StoreUnavailable(f"the database cannot be written: {error}")
+    unavailable.__cause__ = error
+    return unavailable
 
 
-def _deliver(jobs: list[_Job]) -> None:
+def _deliver(jobs: Iterable[_Job]) -> None:
     for job in jobs:
         if job.future.done():
             continue  # its caller was cancelled

@@ -5,7 +5,6 @@ Each change was decided upon a version of its message, and is written only over 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -20,7 +19,7 @@ from alir.ids import event_id
 from alir.messages import life
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.database import Statement
+from alir.store.database import Connection, Statement
 from alir.store.reading import load
 
 _m, _a = tables.message.c, tables.attempt.c
@@ -67,7 +66,7 @@ class NewMessage(NamedTuple):
     event: Mapping[str, Any]
 
 
-def insert_all(connection: sqlite3.Connection, new: Sequence[NewMessage]) -> Sequence[None]:
+def insert_all(connection: Connection, new: Sequence[NewMessage]) -> Sequence[None]:
     _INSERT_MESSAGE.run_many(connection, [one.values for one in new])
     attempts = [
         rows.attempt_row(one.message.id, attempt) for one in new for attempt in one.message.attempts
@@ -78,8 +77,12 @@ def insert_all(connection: sqlite3.Connection, new: Sequence[NewMessage]) -> Seq
     return [None] * len(new)
 
 
+def put_event(connection: Connection, event: Mapping[str, Any]) -> None:
+    _PUT_EVENT.run(connection, event)
+
+
 def change(
-    connection: sqlite3.Connection, message: Message | str, decide: Decide, now: datetime
+    connection: Connection, message: Message | str, decide: Decide, now: datetime
 ) -> tuple[Message, bool]:
     """Decide and write, inside a transaction; whether anything changed comes second."""
     if isinstance(message, Message):
@@ -96,7 +99,7 @@ def change(
 
 
 def _save_current(
-    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
+    connection: Connection, before: Message, decided: life.Change, now: datetime
 ) -> Message:
     """Write a change of a message that was read in this very transaction."""
     after = save(connection, before, decided, now)
@@ -105,7 +108,7 @@ def _save_current(
 
 
 def save(
-    connection: sqlite3.Connection, before: Message, decided: life.Change, now: datetime
+    connection: Connection, before: Message, decided: life.Change, now: datetime
 ) -> Message | None:
     """Write a change that was decided upon `before`; None, and nothing, where that has changed."""
     saved = save_all(connection, [(before, decided)], now)
@@ -113,7 +116,7 @@ def save(
 
 
 def save_all(
-    connection: sqlite3.Connection,
+    connection: Connection,
     changes: Sequence[tuple[Message, life.Change]],
     now: datetime,
 ) -> list[Message] | None:
@@ -147,7 +150,7 @@ def save_all(
 
 
 def _update_all(
-    connection: sqlite3.Connection, versions: Sequence[int], messages: Sequence[Message]
+    connection: Connection, versions: Sequence[int], messages: Sequence[Message]
 ) -> bool:
     """Write each message over its version of `versions`; False, and nothing, where one is gone."""
     values = []
@@ -158,12 +161,7 @@ def _update_all(
         values.append(row)
     if len(values) == 1:
         return _UPDATE_MESSAGE.run(connection, values[0]).rowcount == 1
-    connection.execute("SAVEPOINT several")
-    is_whole = _UPDATE_MESSAGE.run_many(connection, values) == len(values)
-    if not is_whole:
-        connection.execute("ROLLBACK TO several")
-    connection.execute("RELEASE several")
-    return is_whole
+    return _UPDATE_MESSAGE.run_for_all(connection, values)
 
 
 def event_row(

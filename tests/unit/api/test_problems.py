@@ -124,4 +124,8 @@ def test_no_code_is_explained_that_nobody_uses() -> None:
     }
 
     assert FAULT_CODES.keys() <= texts
-    assert not FAULT_CODES.keys() & WARNING_CODES.keys()
+
+
+def test_a_code_that_both_faults_and_warnings_have_means_the_same() -> None:
+    for code in FAULT_CODES.keys() & WARNING_CODES.keys():
+        assert FAULT_CODES[code] == WARNING_CODES[code]

@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,10 +16,13 @@ from tests.examples import MAIN, a_message
 
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
-from alir.dispatch.ports import Begun, Sent
-from alir.errors import NotFound, StoreUnavailable
+from alir.dispatch.pause import Pause
+from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Begun, Judge, Sent
+from alir.errors import NotFound, PauseScope, StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.life import Change, Settlement
@@ -41,7 +44,8 @@ class MemoryOutbox:
         self.broken: set[str] = set()
         self.in_doubt = False
         self.tries = 0
-        self.queued: Callable[[], None] = lambda: None
+        self.window_shut: set[MessageId] = set()
+        self.queued: Callable[[Message], None] = lambda _: None
         self._open: dict[str, asyncio.Event] = {}
 
     def hold(self, name: str) -> Callable[[], None]:
@@ -49,7 +53,7 @@ class MemoryOutbox:
         self._open[name] = asyncio.Event()
         return self._open[name].set
 
-    async def begin(self, sender: SenderName, *, limit: int) -> Begun:
+    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
         assert limit > 0
         fault = await self._reached("begin")
         if fault is not None and not self.in_doubt:
@@ -57,17 +61,21 @@ class MemoryOutbox:
         now = self._clock.now()
         mine = [m for m in self.messages.values() if m.sender == sender]
         queued = [m for m in mine if m.status is Status.QUEUED]
-        due = sorted((m for m in queued if m.due_at <= now), key=lambda m: m.due_at)[:limit]
-        begun = []
+        due = sorted((m for m in queued if m.due_at <= now), key=lambda m: m.due_at)
+        begun: list[Message] = []
         for message in due:
-            lapse = life.expire(message, now=now)
-            self._put((lapse or life.begin(message, now=now)).message)
-            if lapse is None:
-                begun.append(self.messages[message.id])
+            if len(begun) == limit:
+                break
+            change = judge(message, window_shut=message.id in self.window_shut)
+            after = change.message.but(version=message.version + 1)
+            self.messages[message.id] = after
+            if after.status is Status.SENDING:
+                begun.append(after)
         if fault is not None:
             return Begun(tuple(begun), None, more=True, in_doubt=True)
-        later = [m.due_at for m in queued if m.due_at > now]
-        more = len(due) == limit
+        mine = [m for m in self.messages.values() if m.sender == sender]
+        later = [m.due_at for m in mine if m.status is Status.QUEUED and m.due_at > now]
+        more = len(begun) == limit
         return Begun(tuple(begun), None if more else min(later, default=None), more)
 
     async def settle(self, message: Message, settlement: Settlement, *, number: int) -> Message:
@@ -92,6 +100,24 @@ class MemoryOutbox:
             self._put(decided.message)
         return self.messages[id_]
 
+    async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
+        begun = [
+            (message.person, attempt.begun_at)
+            for message in self.messages.values()
+            for attempt in message.attempts
+            if message.sender == sender and attempt.begun_at >= since
+        ]
+        return sorted(begun, key=lambda one: one[1])
+
+    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
+        until: dict[str, datetime] = {}
+        for message in self.messages.values():
+            if message.status is Status.QUEUED and message.due_at > message.first_due_at:
+                until[message.person] = max(
+                    message.due_at, until.get(message.person, message.due_at)
+                )
+        return list(until.items())
+
     async def left_begun(self) -> list[tuple[MessageId, int]]:
         return [
             (message.id, attempt.number)
@@ -111,6 +137,9 @@ class MemoryOutbox:
         return unknown[:limit]
 
     async def expired(self, *, limit: int) -> list[MessageId]:
+        fault = await self._reached("expired")
+        if fault is not None:
+            raise fault
         now = self._clock.now()
         return [m.id for m in self.messages.values() if life.expire(m, now=now)][:limit]
 
@@ -125,7 +154,7 @@ class MemoryOutbox:
     def _put(self, message: Message) -> None:
         self.messages[message.id] = message
         if message.status is Status.QUEUED:
-            self.queued()
+            self.queued(message)
 
     async def _reached(self, name: str) -> StoreUnavailable | None:
         self.tries += 1
@@ -171,6 +200,34 @@ class ScriptedProvider:
             self.under_way -= 1
 
 
+class MemoryPauses:
+    """Pauses in memory, and what users were told of them."""
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[SenderName, PauseScope, str], Pause] = {}
+        self.told: list[tuple[str, str]] = []
+        self.released: list[str] = []
+        self.broken = False
+
+    async def put(self, pause: Pause, *, is_new: bool) -> None:
+        if self.broken:
+            raise UNAVAILABLE
+        self.stored[pause.sender, pause.scope, pause.key] = pause
+        if is_new:
+            self.told.append(("paused", pause.scope.value))
+
+    async def remove(self, pause: Pause) -> None:
+        if self.stored.pop((pause.sender, pause.scope, pause.key), None) is not None:
+            self.told.append(("resumed", pause.scope.value))
+
+    async def all(self) -> list[Pause]:
+        return list(self.stored.values())
+
+    async def release(self, pause: Pause, *, limit: int) -> int:
+        self.released.append(pause.key)
+        return 0
+
+
 class Outcomes:
     """Remembers what calls came to."""
 
@@ -194,17 +251,30 @@ class World:
         busy: BusyPolicy | None = None,
         jitter: float = 0.0,
         clock: FakeClock | None = None,
+        pair: PairLimit | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.outbox = MemoryOutbox(self.clock)
         self.provider = ScriptedProvider(self.clock)
         self.provider.open.set()
         self.outcomes = Outcomes()
+        self.gate = Gate(pair or PairLimit(0))
+        self.pause_store = MemoryPauses()
+        self.pauses = Pauses(
+            {MAIN: self.gate},
+            {MAIN: self.provider},
+            {MAIN: "main"},
+            self.pause_store,
+            self.clock,
+            changed=lambda _: self.dispatcher.wake(),
+        )
         self.dispatcher = Dispatcher(
             MAIN,
             provider=self.provider,
             outbox=self.outbox,
             pace=Pace(per_second, share),
+            gate=self.gate,
+            pauses=self.pauses,
             policy=DispatchPolicy(busy=busy or BusyPolicy(), max_calls=max_calls),
             clock=self.clock,
             random=lambda: jitter,
@@ -241,7 +311,7 @@ class World:
     async def advance(self, seconds: float) -> None:
         """Let time pass, and the dispatcher notice."""
         await self.clock.advance(seconds)
-        self.dispatcher.queued()  # its own timer runs on real time
+        self.dispatcher.wake()  # its own timer runs on real time
         await idle()
 
     async def run_for(self, seconds: float, *, step: float) -> None:

@@ -78,7 +78,8 @@ def test_each_failure_settles_as_what_it_is_with_its_words(
     [
         (timedelta(0), None, 0.5),
         (DAY - timedelta(seconds=0.5), None, 0.5),
-        (DAY - timedelta(seconds=0.499), None, None),
+        (DAY - timedelta(seconds=0.499), None, 0.499),
+        (DAY, None, None),
         (DAY * 2, None, None),
         (timedelta(0), 0.6, 0.5),
         (timedelta(0), 0.5, 0.5),
@@ -86,7 +87,7 @@ def test_each_failure_settles_as_what_it_is_with_its_words(
         (DAY * 2, 3600, 0.5),
     ],
     ids=[
-        *("young", "just a day", "a day and a bit", "old"),
+        *("young", "just a day", "the last try is at the end", "a day", "old"),
         *("expires after", "expires then", "expires before", "old, with an end of its own"),
     ],
 )

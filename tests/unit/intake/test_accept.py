@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.clock import START, FakeClock
@@ -22,14 +23,16 @@ from alir.errors import (
     StoreUnavailable,
 )
 from alir.ids import ApiTokenId, MessageId, ProviderId, SenderName
-from alir.intake.accept import Intake, choose_sender
+from alir.intake.accept import Intake, SenderRules, choose_sender
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.intake.tokens import ApiToken, Scope
 from alir.messages import life
 from alir.messages.model import Attempt, Message, OnUnknown, Status
 
 THIRD = SenderName("third")
-SENDERS = {MAIN: OnUnknown.HOLD, OTHER: OnUnknown.RETRY, THIRD: OnUnknown.HOLD}
+HOLD = SenderRules(OnUnknown.HOLD, by_user_id=False, refuses_closed_window=False)
+RETRY = replace(HOLD, on_unknown=OnUnknown.RETRY, by_user_id=True)
+SENDERS = {MAIN: HOLD, OTHER: RETRY, THIRD: HOLD}
 
 
 def a_token(
@@ -51,7 +54,12 @@ class Store:
         self.open.set()
 
     async def accept(
-        self, message: Message, key: IdempotencyKey | None, *, begin: bool = False
+        self,
+        message: Message,
+        key: IdempotencyKey | None,
+        *,
+        begin: bool = False,
+        refuse_shut: bool = False,
     ) -> Stored:
         await self.open.wait()
         if self.fault is not None:
@@ -87,6 +95,11 @@ class Store:
         raise NotImplementedError
 
 
+class Place(NamedTuple):
+    admitted_at: float | None = None
+    due_at: datetime | None = None
+
+
 class Places:
     """A dispatch that admits as many as it has places.
 
@@ -96,14 +109,17 @@ class Places:
 
     def __init__(self, places: int = 10) -> None:
         self.places = places
+        self.must_wait: dict[str, datetime] = {}
         self.handed_over: list[MessageId] = []
         self.dismissed: list[tuple[MessageId, bool]] = []
 
-    def admit(self, sender: SenderName) -> float | None:
+    def admit(self, message: Message) -> Place:
+        if message.person in self.must_wait:
+            return Place(due_at=self.must_wait[message.person])
         if self.places == 0:
-            return None
+            return Place()
         self.places -= 1
-        return 7.0
+        return Place(admitted_at=7.0)
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         assert admitted_at == 7.0
@@ -121,7 +137,11 @@ class World:
         self.clock = FakeClock()
         self.store = Store()
         self.dispatch = Places(places)
-        self.intake = Intake(self.store, self.dispatch, SENDERS, self.clock)
+        self.restart(SENDERS)
+
+    def restart(self, senders: Mapping[SenderName, SenderRules]) -> None:
+        """With these senders from now on, and the same messages."""
+        self.intake = Intake(self.store, self.dispatch, senders, self.clock)
 
     async def post(
         self,
@@ -130,14 +150,14 @@ class World:
         **changes: Any,
     ) -> Stored:
         request = mended() | {"from": "main"} | changes
-        token = token or a_token()
-        checked = await self.intake.check(request, token)
-        return await self.intake.accept(checked, request, token, key)
+        return await self.intake.accept(request, token or a_token(), key)
 
 
-async def faults(world: World, token: ApiToken | None = None, **changes: Any) -> list[Fault]:
+async def faults(
+    world: World, token: ApiToken | None = None, key: str | None = None, **changes: Any
+) -> list[Fault]:
     with pytest.raises(RequestInvalid) as caught:
-        await world.post(token, **changes)
+        await world.post(token, key, **changes)
     return list(caught.value.faults)
 
 
@@ -229,6 +249,57 @@ async def test_on_unknown_is_the_requests_else_the_senders(
     assert stored.message.on_unknown is expected
 
 
+# To whom, and as what
+
+
+USER_ID = "US.13491208655302741918"
+
+
+@in_a_loop
+async def test_a_user_id_in_place_of_a_number_is_the_senders_to_allow() -> None:
+    world = World()
+    asked: dict[str, Any] = {"to": None, "recipient": USER_ID}
+    allowed = asked | {"from": "other"}
+    stored = await world.post(**allowed)
+    [fault] = await faults(world, **asked)
+
+    assert (stored.message.to, stored.message.recipient) == (None, USER_ID)
+    assert stored.message.person == USER_ID
+    assert (fault.pointer, fault.code) == ("#/recipient", "not_supported")
+    assert "by_user_id = true" in fault.detail
+
+
+@in_a_loop
+async def test_that_a_sender_takes_no_user_id_is_told_with_all_else() -> None:
+    asked: dict[str, Any] = {"to": None, "recipient": USER_ID, "priority": "high"}
+    wrong: dict[str, Any] = {"to": None, "recipient": "us.1"}
+    from_nobody = asked | {"from": "nobody"}
+
+    found = await faults(World(), **asked)
+
+    assert {f.pointer: f.code for f in found} == {
+        "#/recipient": "not_supported",
+        "#/priority": "not_a_choice",
+    }
+    assert [f.code for f in await faults(World(), **wrong)] == ["invalid_user_id"]
+    assert [f.pointer for f in await faults(World(), **from_nobody)] == ["#/from", "#/priority"]
+
+
+@in_a_loop
+async def test_templates_are_stored_as_they_were_asked_for() -> None:
+    template = {"name": "visit_form", "language": "en_US"}
+    kept = template | {"button_index": 0}
+    token = mended()["flow"]["token"]
+    asked: dict[str, Any] = {"type": "template", "flow": None, "template": template}
+    as_template = (await World().post(**asked)).message
+    as_fallback = (await World().post(fallback=template)).message
+
+    assert (as_template.type, as_template.flow) == ("template", {})
+    assert as_template.template == kept | {"flow": {}}
+    assert (as_fallback.type, as_fallback.template) == ("flow", None)
+    assert as_fallback.fallback == kept | {"flow": {"token": token}}
+
+
 # When it is due
 
 
@@ -272,10 +343,9 @@ async def test_the_repeat_of_a_request_that_was_in_time_is_answered_like_the_fir
 async def test_the_same_request_with_its_keys_in_another_order_is_the_same() -> None:
     world = World()
     request = mended() | {"from": "main"}
-    token = a_token()
     first = await world.post(key="k")
     turned = dict(reversed(request.items()))
-    again = await world.intake.accept(await world.intake.check(turned, token), turned, token, "k")
+    again = await world.intake.accept(turned, a_token(), "k")
 
     assert (again.message.id, again.replayed) == (first.message.id, True)
 
@@ -286,6 +356,73 @@ async def test_another_request_with_the_same_key_is_a_conflict() -> None:
     await world.post(key="k")
     with pytest.raises(IdempotencyConflict):
         await world.post(key="k", callback_data="another")
+
+
+@pytest.mark.parametrize(
+    ("named", "left"),
+    [
+        (None, {MAIN: HOLD, OTHER: HOLD}),
+        ("main", {OTHER: HOLD}),
+    ],
+    ids=["a second sender came", "the sender it names is gone"],
+)
+@in_a_loop
+async def test_a_repeat_is_answered_like_the_first_after_the_senders_changed(
+    named: str | None, left: Mapping[SenderName, SenderRules]
+) -> None:
+    world = World()
+    world.restart({MAIN: HOLD})
+    asked: dict[str, Any] = {"from": named}
+    first = await world.post(key="k", **asked)
+
+    world.restart(left)
+
+    assert await world.post(key="k", **asked) == Stored(first.message, replayed=True)
+    assert [f.pointer for f in await faults(world, key="another", **asked)] == ["#/from"]
+
+
+@in_a_loop
+async def test_another_request_with_the_same_key_hears_its_own_faults_first() -> None:
+    world = World()
+    await world.post(key="k")
+
+    assert [f.pointer for f in await faults(world, key="k", to="0812")] == ["#/to"]
+
+
+@in_a_loop
+async def test_what_depends_on_more_than_the_body_is_told_with_all_else() -> None:
+    world = World()
+    asked: dict[str, Any] = {
+        "from": "nobody",
+        "to": "0812",
+        "reply_message_id": "msg_01JABCDEFGHJKMNPQRSTVWXYZ0",
+        "expires_at": "2026-01-01T00:00:00Z",
+    }
+    found = await faults(world, key="", **asked)
+
+    assert {fault.pointer: fault.code for fault in found} == {
+        "#/to": "country_code_missing",
+        "#/from": "unknown_sender",
+        "#/reply_message_id": "unknown_message",
+        "#/expires_at": "in_the_past",
+        "#/Idempotency-Key": "invalid_idempotency_key",
+    }
+
+
+@in_a_loop
+async def test_a_reply_is_not_judged_by_a_number_or_sender_that_is_wrong_itself() -> None:
+    world = World()
+    earlier = a_sent_message(world)
+    asked: dict[str, Any] = {"from": "nobody", "to": "0812", "reply_message_id": earlier.id}
+
+    assert [f.pointer for f in await faults(world, **asked)] == ["#/to", "#/from"]
+
+
+@in_a_loop
+async def test_what_can_be_no_id_is_not_looked_up() -> None:
+    [fault] = await faults(World(), reply_message_id="{{ MESSAGE_ID }}")
+
+    assert fault.code == "placeholder"
 
 
 # What it answers
@@ -313,6 +450,34 @@ async def test_a_reply_quotes_the_whatsapp_id_of_the_message_it_names(by: str) -
 
     assert stored.message.reply_to == "wamid.1"
     assert stored.message.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "changes", "is_same"),
+    [
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": USER_ID}, True),
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": "US.2"}, False),
+        ({"to": None, "recipient": USER_ID}, {}, False),
+        ({}, {"to": None, "recipient": USER_ID}, False),
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": "US.2", "flow": 7}, False),
+        ({"to": None, "recipient": USER_ID}, {"to": None, "recipient": "us.2", "flow": 7}, True),
+    ],
+)
+@in_a_loop
+async def test_a_reply_stays_with_its_person_by_number_or_by_user_id(
+    earlier: dict[str, Any], changes: dict[str, Any], is_same: bool
+) -> None:
+    world = World()
+    replied = a_sent_message(world, sender=OTHER, **earlier).id
+    asked: dict[str, Any] = {"from": "other", "reply_message_id": replied} | changes
+    try:
+        await world.post(**asked)
+    except RequestInvalid as error:
+        codes = {fault.code for fault in error.faults}
+    else:
+        codes = set()
+
+    assert ("other_conversation" not in codes) is is_same
 
 
 @in_a_loop

@@ -19,7 +19,7 @@ from alir.messages.explain import explain
 from alir.messages.model import Priority
 from alir.messages.moment import read_moment
 from alir.messages.phone import read_number
-from alir.messages.request import MessageRequest
+from alir.messages.request import FlowRequest, MessageRequest, TemplateRequest
 
 IMAGE = "https://example.com/a.png"
 TEXTS = [
@@ -50,10 +50,25 @@ MOMENTS: list[Any] = [
     "2030-01-31T16:00:00.0009+07:00",
     "2031-02-30T09:00:00Z",
 ]
+TEMPLATE: dict[str, Any] = {"name": "visit_form", "language": "en_US"}
+TEMPLATES = ("template", "fallback")
+IN_TEMPLATES: dict[str, list[Any]] = {
+    "name": TEXTS,
+    "language": ["en_US", "e", {"code": "en"}, *TEXTS],
+    "header": HEADERS,
+    "body": [[], ["a", "b"], [""], [None], ["a\nb"], [1], "a", ["a"] * 20, ["a"] * 21],
+    "button_index": [0, 9, 10, -1, True, 1.0, "1", 2**70],
+    "flow": [{}, [], {"token": "t"}, {"token": "{{ T }}"}, {"id": "1"}, {"action": "navigate"}],
+    "flow.token": TEXTS,
+    "flow.data": DATA,
+}
 #: What each field may hold in these tests, besides null and nothing at all.
 TRIED: dict[str, list[Any]] = {
     "to": ["+6282112345678", "6282112345678", "5215512345678", "+62 0821", "{{ TO }}"],
-    "type": ["flow", "template"],
+    "recipient": ["US.1349", "US.ENT.a9", "+6282112345678", "us.1", "US.", "{{ ID }}"],
+    "type": ["flow", "template", "individual"],
+    "template": [TEMPLATE, {}, {"name": "n"}],
+    "fallback": [TEMPLATE, {}, []],
     "from": ["main", *TEXTS],
     "reply_message_id": ["wamid.A", *TEXTS],
     "callback_data": TEXTS,
@@ -74,6 +89,7 @@ TRIED: dict[str, list[Any]] = {
     "flow.param.body": TEXTS,
     "flow.param.footer": TEXTS,
     "flow.param.header": HEADERS,
+    **{f"{place}.{field}": values for place in TEMPLATES for field, values in IN_TEMPLATES.items()},
 }
 
 
@@ -86,10 +102,23 @@ def put(body: dict[str, Any], field: str, value: object) -> None:
         node[key] = copy.deepcopy(value)
 
 
+def bodies() -> list[dict[str, Any]]:
+    """Right requests of each kind."""
+    flow, template = mended(), {**TEMPLATE, "flow": {"token": "t", "data": {"a": 1}}}
+    person = {key: value for key, value in flow.items() if key != "flow"} | {"type": "template"}
+    to_user = {key: value for key, value in flow.items() if key != "to"} | {"recipient": "US.1349"}
+    return [
+        flow,
+        flow | {"fallback": {**TEMPLATE, "flow": {}}},
+        to_user,
+        person | {"template": template},
+    ]
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
-    """The seed's sample with up to four fields set, so that many are right as a whole."""
-    body = copy.deepcopy(mended())
+    """A right request with up to four fields set, so that many are right as a whole."""
+    body: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(bodies())))
     for field in draw(st.lists(st.sampled_from(list(TRIED)), max_size=4)):
         put(body, field, draw(st.sampled_from([*TRIED[field], None])))
     return body
@@ -108,17 +137,15 @@ def refused(data: object) -> Sequence[Fault]:
 def drafted(data: dict[str, Any]) -> dict[str, Any]:
     """What a right request becomes, taken from the models of `request` and not from `REQUEST`."""
     asked = MessageRequest.model_validate(data)
-    flow = asked.flow.model_dump(exclude_none=True)
-    param, header = flow["param"], flow["param"].pop("header", None)
-    if header is not None:
-        param["header"] = {"type": "media" if "media" in header else "text", **header}
-    flow["action"] = {"data_exchange": "data_exchange"}.get(flow.get("action", ""), "navigate")
-    flow.setdefault("mode", "published")
-    if asked.flow.data is not None:
-        flow["data"] = asked.flow.data  # with the nulls inside
+    flow = asked.flow and drafted_flow(asked.flow)
+    token = flow["token"] if flow else None
     return {
-        "to": read_number(asked.to).e164,
-        "flow": flow,
+        "to": asked.to and read_number(asked.to).e164,
+        "recipient": asked.recipient,
+        "type": asked.type,
+        "flow": flow or {},
+        "template": asked.template and drafted_template(asked.template, None),
+        "fallback": asked.fallback and drafted_template(asked.fallback, token),
         "sender": asked.sender,
         "reply_message_id": asked.reply_message_id,
         "callback_data": asked.callback_data,
@@ -127,6 +154,35 @@ def drafted(data: dict[str, Any]) -> dict[str, Any]:
         "send_at": asked.send_at and read_moment(asked.send_at, "#"),
         "expires_at": asked.expires_at and read_moment(asked.expires_at, "#"),
     }
+
+
+def drafted_flow(asked: FlowRequest) -> dict[str, Any]:
+    flow: dict[str, Any] = asked.model_dump(exclude_none=True)
+    typed(flow["param"])
+    flow["action"] = {"data_exchange": "data_exchange"}.get(flow.get("action", ""), "navigate")
+    flow.setdefault("mode", "published")
+    if asked.data is not None:
+        flow["data"] = asked.data  # with the nulls inside
+    return flow
+
+
+def drafted_template(asked: TemplateRequest, token: str | None) -> dict[str, Any]:
+    template = {"button_index": 0, "flow": {}, **asked.model_dump(exclude_none=True)}
+    typed(template)
+    if not template.get("body"):
+        template.pop("body", None)
+    if asked.flow and asked.flow.data is not None:
+        template["flow"]["data"] = asked.flow.data
+    if token is not None:
+        template["flow"].setdefault("token", token)
+    return template
+
+
+def typed(around: dict[str, Any]) -> None:
+    """Give the header in there, if there is one, its type."""
+    header = around.pop("header", None)
+    if header is not None:
+        around["header"] = {"type": "media" if "media" in header else "text", **header}
 
 
 @example(mended(data={"a": "\\u0000"}))
@@ -143,10 +199,11 @@ def test_a_request_is_taken_just_where_no_fault_can_be_explained(data: dict[str,
 
 @pytest.mark.parametrize("field", TRIED)
 def test_each_value_alone_is_taken_just_where_no_fault_can_be_explained(field: str) -> None:
-    for value in [*TRIED[field], None]:
-        data = copy.deepcopy(mended())
-        put(data, field, value)
-        assert list(refused(data)) == list(explain(data))
+    for body in bodies():
+        for value in [*TRIED[field], None]:
+            data = copy.deepcopy(body)
+            put(data, field, value)
+            assert list(refused(data)) == list(explain(data))
 
 
 def test_the_shown_flow_has_its_fields_in_one_order() -> None:

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.clock import START
-from tests.examples import a_message
+from tests.examples import TEMPLATE, a_message
 
 from alir.errors import TooLate
 from alir.ids import ProviderId
@@ -105,11 +105,15 @@ class Life:
         return [attempt.outcome for attempt in self.message.attempts]
 
 
-def received(message: Message, status: ReceiptStatus, attempt: int = 1) -> Change | None:
+def received(
+    message: Message, status: ReceiptStatus, attempt: int = 1, *, again: life.Again | None = None
+) -> Change | None:
     error = UNDELIVERED if status is FAILED else None
     receipt = Receipt(attempt=attempt, status=status, at=START, error=error)
     provider_id = ProviderId(f"wamid.{attempt}")
-    return life.receive(message, receipt, now=NOW, provider_id=provider_id, wa_id="15551230001")
+    return life.receive(
+        message, receipt, now=NOW, provider_id=provider_id, wa_id="15551230001", again=again
+    )
 
 
 def accepted() -> Life:
@@ -381,7 +385,8 @@ def test_while_an_attempt_is_unknown_a_later_one_that_fails_leaves_the_message_h
     assert message.status is Status.UNKNOWN
     assert message.error_code is None
     assert message.message.attempts[1].error == SETTLEMENTS[second].error
-    assert not life.may_retry_by_itself(replace(message.message, on_unknown=OnUnknown.RETRY))
+    wants = replace(message.message, on_unknown=OnUnknown.RETRY)
+    assert not life.may_retry_by_itself(wants, now=START)
 
 
 def test_users_are_told_once_that_a_message_is_unknown() -> None:
@@ -541,7 +546,8 @@ def test_a_failed_or_unknown_message_is_queued_anew(which: str) -> None:
     assert message.message.tries == 0
     assert message.error_code is None
     assert message.told[-1] == "queued"
-    assert message.flags == ({Flag.RESENT} if which in doubtful else set())
+    assert message.flags == set()
+    assert message.begun().flags == ({Flag.RESENT} if which in doubtful else set())
 
 
 @pytest.mark.parametrize("which", [*ENDED_OR_ON_ITS_WAY, *ENDED_IN_THE_QUEUE, "queued"])
@@ -569,9 +575,9 @@ def test_alir_sends_an_unknown_message_again_by_itself_only_where_it_may(
 ) -> None:
     message = unknown(on_unknown=on_unknown)
 
-    assert life.may_retry_by_itself(message.message) is expected
-    assert not life.may_retry_by_itself(message.retried().message)
-    assert not life.may_retry_by_itself(message.begun().settled(UNKNOWN_NOW).message)
+    assert life.may_retry_by_itself(message.message, now=START) is expected
+    assert not life.may_retry_by_itself(message.retried().message, now=START)
+    assert not life.may_retry_by_itself(message.begun().settled(UNKNOWN_NOW).message, now=START)
 
 
 @pytest.mark.parametrize(
@@ -599,11 +605,112 @@ def test_only_a_waiting_message_expires(which: str) -> None:
 
 
 def test_expiry_while_an_attempt_is_unknown_leaves_the_message_unknown_and_held() -> None:
-    message = unknown(expires_at=NOW, on_unknown=OnUnknown.RETRY).retried().expired()
+    over = NOW + timedelta(seconds=1)
+    message = unknown(expires_at=over, on_unknown=OnUnknown.RETRY).retried()
+    message.apply(life.expire(message.message, now=over))
 
     assert (message.status, message.error_code) == (Status.UNKNOWN, None)
     assert message.told == ["unknown", "queued", "unknown"]
-    assert not life.may_retry_by_itself(message.message)
+    assert message.flags == set(), "it was not sent again"
+    assert not life.may_retry_by_itself(message.message, now=over)
+    with pytest.raises(TooLate, match="expires_at"):
+        life.retry(message.message, now=over)
+
+
+# A failed receipt that asks for more
+
+
+AGAIN = life.Again(LATER)
+AS_FALLBACK = life.Again(NOW, fallback=True)
+
+
+def failed_again(message: Life, attempt: int = 1, again: life.Again = AGAIN) -> Life:
+    message.apply(received(message.message, FAILED, attempt, again=again))
+    return message
+
+
+@pytest.mark.parametrize("which", ["under way", "accepted", "unknown"])
+def test_a_failed_receipt_of_a_busy_kind_queues_the_message_again(which: str) -> None:
+    message = failed_again(FOUND[which]())
+
+    assert (message.status, message.message.due_at, message.message.tries) == (
+        *(Status.QUEUED, LATER),
+        1,
+    )
+    assert message.told[-2:] == ["accepted", "queued"]
+
+
+def test_it_does_so_once_a_reason() -> None:
+    message = failed_again(failed_again(accepted()).begun().settled(ACCEPTED_NOW), 2)
+
+    assert message.status is Status.FAILED
+
+
+def test_the_same_failed_receipt_twice_queues_it_once() -> None:
+    message = failed_again(failed_again(accepted()))
+
+    assert message.told == ["accepted", "queued"]
+    assert failed_again(message.begun()).status is Status.SENDING
+
+
+def test_what_has_arrived_is_not_sent_again() -> None:
+    assert failed_again(accepted().received(DELIVERED)).status is Status.DELIVERED
+
+
+def test_it_is_not_sent_again_where_an_earlier_attempt_may_have_arrived() -> None:
+    message = failed_again(resent().settled(ACCEPTED_NOW), 2)
+
+    assert message.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("how", ["answer", "receipt", "the same receipt twice"])
+def test_the_fallback_goes_out_once_where_the_window_is_shut(how: str) -> None:
+    message = Life(fallback=TEMPLATE).begun()
+    if how == "answer":
+        message.settled(REFUSED_NOW._replace(window_shut=True))
+    else:
+        failed_again(message.settled(ACCEPTED_NOW), again=AS_FALLBACK)
+    if how == "the same receipt twice":
+        failed_again(message, again=AS_FALLBACK)
+
+    assert (message.status, message.flags) == (Status.QUEUED, {Flag.FALLBACK})
+    assert message.message.as_template == TEMPLATE
+    message.begun().settled(REFUSED_NOW._replace(window_shut=True))
+    assert message.status is Status.FAILED, "a template is never refused for it; once is enough"
+
+
+def test_the_fallback_goes_out_at_once_where_the_window_is_known_to_be_shut() -> None:
+    message = Life(fallback=TEMPLATE)
+    begun = life.begin(message.message, now=NOW, window_shut=True).message
+
+    assert begun.as_template == TEMPLATE
+    assert life.begin(message.message, now=NOW).message.as_template is None
+    assert life.begin(Life().message, now=NOW, window_shut=True).message.flags == ()
+
+
+def test_without_a_fallback_a_shut_window_is_a_refusal() -> None:
+    message = Life().begun().settled(REFUSED_NOW._replace(window_shut=True))
+
+    assert message.status is Status.FAILED
+
+
+def test_a_receipt_teaches_whatsapps_own_id() -> None:
+    message = Life().begun().settled(ACCEPTED_NOW._replace(provider_id=ProviderId("request-1")))
+    receipt = Receipt(attempt=1, status=SENT, at=START)
+    change = life.receive(
+        message.message, receipt, now=NOW, provider_id=None, wamid=ProviderId("wamid.9")
+    )
+
+    assert change is not None
+    attempt = change.message.attempts[0]
+    assert (attempt.provider_id, attempt.whatsapp_id) == ("request-1", "wamid.9")
+
+
+def test_a_request_id_of_the_provider_is_given_to_callers() -> None:
+    message = Life().begun().settled(ACCEPTED_NOW._replace(request_id="request-1"))
+
+    assert message.message.request_id == "request-1"
+    assert (other := accepted().message).request_id == other.id
 
 
 # Any life at all
@@ -617,21 +724,22 @@ _ARROWS: dict[Status, set[Status]] = {
     Status.QUEUED: {
         *(Status.SENDING, Status.ACCEPTED, Status.CANCELLED, Status.EXPIRED),
         *_ENDS,
+        *_MORE,  # here and below: of an attempt that was told to be accepted before
     },
-    Status.SENDING: {Status.QUEUED, Status.ACCEPTED, *_ENDS},
+    Status.SENDING: {Status.QUEUED, Status.ACCEPTED, *_ENDS, *_MORE},
     Status.ACCEPTED: _MORE,
     Status.SENT: {Status.DELIVERED, Status.READ},
     Status.DELIVERED: {Status.READ},
     Status.READ: set(),
-    Status.UNKNOWN: {Status.QUEUED, Status.ACCEPTED, Status.FAILED},
+    Status.UNKNOWN: {Status.QUEUED, Status.ACCEPTED, Status.FAILED, *_MORE},
     Status.FAILED: {Status.QUEUED, Status.ACCEPTED, *_MORE},
-    Status.CANCELLED: {Status.ACCEPTED},
-    Status.EXPIRED: {Status.ACCEPTED},
+    Status.CANCELLED: {Status.ACCEPTED, *_MORE},
+    Status.EXPIRED: {Status.ACCEPTED, *_MORE},
 }
 #: A failed receipt for the furthest attempt takes a message to where its other attempts stand.
 _ARROWS_BACK: dict[Status, set[Status]] = {
-    Status.ACCEPTED: {Status.SENDING, *_ENDS},
-    Status.SENT: {Status.SENDING, Status.ACCEPTED, *_ENDS},
+    Status.ACCEPTED: {Status.SENDING, Status.QUEUED, *_ENDS},
+    Status.SENT: {Status.SENDING, Status.QUEUED, Status.ACCEPTED, *_ENDS},
 }
 
 
@@ -681,7 +789,7 @@ def assert_message_is_sound(message: Message) -> None:
         assert message.status not in {Status.SENDING, *life.ARRIVED}
         if Status.UNKNOWN in standings:
             held = message.status is Status.UNKNOWN
-            queued = message.status is Status.QUEUED and Flag.RESENT in message.flags
+            queued = message.status is Status.QUEUED
             given_up = message.error is not None and message.error["code"] == "given_up"
             assert held or queued or given_up
         else:
@@ -696,6 +804,7 @@ def assert_message_is_sound(message: Message) -> None:
 _settlements = st.sampled_from(["unknown", "unknown", *SETTLEMENTS])
 _receipts = st.sampled_from([FAILED, FAILED, SENT, DELIVERED, READ])
 _earlier = st.sampled_from([0, 0, 1, 2])
+_again = st.sampled_from([None, "as it was", "fallback"])
 
 
 @settings(max_examples=200, stateful_step_count=30, deadline=None)
@@ -707,8 +816,10 @@ class AnyLife(RuleBasedStateMachine):
         self.now = START
         self.told: list[str] = []
         self.two_arrived = False
-        expires_at = START + timedelta(minutes=10)
-        self.message = a_message(on_unknown=OnUnknown.RETRY, expires_at=expires_at)
+        self.expires_at = START + timedelta(minutes=10)
+        self.message = a_message(
+            on_unknown=OnUnknown.RETRY, expires_at=self.expires_at, fallback=TEMPLATE
+        )
 
     def apply(self, change: Change | None) -> None:
         if change is None:
@@ -724,10 +835,14 @@ class AnyLife(RuleBasedStateMachine):
         self.now += timedelta(seconds=seconds)
 
     @precondition(lambda self: self.message.status is Status.QUEUED)
-    @rule()
-    def it_is_begun(self) -> None:
+    @rule(shut=st.booleans())
+    def it_is_begun(self, shut: bool) -> None:
+        doubtful = any(
+            life.standing(self.message, a) is Status.UNKNOWN for a in self.message.attempts
+        )
         lapse = life.expire(self.message, now=self.now)
-        self.apply(lapse or life.begin(self.message, now=self.now))
+        self.apply(lapse or life.begin(self.message, now=self.now, window_shut=shut))
+        assert lapse or not doubtful or Flag.RESENT in self.message.flags
 
     @precondition(lambda self: self.message.attempts)
     @rule(settlement=_settlements, earlier=_earlier)
@@ -740,11 +855,20 @@ class AnyLife(RuleBasedStateMachine):
         assert life.settle(self.message, number, answer, now=self.now) is None
 
     @precondition(lambda self: self.message.attempts)
-    @rule(status=_receipts, earlier=_earlier)
-    def a_receipt_comes(self, status: ReceiptStatus, earlier: int) -> None:
+    @rule(status=_receipts, earlier=_earlier, again=_again)
+    def a_receipt_comes(self, status: ReceiptStatus, earlier: int, again: str | None) -> None:
         number = max(1, len(self.message.attempts) - earlier)
-        self.apply(received(self.message, status, number))
-        assert received(self.message, status, number) is None, "twice changes nothing"
+        wanted = None if again is None else life.Again(self.now, fallback=again == "fallback")
+        may_have_arrived = any(
+            life.standing(self.message, a) in {*life.ARRIVED, Status.UNKNOWN, None}
+            and a.outcome is not Outcome.BUSY
+            for a in self.message.attempts[:-1]
+        )
+        was = self.message.status
+        self.apply(received(self.message, status, number, again=wanted))
+        if self.message.status is Status.QUEUED and was is not Status.QUEUED:
+            assert not may_have_arrived, "queued again though an attempt may have arrived"
+        assert received(self.message, status, number, again=wanted) is None, "twice changes nothing"
 
     @precondition(lambda self: self.message.attempts)
     @rule()
@@ -756,17 +880,13 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule()
     def somebody_retries(self) -> None:
-        doubtful = any(
-            life.standing(self.message, a) is Status.UNKNOWN for a in self.message.attempts
-        )
         try:
             self.apply(life.retry(self.message, now=self.now))
         except TooLate:
-            assert self.message.status not in {Status.FAILED, Status.UNKNOWN}
-        else:
-            assert not doubtful or Flag.RESENT in self.message.flags
+            is_over = self.now >= self.expires_at
+            assert is_over or self.message.status not in {Status.FAILED, Status.UNKNOWN}
 
-    @precondition(lambda self: life.may_retry_by_itself(self.message))
+    @precondition(lambda self: life.may_retry_by_itself(self.message, now=self.now))
     @rule()
     def alir_retries(self) -> None:
         assert Flag.RESENT not in self.message.flags

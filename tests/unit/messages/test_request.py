@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,9 @@ from alir.messages.request import MessageRequest
 SCHEMA = MessageRequest.model_json_schema()
 VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
 
+TEMPLATES = ("template", "fallback")
+FLOWS = ("flow", "template/flow", "fallback/flow")
+NAMED = ("name", "language", "flow/token")
 #: Rules that a schema cannot say. All others it must know.
 BEYOND_A_SCHEMA = {
     ("#/to", "unknown_country_code"),
@@ -29,7 +33,9 @@ BEYOND_A_SCHEMA = {
     ("#/send_at", "invalid_time"),  # days and hours that do not exist
     ("#/expires_at", "invalid_time"),
     ("#/expires_at", "conflict"),  # which of two moments comes first
-    ("#/flow/data", "control_character"),  # a NUL deep inside
+    # A NUL deep inside:
+    *((f"#/{place}/data", "control_character") for place in FLOWS),
+    *((f"#/{place}/{field}", "placeholder") for place in TEMPLATES for field in NAMED),
     ("#/flow/id", "placeholder"),
     ("#/flow/token", "placeholder"),
     ("#/flow/screen", "placeholder"),
@@ -54,6 +60,22 @@ MOMENTS: list[object] = [
     *("2030-01-31T09:00:00Z", "2030-01-31T10:00:00.1239+07:00", "2030-01-31T09:00:00"),
     *("2030-02-30T09:00:00Z", "2030-01-31", "2029-12-31t23:59:59z"),
 ]
+TEMPLATE: dict[str, Any] = {"name": "visit_form", "language": "en_US"}
+HEADERS: list[object] = [
+    *({"text": "T"}, {"media": IMAGE}, {"type": "media", "text": "T"}, {"type": "text"}),
+    {"text": "T", "media": IMAGE},
+]
+DATA: list[object] = [{"a": 1}, {"a": {"b": ["\0"]}}, {"\0": 1}, {"a": "\0"}]
+OF_TEMPLATES: dict[str, list[object]] = {
+    "name": ["visit_form"],
+    "language": ["en_US", "e", "{{L}}"],
+    "header": HEADERS,
+    "body": [["a", "b"], [""], [None], ["a\nb"], [1], ["a"] * 20, ["a"] * 21, ["a" * 1025]],
+    "button_index": [0, 9, 10, -1, True, 1.0, "1", 2**70],
+    "flow": [{"token": "t"}, {"id": "1"}],
+    "flow.token": ["t"],
+    "flow.data": DATA,
+}
 #: Values to try in each field, besides those of `ANYWHERE`: right ones and near misses.
 TRIED: dict[str, list[object]] = {
     "to": [
@@ -61,7 +83,10 @@ TRIED: dict[str, list[object]] = {
         *("+62 0821 1234 5678", "0821", "+999123456", "+12", "+62821xxxxxx", "(+1)2125550123"),
     ],
     "reply_message_id": ["wamid.A"],
+    "recipient": ["US.1349", "US.ENT.a9", "US.ENT.", "us.1", "US.1\n", "US.é", "US." + "1" * 129],
     "type": ["flow", "template", "individual"],
+    "template": [TEMPLATE, {"name": "n"}],
+    "fallback": [TEMPLATE, {"name": "n"}],
     "flow": [],
     "from": ["main"],
     "send_at": MOMENTS,
@@ -69,7 +94,6 @@ TRIED: dict[str, list[object]] = {
     "callback_data": ["order 7"],
     "on_unknown": ["hold", "retry", "hold | retry"],
     "priority": ["single", "bulk"],
-    "recipient": ["US.1"],
     "messaging_product": ["whatsapp"],
     "flow.id": ["987654321"],
     "flow.token": ["{a}"],
@@ -77,21 +101,19 @@ TRIED: dict[str, list[object]] = {
     "flow.action": ACTIONS,
     "flow.screen": [],
     "flow.mode": ["published", "draft", "published|draft"],
-    "flow.data": [{"a": 1}, {"a": {"b": ["\0"]}}, {"\0": 1}, {"a": "\0"}],
+    "flow.data": DATA,
     "flow.type": ["flow"],
     "flow.param": [{"body": "B"}],
     "flow.param.body": ["a\r\nb"],
     "flow.param.footer": [],
-    "flow.param.header": [
-        *({"text": "T"}, {"media": IMAGE}, {"type": "media", "text": "T"}, {"type": "text"}),
-        {"text": "T", "media": IMAGE},
-    ],
+    "flow.param.header": HEADERS,
     "flow.param.header.type": ["text", "media", "media | text"],
     "flow.param.header.text": [],
     "flow.param.header.media": [
         *(IMAGE, "https://u:p@example.com/", "ftp://x/a", "https://[::1]:80/a?b#c", "http://x y"),
         *("https://", "https://e.example/" + "a" * 2048, "https://e.example/" + "a" * 2030),
     ],
+    **{f"{place}.{field}": values for place in TEMPLATES for field, values in OF_TEMPLATES.items()},
 }
 
 
@@ -105,10 +127,24 @@ def put(body: dict[str, Any], field: str, value: object) -> None:
         node[key] = copy.deepcopy(value)
 
 
+def right() -> list[dict[str, Any]]:
+    """A right request of each kind."""
+    flow: dict[str, Any] = mended()
+    to_user = {key: value for key, value in flow.items() if key != "to"} | {"recipient": "US.1349"}
+    template = {"type": "template", "template": {**TEMPLATE, "flow": {}}}
+    return [
+        flow,
+        to_user,
+        flow | {"fallback": {**TEMPLATE, "flow": {}}},
+        {key: value for key, value in flow.items() if key != "flow"} | template,
+        {key: value for key, value in to_user.items() if key != "flow"} | template,
+    ]
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
-    """The seed's sample with up to six fields set, rightly or wrongly."""
-    body = copy.deepcopy(mended())
+    """A right request with up to six fields set, rightly or wrongly."""
+    body: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(right())))
     for _ in range(draw(st.integers(0, 6))):
         field = draw(st.sampled_from(list(TRIED)))
         # Mostly what suits the field, so that many requests are right as a whole.
@@ -141,39 +177,90 @@ def is_kept_moment(moment: datetime) -> bool:
 
 def broken_rules(draft: Draft) -> list[str]:
     """The design's table, written once more and by other means: what `draft` does not obey."""
-    flow, param = draft.flow, draft.flow["param"]
     moments = [moment for moment in (draft.send_at, draft.expires_at) if moment is not None]
     optional = [
         (draft.reply_message_id, 1, 512),
         (draft.sender, 1, 64),
         (draft.callback_data, 0, 256),
-        (param.get("footer"), 1, 60),
     ]
-    assert draft.to is not None
+    to, recipient = draft.to, draft.recipient
     rules = {
-        "type": draft.type == "flow",
-        "plus": draft.to.startswith("+") and not draft.to.startswith("+0"),
-        "digits": draft.to[1:].isascii() and draft.to[1:].isdecimal() and 8 <= len(draft.to) <= 16,
+        "type": draft.type == ("flow" if draft.template is None else "template"),
+        "kind": bool(draft.flow) is (draft.type == "flow"),
+        "fallback": draft.fallback is None or draft.type == "flow",
+        "person": (to is None) is not (recipient is None),
+        "number": to is None or is_number(to),
+        "user id": recipient is None or is_user_id(recipient),
+        "optional": all(
+            text is None or is_text(text, most, at_least=least) for text, least, most in optional
+        ),
+        "on_unknown": draft.on_unknown in (None, *OnUnknown),
+        "priority": draft.priority in Priority,
+        "moments": all(map(is_kept_moment, moments)) and moments == sorted(set(moments)),
+        "warnings": {warning.code for warning in draft.warnings} <= WARNING_CODES.keys(),
+        **(flow_rules(draft.flow) if draft.flow else {}),
+        **(template_rules(draft.template) if draft.template else {}),
+        **(template_rules(draft.fallback) if draft.fallback else {}),
+    }
+    return [name for name, holds in rules.items() if not holds]
+
+
+def is_number(to: str) -> bool:
+    digits = to[1:]
+    return to[0] == "+" and digits[0] != "0" and is_digits(digits) and 7 <= len(digits) <= 15
+
+
+def is_digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def is_user_id(recipient: str) -> bool:
+    country, *parent, rest = recipient.split(".")
+    return (
+        *(len(country), country.isascii(), country.isupper(), country.isalpha()),
+        *(parent in ([], ["ENT"]), rest.isascii(), rest.isalnum(), 1 <= len(rest) <= 128),
+    ) == (2, *[True] * 7)
+
+
+def flow_rules(flow: Mapping[str, Any]) -> dict[str, bool]:
+    param = flow["param"]
+    return {
         "id": is_text(flow["id"], 64),
         "token": is_text(flow["token"], 1024),
         "text": is_text(flow["text"], 30),
         "screen": is_text(flow["screen"], 256),
         "body": is_text(param["body"], 1024, breaks="\r\n"),
-        "optional": all(
-            text is None or is_text(text, most, at_least=least) for text, least, most in optional
-        ),
+        "footer": "footer" not in param or is_text(param["footer"], 60),
         "header": "header" not in param or is_header(param["header"]),
         "action": flow["action"] in ("navigate", "data_exchange"),
         "mode": flow["mode"] in ("published", "draft"),
         "data": "data" not in flow or (flow["data"] != {} and flow["action"] == "navigate"),
-        "nul": "\0" not in json.dumps(flow, ensure_ascii=False).replace("\\u0000", "\0"),
+        "nul": holds_no_nul(flow),
         "nulls": None not in [*flow.values(), *param.values()],
-        "on_unknown": draft.on_unknown in (None, *OnUnknown),
-        "priority": draft.priority in Priority,
-        "moments": all(map(is_kept_moment, moments)) and moments == sorted(set(moments)),
-        "warnings": {warning.code for warning in draft.warnings} <= WARNING_CODES.keys(),
     }
-    return [name for name, holds in rules.items() if not holds]
+
+
+def template_rules(template: Mapping[str, Any]) -> dict[str, bool]:
+    flow, body = template["flow"], template.get("body", ["x"])
+    return {
+        "template": template.keys() <= {"header", "body"} | BASE and template.keys() >= BASE,
+        "template name": is_text(template["name"], 512),
+        "template language": is_text(template["language"], 16, at_least=2),
+        "template header": "header" not in template or is_header(template["header"]),
+        "template body": 0 < len(body) <= 20 and all(is_text(text, 1024) for text in body),
+        "button": type(template["button_index"]) is int and 0 <= template["button_index"] <= 9,
+        "template flow": flow.keys() <= {"token", "data"} and flow.get("data") != {},
+        "template token": "token" not in flow or is_text(flow["token"], 1024),
+        "template nul": holds_no_nul(template),
+        "template nulls": None not in [*template.values(), *flow.values()],
+    }
+
+
+BASE = {"name", "language", "button_index", "flow"}
+
+
+def holds_no_nul(value: Mapping[str, Any]) -> bool:
+    return "\0" not in json.dumps(value, ensure_ascii=False).replace("\\u0000", "\0")
 
 
 def outcome(data: object) -> Draft | set[tuple[str, str]]:

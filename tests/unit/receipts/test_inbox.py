@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,11 +15,12 @@ from tests.running import in_a_loop
 from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
-from alir.receipts.inbox import STORE_PAUSE_SECONDS, SWEEP_SECONDS, Inbox
+from alir.receipts.inbox import GUESS_SECONDS, STORE_PAUSE_SECONDS, SWEEP_SECONDS, Inbox
 from alir.receipts.model import Heard, Told
 from alir.receipts.ports import CallbackRequest, RawCallback
 
 SENT = Told(sender=MAIN, provider_id=ProviderId("wamid.1"), status=ReceiptStatus.SENT, at=START)
+UNREADABLE = b"[[["
 UNAVAILABLE = StoreUnavailable("the disk is full")
 
 
@@ -34,6 +35,8 @@ class Plain:
     def read(
         self, body: bytes, *, senders: Sequence[SenderName], now: datetime
     ) -> list[Told | Heard]:
+        if body == UNREADABLE:
+            raise RecursionError("a fault of the dialect's own")
         return [SENT] * int(body) if MAIN in senders else []
 
     def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
@@ -52,6 +55,7 @@ class Store:
         self.kept: list[RawCallback] = []
         self.applied: list[tuple[int, int]] = []
         self.sweeps: list[timedelta] = []
+        self.guesses: list[Sequence[SenderName]] = []
         self.faults: list[Exception] = []
         self.open = asyncio.Event()
         self.open.set()
@@ -62,7 +66,13 @@ class Store:
         self.kept.append(raw)
         return raw
 
-    async def unapplied(self) -> list[RawCallback]:
+    async def unapplied(self) -> AsyncIterator[list[RawCallback]]:
+        left = self.left
+        for at in range(0, len(left), 2):
+            yield left[at : at + 2]
+
+    @property
+    def left(self) -> list[RawCallback]:
         return [raw for raw in self.kept if raw.seq not in [seq for seq, _ in self.applied]]
 
     async def apply(self, told: Sequence[Told | Heard], *, callback: int) -> None:
@@ -74,16 +84,21 @@ class Store:
         self.sweeps.append(keep)
         self._fail()
 
+    async def guess(self, senders: Sequence[SenderName]) -> None:
+        self.guesses.append(senders)
+        self._fail()
+
     def _fail(self) -> None:
         if self.faults:
             raise self.faults.pop(0)
 
 
 class World:
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, *, guessing: Sequence[SenderName] = ()) -> None:
         self.clock = FakeClock()
         self.store = store or Store()
         self.counted: list[tuple[SenderName, ReceiptStatus]] = []
+        self.heard: list[SenderName] = []
         self.inbox = Inbox(
             [Plain()],
             self.store,
@@ -91,6 +106,8 @@ class World:
             self.clock,
             keep_parked=timedelta(days=7),
             counted=lambda sender, status: self.counted.append((sender, status)),
+            heard=self.heard.append,
+            guessing=guessing,
         )
 
     async def take(self, body: bytes = b"1", signers: str = "main") -> bool:
@@ -177,7 +194,20 @@ async def test_one_callback_that_cannot_be_applied_keeps_no_other_from_it() -> N
     await world.inbox.take_over()
 
     assert store.applied == [(1, 1), (2, 1)]
-    assert [raw.seq for raw in await store.unapplied()] == [0]
+    assert [raw.seq for raw in store.left] == [0]
+
+
+@in_a_loop
+async def test_a_callback_whose_reading_breaks_stays_as_it_came_and_stops_nothing() -> None:
+    world = World()
+    assert await world.take(UNREADABLE)
+    assert await world.take(b"1")
+    await idle()
+    again = World(world.store)
+    await again.inbox.take_over()
+
+    assert world.store.applied == [(1, 1)]
+    assert [raw.body for raw in world.store.left] == [UNREADABLE]
 
 
 @in_a_loop
@@ -213,5 +243,20 @@ async def test_parked_receipts_are_tried_again_every_minute_though_the_store_fai
     await world.clock.advance(3 * SWEEP_SECONDS)
 
     assert len(world.store.sweeps) == 4
+    assert world.store.guesses == []
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+
+
+@in_a_loop
+async def test_it_is_guessed_every_five_seconds_for_senders_without_marks() -> None:
+    world = World(guessing=[OTHER])
+    sweeping = asyncio.create_task(world.inbox.run())
+    await idle()
+    world.store.faults.append(UNAVAILABLE)
+    await world.clock.advance(3 * GUESS_SECONDS)
+
+    assert world.store.guesses == [(OTHER,)] * 4
+    assert len(world.store.sweeps) == 1
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)

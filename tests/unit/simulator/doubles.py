@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hypothesis import strategies as st
+
 from alir.outbound.http import Answer
 from alir.simulator.simulator import Simulator
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CALLBACK_URL = "http://gateway.test/callbacks/cloud"
+ROUTE_MOBILE_URL = "http://gateway.test/callbacks/routemobile/secret"
 OK = Answer(200, {}, b"")
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 class FakeClock:
@@ -73,8 +81,13 @@ class Sent:
     body: bytes
 
     @property
+    def json(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.body)
+        return body
+
+    @property
     def value(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self.body)["entry"][0]["changes"][0]["value"]
+        value: dict[str, Any] = self.json["entry"][0]["changes"][0]["value"]
         return value
 
     @property
@@ -111,11 +124,22 @@ class FakeHttp:
 class World:
     """A running simulator in fake time. Use as an async context manager."""
 
-    def __init__(self, *, keep: int | None = None, callback_url: str | None = CALLBACK_URL) -> None:
+    def __init__(
+        self,
+        *,
+        keep: int | None = None,
+        callback_url: str | None = CALLBACK_URL,
+        routemobile_callback_urls: Mapping[str, str] | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.http = FakeHttp(self.clock)
         self.simulator = Simulator(
-            clock=self.clock, http=self.http, keep=keep, callback_url=callback_url
+            clock=self.clock,
+            http=self.http,
+            keep=keep,
+            callback_url=callback_url,
+            routemobile_callback_url=ROUTE_MOBILE_URL,
+            routemobile_callback_urls=routemobile_callback_urls,
         )
 
     async def __aenter__(self) -> World:
@@ -176,3 +200,51 @@ def template_request(to: str = "+15551230001") -> dict[str, Any]:
             ],
         },
     }
+
+
+def route_mobile_flow(phone: str = "+620000000001", **changes: Any) -> dict[str, Any]:
+    """Route Mobile's flow message, as its documents show it; `changes` at the top level."""
+    return {
+        "phone": phone,
+        "enable_acculync": False,
+        "type": "flow",
+        "header": {"image": "https://pictures.test/banner.jpg"},
+        "body": "Please fill in the form",
+        "footer": "Example Clinic",
+        "flow": {
+            "flow_mode": "published",
+            "flow_token": "tok-0001",
+            "flow_id": "100000000000001",
+            "flow_cta": "Open form",
+            "flow_action": "navigate",
+            "flow_action_payload": {"screen": "WELCOME", "data": {"name": "Ani"}},
+        },
+    } | changes
+
+
+def route_mobile_template(phone: str = "+620000000001", **changes: Any) -> dict[str, Any]:
+    """Route Mobile's template with a Flow button; `changes` to its `media`."""
+    media = {
+        "type": "media_template",
+        "template_name": "visit_form",
+        "lang_code": "id",
+        "header": [{"image": {"link": "https://pictures.test/a.jpg", "file_name": "a.jpg"}}],
+        "body": [{"text": "Ani"}, {"text": "Tuesday"}],
+        "button": [{"button_no": "0", "flow": "tok-0001"}],
+    }
+    return {"phone": phone, "extra": "ref", "media": media | changes}
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Where everything in a JSON value stands, as keys and places to go through."""
+    if path:
+        yield path
+    steps = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for step, inner in steps:
+        yield from paths(inner, (*path, step))

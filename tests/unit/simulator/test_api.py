@@ -262,6 +262,50 @@ def test_a_behaviour_that_makes_no_sense_changes_nothing_and_names_everything_wr
     over_http(story)
 
 
+def test_errors_are_counted_by_code_until_all_is_forgotten() -> None:
+    async def story(world: World, client: Client) -> None:
+        url = "/simulator/api/errors"
+        assert (await client.http.get(url)).json() == {"data": {}}
+        limits = {"limits": {"messages_per_second": 2}}
+        await client.http.put("/simulator/api/behaviour", json=limits)
+        path = PATH.format(sender="1065000000")
+        headers = {"authorization": "Bearer simulator"}
+        for to in ("+15551230001", "+15551230002", "+15551230003", "+15551230003"):
+            await client.http.post(path, headers=headers, json=flow_request(to))
+        await world.clock.advance(1)
+        await client.send("+15550131026")
+        await client.http.post(path, headers=headers, json={})
+        await client.http.post(path)
+        await world.clock.advance(1)
+        assert (await client.http.get(url)).json() == {
+            "data": {"190": 1, "130429": 2, "131008": 1, "131026": 1}
+        }
+        await client.http.delete("/simulator/api/messages")
+        assert (await client.http.get(url)).json() == {"data": {}}
+
+    over_http(story)
+
+
+def test_a_window_that_is_wanted_opens_when_the_person_writes() -> None:
+    async def story(world: World, client: Client) -> None:
+        await client.http.put("/simulator/api/behaviour", json={"window": True})
+        await client.send("+15551230001")
+        await world.clock.advance(1)
+        url = "/simulator/api/phones/15551230001/messages"
+        await client.http.post(url, json={"text": "Hi"})
+        await client.send("+15551230001")
+        await world.clock.advance(1)
+        shut, opened = await client.listed()
+        assert [receipt["error"]["code"] for receipt in shut["receipts"]] == [131047]
+        assert [receipt["status"] for receipt in opened["receipts"]] == [
+            "sent",
+            "delivered",
+            "read",
+        ]
+
+    over_http(story)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

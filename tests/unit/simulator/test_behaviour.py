@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from alir.messages.model import ReceiptStatus
 from alir.simulator.behaviour import ARRIVES, FAILS, GAP, Behaviour, Comes, plan
+from alir.simulator.codes import error_codes
 
 MESSAGES = 500
 
@@ -116,10 +117,11 @@ def test_how_a_code_comes_is_the_tables_unless_it_is_set() -> None:
         '{"codes": {"131056": "by_receipt", "131026": "at_once"}}'
     )
 
-    assert behaviour.comes(131056) is Comes.BY_RECEIPT
-    assert behaviour.comes(131026) is Comes.AT_ONCE
-    assert behaviour.comes(131049) is Comes.BY_RECEIPT
-    assert behaviour.comes(190) is Comes.AT_ONCE
+    codes = error_codes()
+    assert behaviour.comes(codes[131056]) is Comes.BY_RECEIPT
+    assert behaviour.comes(codes[131026]) is Comes.AT_ONCE
+    assert behaviour.comes(codes[131049]) is Comes.BY_RECEIPT
+    assert behaviour.comes(codes[190]) is Comes.AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,10 @@ def test_how_a_code_comes_is_the_tables_unless_it_is_set() -> None:
         ('{"codes": {"0131026": "at_once"}}', ("codes",)),
         ('{"codes": {"131026": "later"}}', ("codes", "131026")),
         ('{"seed": 1.5}', ("seed",)),
+        ('{"limits": {"messages_per_second": 0}}', ("limits", "messages_per_second")),
+        ('{"limits": {"pair_seconds": 0}}', ("limits", "pair_seconds")),
+        ('{"limits": {"pair_burst": 0}}', ("limits", "pair_burst")),
+        ('{"window": 1}', ("window",)),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(settings: str, where: tuple[str, ...]) -> None:

@@ -116,6 +116,8 @@ def test_a_body_that_is_too_large_is_refused() -> None:
         ("POST", "/simulator/graph/v24.0/1065000000"),
         ("POST", "/simulator/graph/1065000000/messages"),
         ("POST", "/simulator/graph"),
+        ("POST", "/simulator/graph/v24.0/1065000000001/subscribed_apps"),
+        ("GET", "/simulator/graph/v24.0/1065000000/phone_numbers"),
     ],
 )
 def test_other_paths_and_methods_are_refused_in_graphs_words(method: str, path: str) -> None:
@@ -225,3 +227,124 @@ def test_requests_from_other_machines_are_turned_away_and_told_why() -> None:
             assert world.simulator.phones.received() == []
 
     asyncio.run(run())
+
+
+def test_a_message_to_a_user_id_is_answered_and_receipted_without_a_number() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        request = flow_request(recipient="US.1349")
+        del request["to"]
+        answer = await http.post(PATH, headers=BEARER, json=request)
+        assert answer.json()["contacts"] == [{"input": "US.1349", "user_id": "US.1349"}]
+        await world.clock.advance(1)
+        value = world.http.sent[0].value
+        assert value["contacts"] == [{"user_id": "US.1349"}]
+        [status] = value["statuses"]
+        assert status["recipient_user_id"] == "US.1349"
+        assert "recipient_id" not in status
+        listed = (await http.get("/simulator/api/messages?to=US.1349")).json()["data"]
+        assert [message["to"] for message in listed] == ["US.1349"]
+        assert "US.1349" in (await http.get("/simulator?phone=US.1349")).text
+
+    over_http(story)
+
+
+def test_a_person_known_by_user_id_only_writes_without_a_number() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        url = "/simulator/api/phones/US.1349/messages?sender=1"
+        answer = await http.post(url, json={"text": "Hi"})
+        assert answer.json()["data"]["from"] == "US.1349"
+        await world.clock.advance(1)
+        value = world.http.sent[0].value
+        assert value["contacts"][0]["user_id"] == "US.1349"
+        assert value["messages"][0]["from_user_id"] == "US.1349"
+        assert "from" not in value["messages"][0]
+
+    over_http(story)
+
+
+NODE = "/simulator/graph/v24.0/1065000000"
+APPS = "/simulator/graph/v24.0/1065000000000001/subscribed_apps"
+
+
+async def told(http: httpx.AsyncClient, path: str, **query: str) -> dict[str, Any]:
+    answer = await http.get(path, headers=BEARER, params=query)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_phone_number_tells_the_fields_that_are_asked_for() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        assert set(await told(http, NODE)) == {
+            "id",
+            "verified_name",
+            "display_phone_number",
+            "quality_rating",
+        }
+        found = await told(http, NODE, fields="throughput,health_status")
+        assert set(found) == {"id", "throughput", "health_status"}
+        assert (found["id"], found["throughput"]) == ("1065000000", {"level": "STANDARD"})
+        health = found["health_status"]
+        assert health["can_send_message"] == "AVAILABLE"
+        assert [entity["entity_type"] for entity in health["entities"]] == [
+            "PHONE_NUMBER",
+            "WABA",
+            "BUSINESS",
+            "APP",
+        ]
+        account = health["entities"][1]["id"]
+        apps = await told(http, f"/simulator/graph/v24.0/{account}/subscribed_apps")
+        [app] = apps["data"]
+        assert app["whatsapp_business_api_data"]["id"] == health["entities"][3]["id"]
+
+    over_http(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "says"),
+    [
+        (NODE, {"fields": "id,shoe_size"}, "(shoe_size)"),
+        ("/simulator/graph/v24.0/106500000x", {}, "does not exist"),
+        (NODE, {"appsecret_proof": "0" * 64}, "Invalid appsecret_proof"),
+        (NODE, {"appsecret_proof": "é"}, "Invalid appsecret_proof"),
+        (APPS, {"appsecret_proof": "0" * 64}, "Invalid appsecret_proof"),
+    ],
+)
+def test_what_graph_cannot_tell_is_an_error(path: str, query: dict[str, str], says: str) -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        error = (await told(http, path, **query))["error"]
+        assert error["code"] == 100
+        assert says in error["message"]
+        assert error.get("error_subcode") == (33 if "exist" in says else None)
+
+    over_http(story)
+
+
+def test_a_proof_made_with_the_app_secret_is_taken_and_a_wrong_token_is_not() -> None:
+    # HMAC-SHA-256 of "simulator" with the key "simulator".
+    proof = "fe358c57956206f0bf47b60259591b3f9a536564c7897ef62b642c6e14495dc4"
+
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        for path in (NODE, APPS):
+            assert "error" not in await told(http, path, appsecret_proof=proof)
+            answer = await http.get(path, headers={"authorization": "Bearer wrong"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, 190)
+        posted = await http.post(
+            f"{PATH}?appsecret_proof={proof}", headers=BEARER, json=flow_request()
+        )
+        assert posted.status_code == 200
+        wrong = await http.post(f"{PATH}?appsecret_proof=0", headers=BEARER, json=flow_request())
+        assert "Invalid appsecret_proof" in wrong.json()["error"]["message"]
+
+    over_http(story)
+
+
+def test_what_graph_tells_of_health_and_subscription_can_be_set() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        graph = {"graph": {"subscribed": False, "can_send": "BLOCKED"}}
+        await http.put("/simulator/api/behaviour", json=graph)
+        health = (await told(http, NODE, fields="health_status"))["health_status"]
+        assert health["can_send_message"] == "BLOCKED"
+        assert health["entities"][0]["can_send_message"] == "BLOCKED"
+        assert await told(http, APPS) == {"data": []}
+
+    over_http(story)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from tests.unit.simulator.doubles import World, flow_request
+from tests.unit.simulator.doubles import World, flow_request, route_mobile_flow
 
 from alir.simulator.app import build_app
 from alir.simulator.pages import GRAPH_EXAMPLE
@@ -166,5 +166,33 @@ def test_alone_the_root_leads_to_the_page() -> None:
     async def story(world: World, http: httpx.AsyncClient) -> None:
         answer = await http.get("/")
         assert (answer.status_code, answer.headers["location"]) == (307, "/simulator")
+
+    browsing(story)
+
+
+def test_the_page_says_where_callbacks_go_but_no_secret() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        page = (await http.get("/simulator")).text
+        assert "http://gateway.test/callbacks/cloud" in page
+        assert "http://gateway.test/callbacks/routemobile/…" in page
+        assert "routemobile/secret" not in page
+        world.simulator.callback_url = world.simulator.routemobile_callback_url = None
+        assert "No callback URL" in (await http.get("/simulator")).text
+
+    browsing(story)
+
+
+def test_a_sender_at_route_mobile_is_called_so() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        given = {"username": "jakarta", "password": "simulator"}
+        base = "/simulator/routemobile"
+        token = (await http.post(f"{base}/auth/v1/login/", json=given)).json()["JWTAUTH"]
+        headers = {"authorization": token}
+        url = f"{base}/wba/v1/messages"
+        answer = await http.post(url, headers=headers, json=route_mobile_flow())
+        assert answer.status_code == 202
+        page = (await http.get("/simulator?phone=620000000001")).text
+        assert "chat with sender jakarta at Route Mobile" in page
+        assert "Please fill in the form" in page
 
     browsing(story)

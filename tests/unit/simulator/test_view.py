@@ -4,7 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.simulator.doubles import flow_request, template_request
+from tests.unit.simulator.doubles import (
+    flow_request,
+    route_mobile_flow,
+    route_mobile_template,
+    template_request,
+)
 
 from alir.messages.model import ReceiptStatus
 from alir.simulator.phones import Call, CallState, Phone, Receipt, Received, Written
@@ -154,3 +159,72 @@ def test_a_row_sums_the_phone_up_in_one_short_line() -> None:
     assert shown.preview.startswith("Visit booking · line one line two xxx")
     assert len(shown.preview) == 80
     assert (shown.number, shown.state, shown.mine) == ("15551230001", "read", False)
+
+
+def at_route_mobile(request: dict[str, Any], kind: str) -> Received:
+    it = received({"type": kind})
+    it.provider = "routemobile"
+    it.body = json.dumps(request).encode()
+    return it
+
+
+def test_a_flow_message_of_route_mobile_shows_the_same() -> None:
+    request = route_mobile_flow(header={"text": "Visit booking"}, extra="ref")
+
+    shown = bubble(at_route_mobile(request, "interactive"))
+
+    assert (shown.header, shown.body, shown.footer, shown.button) == (
+        "Visit booking",
+        "Please fill in the form",
+        "Example Clinic",
+        "Open form",
+    )
+    assert dict(shown.facts) == {
+        "Flow": "100000000000001",
+        "Token": "tok-0001",
+        "Action": "navigate",
+        "Screen": "WELCOME",
+        "Data": '{\n  "name": "Ani"\n}',
+        "Mode": "published",
+        "Extra": "ref",
+    }
+    with_image = bubble(at_route_mobile(route_mobile_flow(), "interactive"))
+    assert (with_image.media, with_image.link) == ("image", "https://pictures.test/banner.jpg")
+
+
+@pytest.mark.parametrize("flow", ["tok-0001", {"flow_token": "tok-0001"}])
+def test_a_template_of_route_mobile_shows_its_name_its_texts_and_its_button(flow: object) -> None:
+    request = route_mobile_template(button=[{"button_no": "0", "flow": flow}])
+
+    shown = bubble(at_route_mobile(request, "template"))
+
+    assert (shown.media, shown.link) == ("image", "https://pictures.test/a.jpg")
+    assert shown.body == "Template visit_form\nAni\nTuesday"
+    assert shown.button
+    assert dict(shown.facts) == {"Language": "id", "Token": "tok-0001", "Extra": "ref"}
+
+
+def test_a_reply_of_route_mobile_quotes_the_message_it_answers() -> None:
+    first = at_route_mobile(route_mobile_flow(), "interactive")
+    reply = at_route_mobile(route_mobile_flow(reply_to=first.wamid), "interactive")
+
+    assert chat(Phone("1", [first, reply]), limit=2)[1].quoted == "Please fill in the form"
+
+
+def test_a_template_with_a_picture_shows_its_link() -> None:
+    request = template_request()
+    image = {"type": "image", "image": {"link": "https://a.test/b.png"}}
+    request["template"]["components"].append({"type": "header", "parameters": [image]})
+
+    shown = bubble(received(request))
+
+    assert (shown.media, shown.link, shown.header) == ("image", "https://a.test/b.png", None)
+    assert shown.body == "Template visit_form\nAna"
+
+
+def test_only_links_of_the_web_are_links() -> None:
+    request = template_request()
+    image = {"type": "image", "image": {"link": "javascript:alert(1)"}}
+    request["template"]["components"].append({"type": "header", "parameters": [image]})
+
+    assert bubble(received(request)).link is None

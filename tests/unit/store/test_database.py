@@ -11,20 +11,30 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from tests.clock import FakeClock
-from tests.examples import MAIN, a_message
+from tests.contract.stores import KEEP_PARKED, Consequences, Stores, told
+from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 from tests.unit.store.faulty import Faults, always, nothing, times
 
 from alir.dispatch.ports import Begun
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.intake.ports import Filters, IdempotencyKey
-from alir.messages.model import Message, Status
+from alir.messages.model import Message, ReceiptStatus, Status
 from alir.store import database, tables, writer
-from alir.store.database import BUSY_TIMEOUT_MS, Database, connect, path_of, run
+from alir.store.database import (
+    BUSY_TIMEOUT_MS,
+    Connection,
+    Database,
+    Statement,
+    connect,
+    path_of,
+    run,
+)
 from alir.store.messages import MessageStore
 from alir.store.migrations import HEAD
+from alir.store.parked import park
 
 
 def url(path: Path) -> str:
@@ -57,6 +67,30 @@ def test_a_commit_that_returned_is_on_disk(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("missing", [False, True])
+@in_a_loop
+async def test_what_is_run_for_all_is_run_for_none_where_one_is_missing(
+    tmp_path: Path, missing: bool
+) -> None:
+    group = tables.commit_group.c
+    raise_number = Statement(
+        update(tables.commit_group)
+        .where(group.writer == bindparam("of"))
+        .values({"number": group.number + 1})
+    )
+    names = ["a", "b", "gone" if missing else "c"]
+
+    def work(connection: Connection) -> tuple[bool, list[int]]:
+        connection.execute("INSERT INTO commit_group VALUES ('a', 1), ('b', 1), ('c', 1)")
+        is_whole = raise_number.run_for_all(connection, [{"of": name} for name in names])
+        query = select(group.number).where(group.writer.in_(["a", "b", "c"]))
+        return is_whole, [row[0] for row in run(connection, query)]
+
+    opened = Database.open(url(tmp_path / "alir.db"))
+    assert await opened.write(work) == ((False, [1, 1, 1]) if missing else (True, [2, 2, 2]))
+    await opened.close()
+
+
 @in_a_loop
 async def test_reading_connections_cannot_write(tmp_path: Path) -> None:
     opened = Database.open(url(tmp_path / "alir.db"))
@@ -84,6 +118,64 @@ async def test_a_database_that_cannot_be_read_is_unavailable(tmp_path: Path) -> 
     await opened.close()
 
     assert not caught.value.in_doubt
+
+
+def _damage(path: Path) -> None:
+    """Overwrite every page but the first, as a broken disk does."""
+    path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * 64 * 4096)
+
+
+@in_a_loop
+async def test_a_damaged_database_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    path = tmp_path / "alir.db"
+    await opens(path)
+    opened = Database.open(url(path))
+    _damage(path)
+    query = "SELECT count(*) FROM message"
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        await opened.read(lambda c: c.execute(query).fetchall())
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        await opened.write(lambda c: c.execute(query).fetchall())
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_fault_of_alirs_own_is_not_hidden_as_trouble_of_the_database(
+    tmp_path: Path,
+) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await opened.read(lambda c: c.execute("SELECT ?"))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await opened.write(lambda c: c.execute("SELECT ?"))
+    await opened.close()
+
+
+@in_a_loop
+async def test_closing_does_not_wait_for_a_long_read(tmp_path: Path) -> None:
+    opened = Database.open(url(tmp_path / "alir.db"))
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    )
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin() -> int:
+        loop.call_soon_threadsafe(begun.set)
+        return 1
+
+    def read(connection: sqlite3.Connection) -> None:
+        connection.create_function("begun", 0, begin)
+        connection.execute(endless).fetchone()
+
+    reading = asyncio.ensure_future(opened.read(read))
+    await begun.wait()
+    await opened.close()
+    with pytest.raises(StoreUnavailable):
+        await reading
 
 
 # The address
@@ -175,6 +267,22 @@ async def test_a_second_gateway_on_the_same_file_is_refused_until_the_first_ends
 
 
 @in_a_loop
+async def test_writers_that_are_gone_leave_nothing_behind_once_a_gateway_starts(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "alir.db"
+    query = select(tables.commit_group.c.writer)
+    for _ in range(3):
+        await opens(path)
+    opened = Database.open(url(path))
+    await opened.write(lambda _: None)
+    beside = Database.open(url(path), exclusive=False)  # as `alir token` does
+    assert len(await beside.read(lambda c: run(c, query).fetchall())) == 1
+    await beside.close()
+    await opened.close()
+
+
+@in_a_loop
 async def test_links_to_one_file_lead_to_one_lock(tmp_path: Path) -> None:
     path, link = tmp_path / "alir.db", tmp_path / "elsewhere" / "link.db"
     link.parent.mkdir()
@@ -245,7 +353,8 @@ def _faulty(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Faults, Messag
     faults = Faults(path)
     opened = Database.open(url(path))
     monkeypatch.setattr(database, "connect", lambda _path, **_: faults.connect())
-    return faults, MessageStore(opened, FakeClock(), changed=lambda _: None), opened
+    store = MessageStore(opened, FakeClock(), changed=lambda _: None, consequences=Consequences())
+    return faults, store, opened
 
 
 async def _everything(store: MessageStore) -> list[Message]:
@@ -283,7 +392,7 @@ async def test_a_begin_whose_commit_was_in_doubt_begins_each_message_once(
         faults.after_commit = times(1)
     else:
         faults.before_commit = times(1)
-    begun: Begun = await store.begin(MAIN, limit=10)
+    begun: Begun = await store.begin(MAIN, limit=10, judge=begin_due)
 
     everything = await _everything(store)
     assert sorted(m.id for m in begun.messages) == sorted(m.id for m in everything)
@@ -305,7 +414,7 @@ async def test_a_begin_that_nobody_can_look_up_says_what_may_be_begun_and_must_n
         always()
 
     faults.after_commit = fail_for_good
-    begun = await store.begin(MAIN, limit=10)
+    begun = await store.begin(MAIN, limit=10, judge=begin_due)
     faults.on_connect = faults.after_commit = nothing
 
     assert begun.in_doubt
@@ -323,8 +432,53 @@ async def test_a_begin_that_failed_for_sure_began_nothing(
     accepted = (await store.accept(a_message(), None)).message
     faults.before_commit = always
     with pytest.raises(StoreUnavailable):
-        await store.begin(MAIN, limit=10)
+        await store.begin(MAIN, limit=10, judge=begin_due)
     faults.before_commit = nothing
 
-    assert [m.id for m in (await store.begin(MAIN, limit=10)).messages] == [accepted.id]
+    assert [m.id for m in (await store.begin(MAIN, limit=10, judge=begin_due)).messages] == [
+        accepted.id
+    ]
+    await opened.close()
+
+
+@pytest.mark.parametrize("deed", ["apply", "sweep"])
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_what_a_receipt_did_is_told_though_its_commit_was_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_effect: bool, deed: str
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    faults, _, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    store = Stores(opened, FakeClock())
+    message = await store.sent()
+
+    if deed == "sweep":
+        await opened.write(lambda c: park(c, told(ReceiptStatus.READ), store.clock.now()))
+
+    async def do_it() -> None:
+        if deed == "sweep":
+            await store.receipts.sweep(keep=KEEP_PARKED)
+        else:
+            await store.receipts.apply([told(ReceiptStatus.READ)], callback=1)
+
+    def fail_for_good() -> None:
+        faults.on_connect = always
+        always()
+
+    if took_effect:
+        faults.after_commit = fail_for_good
+    else:
+        faults.before_commit = fail_for_good
+    store.changed.clear()
+    with pytest.raises(StoreUnavailable) as caught:
+        await do_it()
+    assert caught.value.in_doubt
+    assert store.changed == []
+    faults.on_connect = faults.before_commit = faults.after_commit = nothing
+    await do_it()
+    assert store.changed == [await store.messages.get(message.id)]
+    assert store.changed[0].status is Status.READ
+
+    await store.receipts.apply([], callback=1)
+    assert len(store.changed) == 1
     await opened.close()

@@ -16,15 +16,19 @@ from typing import Any
 import pytest
 from tests.clock import START, FakeClock
 from tests.contract.stores import KEEP_PARKED, Stores, told
-from tests.examples import MAIN, TOKEN, a_message
+from tests.examples import MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 import alir.store
+from alir.ids import ProviderId
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
 from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
+from alir.receipts.model import Heard
 from alir.store import tables
+from alir.store.contacts import heard_at, learn
 from alir.store.database import Database, Statement
+from alir.store.parked import parked_among
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
 
@@ -85,9 +89,26 @@ def plan(path: Path, sql: str, parameters: Any) -> list[str]:
 
 
 async def _settle_one(store: Stores) -> None:
-    [begun] = (await store.messages.begin(MAIN, limit=1)).messages
+    [begun] = (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages
     await store.tell(told(ReceiptStatus.READ, provider_id="wamid.2"))
     await store.settle(begun, Outcome.ACCEPTED, provider_id="wamid.2")
+
+
+async def _hear(store: Stores) -> None:
+    raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
+    heard = Heard(sender=MAIN, at=START, wa_id="15551230001")
+    await store.receipts.apply([heard], callback=raw.seq)
+
+
+async def _learn_and_look_up(store: Stores) -> None:
+    await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230001"))
+    await store.database.read(lambda c: heard_at(c, MAIN, "+15551230002"))
+
+
+async def _unapplied(store: Stores) -> None:
+    await store.callbacks.keep("cloud", [MAIN], b"{}")
+    async for _ in store.callbacks.unapplied():
+        pass
 
 
 def _listed(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
@@ -105,7 +126,7 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"message message_idempotency token_id=? AND idempotency_key=?"},
     ),
     "begin": (
-        lambda s: s.messages.begin(MAIN, limit=10),
+        lambda s: s.messages.begin(MAIN, limit=10, judge=begin_due),
         {"message message_queue sender=? AND due_at<?", "message message_queue sender=?", _BY_ID},
     ),
     "settle": (
@@ -131,7 +152,17 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
     "a strangers receipt": (
         lambda s: s.tell(told(ReceiptStatus.READ, provider_id="wamid.stranger")),
-        {"attempt attempt_provider_id provider_id=?"},
+        {"attempt attempt_provider_id provider_id=?", "attempt attempt_wamid wamid=?"},
+    ),
+    "whose receipts wait": (
+        lambda s: s.database.read(lambda c: parked_among(c, [(MAIN, ProviderId("wamid.1"))])),
+        {"parked_receipt parked_receipt_once provider_id=?"},
+    ),
+    "unapplied": (_unapplied, {"callback callback_unapplied seq>?"}),
+    "a person writes": (_hear, {"callback PRIMARY rowid=?"}),
+    "a persons window": (
+        _learn_and_look_up,
+        {"contact PRIMARY sender=? AND wa_id=?", "alias PRIMARY sender=? AND number=?"},
     ),
     "get": (lambda s: s.messages.get(s.changed[1].id), {_BY_ID}),
     "find": (
@@ -162,7 +193,6 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
 _ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
     "unknown": (lambda s: s.messages.unknown(), "message message_unknown"),
-    "unapplied": (lambda s: s.callbacks.unapplied(), "callback callback_unapplied"),
 }
 #: Sorts of a handful of rows: the receipts of a message, what is parked under one id.
 _MAY_SORT = ("FROM receipt", "FROM parked_receipt")
@@ -266,10 +296,26 @@ def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: 
     plans = plans_of(lambda s: s.receipts.sweep(keep=KEEP_PARKED))
 
     scanned = [found for plan in plans for found in plan.found("SCAN")]
-    assert scanned == ["parked_receipt parked_receipt_once"]
+    assert [found.split()[0] for found in scanned] == ["parked_receipt"]
     searched = [found for plan in plans for found in plan.found("SEARCH")]
     assert "attempt attempt_provider_id provider_id=?" in searched
+    assert "attempt attempt_wamid wamid=?" in searched
     assert "parked_receipt parked_receipt_age parked_at<?" in searched
+
+
+def test_guessing_looks_at_attempts_without_an_answer_and_at_what_is_parked_for_their_person(
+    plans_of: PlansOf,
+) -> None:
+    plans = plans_of(lambda s: s.receipts.guess([MAIN, OTHER]))
+
+    scanned = [found for plan in plans for found in plan.found("SCAN")]
+    assert scanned == ["attempt attempt_unsettled", "attempt attempt_unknown"]
+    for plan in plans:
+        assert plan.found("SEARCH") == [
+            _BY_ID,
+            "parked_receipt parked_receipt_person sender=? AND wa_id=?",
+        ]
+        assert not plan.sorts
 
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -184,6 +185,52 @@ async def test_closing_writes_what_was_handed_in_and_takes_nothing_more(path: Pa
         await group_writer.write(note("late"))
     assert not caught.value.in_doubt
     assert len(notes(path)) == 150
+
+
+@in_a_loop
+async def test_closing_ends_in_time_though_another_process_holds_the_database(path: Path) -> None:
+    group_writer = GroupWriter(on(path), name="writer-1")
+    loop = asyncio.get_running_loop()
+    with locked_by_another_process(path):
+        count = 3 * LARGEST_GROUP
+        tasks = [asyncio.ensure_future(group_writer.write(note(str(n)))) for n in range(count)]
+        await asyncio.sleep(0)
+        begun = loop.time()
+        await group_writer.close(PATIENCE)
+        took = loop.time() - begun
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert took < 2 * PATIENCE
+    assert all(isinstance(e, StoreUnavailable) and not e.in_doubt for e in results)
+    assert notes(path) == []
+
+
+@in_a_loop
+async def test_closing_ends_in_time_though_the_disk_does_not_answer(path: Path) -> None:
+    faults = Faults(path)
+    answers = threading.Event()
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang() -> None:
+        loop.call_soon_threadsafe(asked.set)
+        answers.wait()
+
+    faults.before_commit = hang
+    group_writer = GroupWriter(faults.connect, name="writer-1")
+    under_way = asyncio.ensure_future(group_writer.write(note("a")))
+    await asked.wait()
+    behind = asyncio.ensure_future(group_writer.write(note("b")))
+    await asyncio.sleep(0)
+    begun = loop.time()
+    await group_writer.close(PATIENCE)
+    took = loop.time() - begun
+    results = await asyncio.gather(under_way, behind, return_exceptions=True)
+    answers.set()
+
+    assert took < 5 * PATIENCE
+    assert [isinstance(e, StoreUnavailable) and e.in_doubt for e in results] == [True, False]
+    assert isinstance(results[1], StoreUnavailable)
 
 
 # Items that are written together
@@ -400,6 +447,29 @@ async def test_a_commit_that_took_effect_is_not_repeated_though_its_answer_was_a
 
         assert await group_writer.write(note("c")) == "C"
     assert notes(path) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+@in_a_loop
+async def test_a_commit_that_fails_for_a_reason_of_no_database_is_looked_up_too(
+    path: Path, took_effect: bool
+) -> None:
+    faults = Faults(path)
+
+    def fail_once() -> None:
+        if faults.commits == 1:
+            raise MemoryError
+
+    if took_effect:
+        faults.after_commit = fail_once
+    else:
+        faults.before_commit = fail_once
+    async with opened(faults.connect) as group_writer:
+        assert await group_writer.write(note("a")) == "A"
+        assert await group_writer.write(note("b")) == "B"
+
+    assert notes(path) == ["a", "b"]
+    assert faults.commits == (2 if took_effect else 3)
 
 
 @pytest.mark.parametrize("took_effect", [False, True])

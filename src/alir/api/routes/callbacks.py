@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from alir.api import door
 from alir.api.door import Disconnected, Request, respond, respond_problem
 from alir.api.ports import Gateway
 from alir.api.problems import Problem, Refusal, problem_of
@@ -36,7 +37,9 @@ class Callback:
         request = Request(scope, receive)
         secret = scope.get("path_params", {}).get(SECRET)
         try:
-            body = await request.body(limit=gateway.limits.callback_bytes)
+            body = await request.body(
+                limit=gateway.limits.callback_bytes, seconds=door.CALLBACK_BODY_SECONDS
+            )
             callback = CallbackRequest(request.headers(), body, secret)
             if await gateway.inbox.take(self._provider, callback):
                 await respond(send, 200, b"", media_type="text/plain")

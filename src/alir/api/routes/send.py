@@ -8,6 +8,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from alir import strictjson
+from alir.api import door
 from alir.api.answers import answer_of
 from alir.api.door import (
     Disconnected,
@@ -23,10 +24,7 @@ from alir.api.prefer import Preference, preference
 from alir.api.problems import Problem, Refusal, problem_of
 from alir.errors import AlirError
 from alir.intake.tokens import Scope as TokenScope
-from alir.messages.model import Message
-
-LONGEST_KEY = 255
-_FIRST_PRINTABLE, _LAST_PRINTABLE = " ", "~"
+from alir.messages.model import Message, Status
 
 
 class _Taken(NamedTuple):
@@ -60,18 +58,17 @@ class SendMessage:
     async def _take(self, request: Request) -> _Taken:
         gateway = self._gateway
         token = await authenticated(request.header(b"authorization"), gateway.tokens)
-        body = await request.body(limit=gateway.limits.message_bytes)
+        body = await request.body(limit=gateway.limits.message_bytes, seconds=door.BODY_SECONDS)
         require_json(request.header(b"content-type"))
         content = strictjson.parse(body)
         require_scope(token, TokenScope.SEND)
-        checked = await gateway.intake.check(content, token)
-        key = _idempotency_key(request.header(b"idempotency-key"))
         wanted = preference(
             request.every(b"prefer"),
             default=gateway.limits.default_wait,
             longest=gateway.limits.longest_wait,
         )
-        stored = await gateway.intake.accept(checked, content, token, key)
+        key = request.header(b"idempotency-key")
+        stored = await gateway.intake.accept(content, token, key)
         if not stored.replayed:
             gateway.measure.stored(stored.message)
         return _Taken(stored.message, stored.replayed, wanted)
@@ -92,29 +89,16 @@ class SendMessage:
             await respond(send, status, orjson.dumps(body), headers=headers)
 
     def _wait(self, taken: _Taken) -> float:
-        """How long to wait: not at all where it is known not to be settled in time."""
+        """How long to wait: not at all where it is known not to be settled in time.
+
+        What waits for a busy provider is waited for like anything else: that a repeat finds it
+        so is no reason to be answered sooner than the first.
+        """
         message, seconds = taken.message, taken.wanted.seconds
-        if seconds <= 0 or message.due_at > self._gateway.clock.now():
+        if message.status is not Status.QUEUED:
+            return seconds
+        if message.send_at is not None and message.send_at > self._gateway.clock.now():
             return 0
         if self._gateway.expected_wait(message.sender).total_seconds() > seconds:
             return 0
         return seconds
-
-
-def _idempotency_key(given: str | None) -> str | None:
-    """The key; None where there is none.
-
-    Raises:
-        Refusal: it is empty, too long, or holds other than printable ASCII.
-    """
-    if given is None:
-        return None
-    if len(given) > LONGEST_KEY:
-        detail = (
-            f"The Idempotency-Key has {len(given)} characters; at most {LONGEST_KEY} are allowed."
-        )
-    elif not given or not all(_FIRST_PRINTABLE <= c <= _LAST_PRINTABLE for c in given):
-        detail = "The Idempotency-Key must be printable ASCII characters, at least one."
-    else:
-        return given
-    raise Refusal(Problem("invalid_idempotency_key", detail))

@@ -41,3 +41,8 @@ class CloudSender(CloudDefaults, Sender):
     def is_simulated(self) -> bool:
         """See `Sender.is_simulated`."""
         return self.phone_number_id == SIMULATED_NUMBER_ID
+
+    @property
+    def by_user_id(self) -> bool:
+        """See `Sender.by_user_id`."""
+        return self.recipients_by_user_id

@@ -64,3 +64,8 @@ class RouteMobileSender(RouteMobileDefaults, Sender):
     def is_simulated(self) -> bool:
         """See `Sender.is_simulated`."""
         return self.base_url.endswith(SIMULATED_PATH)
+
+    @property
+    def gives_marks(self) -> bool:
+        """See `Sender.gives_marks`."""
+        return self.send_extra

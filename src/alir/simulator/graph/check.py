@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from alir.simulator.graph.fields import Fields
 from alir.simulator.graph.refusal import UNSUPPORTED_TYPE, GraphRefusal, invalid, missing, wrong
+from alir.simulator.recipients import is_user_id
 
 HEADER_MAX = 60
 BODY_MAX = 1024
@@ -44,14 +45,14 @@ class Request:
     """A request that WhatsApp takes.
 
     Attributes:
-        to: as it was written.
-        wa_id: its digits.
+        written: the recipient as it was written.
+        recipient: its digits, or the business-scoped user id.
         kind: `interactive` or `template`.
         mark: what is to come back in receipts (`biz_opaque_callback_data`).
     """
 
-    to: str
-    wa_id: str
+    written: str
+    recipient: str
     kind: str
     mark: str | None
 
@@ -68,7 +69,7 @@ def check(body: object) -> Request:
     fields.choice("messaging_product", ("whatsapp",))
     if fields.has("recipient_type"):
         fields.choice("recipient_type", ("individual",))
-    to, wa_id = _recipient(fields)
+    written, recipient = _recipient(fields)
     if fields.has("context"):
         fields.part("context").text("message_id")
     mark = fields.optional_text("biz_opaque_callback_data", most=MARK_MAX)
@@ -79,7 +80,7 @@ def check(body: object) -> Request:
         _check_template(fields.part("template"))
     else:
         raise _unsupported(f"type {kind[:32]!r}")
-    return Request(to, wa_id, kind, mark)
+    return Request(written, recipient, kind, mark)
 
 
 def _unsupported(what: str) -> GraphRefusal:
@@ -90,8 +91,12 @@ def _unsupported(what: str) -> GraphRefusal:
 
 
 def _recipient(fields: Fields) -> tuple[str, str]:
+    """As written, and as digits or user id. Where both fields are there, `to` wins, as at Meta."""
     if not fields.has("to") and fields.has("recipient"):
-        raise _unsupported("messages to a business-scoped user id; use to")
+        user_id = fields.text("recipient")
+        if not is_user_id(user_id):
+            raise wrong("Param recipient must be a business-scoped user id, such as US.1349.")
+        return user_id, user_id
     to = fields.text("to")
     digits = "".join(filter(str.isdigit, to))
     if not _NUMBER.fullmatch(to) or len(digits) not in _DIGITS:
@@ -171,7 +176,8 @@ def _check_template(template: Fields) -> None:
     template.only("name", "language", "components", "namespace")
     template.text("name")
     template.part("language").only("code", "policy").text("code")
-    for component in template.parts("components"):
+    components = template.parts("components")
+    for component in components:
         kind = component.text("type").lower()
         if kind == "button":
             _check_button(component)
@@ -182,6 +188,18 @@ def _check_template(template: Fields) -> None:
         else:
             path = component.path_of("type")
             raise wrong(f"Param {path} must be one of {{header, body, button}}.")
+    if not any(_is_flow_button(component) for component in components):
+        # Every template here has a Flow button. Meta wants it named even without parameters.
+        raise wrong(
+            f"Param {template.path_of('components')} must name the flow button:"
+            ' {"type": "button", "sub_type": "flow", "index": "0"}.'
+        )
+
+
+def _is_flow_button(component: Fields) -> bool:
+    return component.text("type").lower() == "button" and (
+        component.text("sub_type").lower() == "flow"
+    )
 
 
 def _check_button(button: Fields) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from alir.simulator.callbacks import Item
 from alir.simulator.graph import wire
@@ -18,6 +18,12 @@ class GraphDialect:
     def __init__(self, *, app_secret: str, callback_url: str | None = None) -> None:
         self.callback_url = callback_url
         self._app_secret = app_secret
+
+    def url(self, sender: str) -> str | None:  # noqa: ARG002 (an app has one URL for all)
+        return self.callback_url
+
+    def lane(self, item: Item) -> Hashable:  # noqa: ARG002 (a request may tell of all senders)
+        return None
 
     def callback(self, items: Sequence[Item]) -> tuple[Mapping[str, str], bytes]:
         body = wire.callback(items)

@@ -26,6 +26,18 @@ class GraphRefusal(Exception):
         self.http = http
 
 
+class NodeRefusal(GraphRefusal):
+    """Graph itself refuses, before WhatsApp comes in: the reason is the message.
+
+    Attributes:
+        subcode: what is wrong, more exactly.
+    """
+
+    def __init__(self, details: str, *, subcode: int | None = None) -> None:
+        super().__init__(INVALID, details)
+        self.subcode = subcode
+
+
 def invalid(details: str) -> GraphRefusal:
     return GraphRefusal(INVALID, details)
 

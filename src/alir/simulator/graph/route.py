@@ -1,56 +1,61 @@
-"""`POST /v{N}/{phone_number_id}/messages`, as Graph answers it. The hot path: bare ASGI."""
+"""What is below `/graph`, as Graph answers it. The hot path, messages, is bare ASGI."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
+from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from alir.clock import Clock
-from alir.simulator.asgi import BodyTooLarge, ClientGone, answer, header, hold, read_body
+from alir.simulator.asgi import BodyTooLarge, ClientGone, answer, header, read_body
 from alir.simulator.carrier import Carrier
 from alir.simulator.codes import error_codes
-from alir.simulator.graph import wire
+from alir.simulator.graph import nodes, wire
 from alir.simulator.graph.check import Request, check
-from alir.simulator.graph.magic import Destiny, Fate, destiny
-from alir.simulator.graph.refusal import ACCESS_TOKEN, INVALID, GraphRefusal, invalid
-from alir.simulator.hang_up import hang_up
-from alir.simulator.phones import Received
+from alir.simulator.graph.refusal import ACCESS_TOKEN, INVALID, GraphRefusal, NodeRefusal, invalid
+from alir.simulator.ids import new_wamid
+from alir.simulator.magic import Destiny, Fate
+from alir.simulator.network import Network
+from alir.simulator.phones import CLOUD, Received
 
 BODY_MAX = 1024 * 1024  # bytes
-#: How long a request that is never answered is kept, in seconds.
-LONGEST_HOLD = 600.0
-RETRY_AFTER = b"2"  # seconds
 UNAUTHORIZED = 401
+_NO_QUERY: Mapping[str, str] = {}
 
-_PATH = re.compile(r"/v[0-9]+(?:\.[0-9]+)?/([^/]+)/messages")
-_HTML = (
-    b"<!doctype html><html><head><title>502 Bad Gateway</title></head>"
-    b"<body><h1>502 Bad Gateway</h1></body></html>"
-)
+_PATH = re.compile(r"/v[0-9]+(?:\.[0-9]+)?/([^/]+)(?:/(messages|subscribed_apps))?")
+_METHODS = {"messages": "POST", "subscribed_apps": "GET", None: "GET"}
 
 
 class GraphRoute:
-    """Takes the requests below `/graph`; `path` is what follows it.
-
-    Attributes:
-        ended: once set, requests that are never answered are let go.
-    """
+    """Takes the requests below `/graph`; `path` is what follows it."""
 
     def __init__(
-        self, carrier: Carrier, *, clock: Clock, access_token: str, ended: asyncio.Event
+        self,
+        carrier: Carrier,
+        *,
+        clock: Clock,
+        access_token: str,
+        app_secret: str,
+        ended: asyncio.Event,
     ) -> None:
         self._carrier = carrier
-        self._clock = clock
+        self._access_token = access_token
         self._bearer = access_token.encode()
-        self._ended = ended
+        self._app_secret = app_secret
+        self._network = Network(carrier, clock=clock, ended=ended)
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            sender = self._admit(path, scope)
+            node, edge, query = self._admit(path, scope)
+            if edge != "messages":
+                await answer(send, 200, to_json(self._tell(node, edge, query)))
+                return
             body = await read_body(receive, most=BODY_MAX)
             request = check(_parse(body))
         except ClientGone:
@@ -59,24 +64,42 @@ class GraphRoute:
             refusal = GraphRefusal(
                 INVALID, f"The body may have {BODY_MAX} bytes at most.", http=413
             )
-            await _refuse(send, refusal)
+            await self._refuse(send, refusal)
         except GraphRefusal as refusal:
-            await _refuse(send, refusal)
+            await self._refuse(send, refusal)
         else:
-            its = destiny(request.wa_id, request.kind, self._carrier.behaviour)
-            await self._fulfil(its, request, sender, body, (scope, receive, send))
+            its = self._carrier.destiny(
+                provider=CLOUD, sender=node, phone=request.recipient, kind=request.kind
+            )
+            await self._fulfil(its, request, node, body, (scope, receive, send))
 
-    def _admit(self, path: str, scope: Scope) -> str:
-        """The phone number id, where path, method and access token are in order."""
+    def _admit(self, path: str, scope: Scope) -> tuple[str, str | None, Mapping[str, str]]:
+        """Node, edge and query, where path, method and access token are in order."""
         scheme, _, token = (header(scope, b"authorization") or b"").partition(b" ")
         if scheme.lower() != b"bearer" or token.strip() != self._bearer:
             raise GraphRefusal(ACCESS_TOKEN, "Send Authorization: Bearer and the access token.")
         found = _PATH.fullmatch(path)
         if found is None:
-            raise invalid("Unknown path; the simulator has /v24.0/{phone_number_id}/messages.")
-        if scope["method"] != "POST":
-            raise invalid(f"Unsupported {scope['method'].lower()} request; messages are posted.")
-        return found[1]
+            raise invalid(
+                "Unknown path; the simulator has /v24.0/{phone_number_id}/messages,"
+                " /v24.0/{phone_number_id} and /v24.0/{waba_id}/subscribed_apps."
+            )
+        node, edge = found[1], found[2]
+        if scope["method"] != _METHODS[edge]:
+            raise invalid(f"Unsupported {scope['method'].lower()} request.")
+        query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
+        nodes.check_proof(
+            query.get("appsecret_proof"),
+            access_token=self._access_token,
+            app_secret=self._app_secret,
+        )
+        return node, edge, query
+
+    def _tell(self, node: str, edge: str | None, query: Mapping[str, str]) -> dict[str, Any]:
+        graph = self._carrier.behaviour.graph
+        if edge == "subscribed_apps":
+            return nodes.subscribed_apps(graph)
+        return nodes.phone_number(node, query.get("fields"), graph)
 
     async def _fulfil(
         self,
@@ -86,34 +109,38 @@ class GraphRoute:
         body: bytes,
         asgi: tuple[Scope, Receive, Send],
     ) -> None:
-        scope, receive, send = asgi
+        send = asgi[2]
         match its:
             case Destiny(Fate.TAKEN | Fate.FAILS_LATER, error):
                 message = self._message(request, sender, body)
                 await self._carrier.take(message, fails=error.code if error else None)
                 await _accept(send, request, message)
             case Destiny(Fate.REFUSED, error) if error is not None:
-                details = "The recipient's number asked the simulator for this error."
-                await _refuse(send, GraphRefusal(error.code, details))
-            case Destiny(Fate.NO_ANSWER):
-                await self._carrier.take(self._message(request, sender, body))
-                await hold(receive, clock=self._clock, most=LONGEST_HOLD, ended=self._ended)
-                await _leave(scope, receive, send)
-            case Destiny(Fate.HANGS_UP):
-                self._carrier.put(self._message(request, sender, body))
-                await _leave(scope, receive, send)
-            case Destiny(Fate.TOO_MANY):
-                body = wire.error_without_code("Too many requests")
-                await answer(send, 429, body, headers=[(b"retry-after", RETRY_AFTER)])
-            case Destiny(Fate.GATEWAY_ERROR):
-                await answer(send, 502, _HTML, content_type=b"text/html; charset=utf-8")
+                await self._refuse(send, GraphRefusal(error.code, wire.why(error.code)))
+            case _:
+                await self._network.carry_out(
+                    its.fate,
+                    lambda: self._message(request, sender, body),
+                    asgi,
+                    too_many=wire.error_without_code("Too many requests"),
+                )
+
+    async def _refuse(self, send: Send, refusal: GraphRefusal) -> None:
+        self._carrier.errors[refusal.code] += 1
+        row = error_codes()[refusal.code]
+        if isinstance(refusal, NodeRefusal):
+            body = wire.node_error(refusal.code, message=refusal.details, subcode=refusal.subcode)
+        else:
+            body = wire.error(refusal.code, title=row.title, details=refusal.details)
+        challenge = [(b"www-authenticate", b"OAuth")] if row.http == UNAUTHORIZED else []
+        await answer(send, refusal.http or row.http, body, headers=challenge)
 
     def _message(self, request: Request, sender: str, body: bytes) -> Received:
         return Received(
-            wamid=wire.new_wamid(),
-            provider="cloud",
+            wamid=new_wamid(),
+            provider=CLOUD,
             sender=sender,
-            phone=request.wa_id,
+            phone=request.recipient,
             at=self._carrier.now(),
             body=body,
             kind=request.kind,
@@ -130,18 +157,5 @@ def _parse(body: bytes) -> object:
 
 
 async def _accept(send: Send, request: Request, message: Received) -> None:
-    body = wire.accepted(to=request.to, wa_id=request.wa_id, wamid=message.wamid, kind=request.kind)
+    body = wire.accepted(request, wamid=message.wamid)
     await answer(send, 200, body)
-
-
-async def _refuse(send: Send, refusal: GraphRefusal) -> None:
-    row = error_codes()[refusal.code]
-    body = wire.error(refusal.code, title=row.title, details=refusal.details)
-    challenge = [(b"www-authenticate", b"OAuth")] if row.http == UNAUTHORIZED else []
-    await answer(send, refusal.http or row.http, body, headers=challenge)
-
-
-async def _leave(scope: Scope, receive: Receive, send: Send) -> None:
-    if not await hang_up(scope, receive):
-        text = b"This server cannot hang up: run it with alir's HangUpProtocol."
-        await answer(send, 501, text, content_type=b"text/plain")

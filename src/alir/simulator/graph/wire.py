@@ -12,7 +12,11 @@ from pydantic_core import to_json
 from alir.messages.model import ReceiptStatus
 from alir.simulator.callbacks import Heard, Item, Told
 from alir.simulator.codes import error_codes
+from alir.simulator.gate import PAIR_RATE_REACHED, THROUGHPUT_REACHED
+from alir.simulator.graph.check import Request
+from alir.simulator.magic import WINDOW_SHUT
 from alir.simulator.phones import Written
+from alir.simulator.recipients import is_user_id
 
 #: Of the WhatsApp Business account that all senders of the simulator belong to.
 ACCOUNT_ID = "1065000000000001"
@@ -20,25 +24,20 @@ DISPLAY_NUMBER = "15550001065"
 ERROR_PAGE = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
 
 
-def new_wamid() -> str:
-    """A message id as WhatsApp's look, of letters, digits, `.`, `-` and `_` only."""
-    return f"wamid.HBg{secrets.token_urlsafe(24)}"
-
-
 def new_trace_id() -> str:
     """An id as `fbtrace_id` has."""
     return f"A{secrets.token_urlsafe(16)}"
 
 
-def accepted(*, to: str, wa_id: str, wamid: str, kind: str) -> bytes:
-    """The answer to a message that was taken."""
+def accepted(request: Request, *, wamid: str) -> bytes:
+    """The answer to a message that was taken. Who is known by user id only has no `wa_id`."""
     message = {"id": wamid}
-    if kind == "template":
+    if request.kind == "template":
         message["message_status"] = "accepted"
     return to_json(
         {
             "messaging_product": "whatsapp",
-            "contacts": [{"input": to, "wa_id": wa_id}],
+            "contacts": [{"input": request.written} | _person(request.recipient)],
             "messages": [message],
         }
     )
@@ -59,6 +58,14 @@ def error(code: int, *, title: str, details: str) -> bytes:
     )
 
 
+def node_error(code: int, *, message: str, subcode: int | None) -> bytes:
+    """The answer to a request that Graph itself refused, before WhatsApp came in."""
+    error: dict[str, Any] = {"message": message, "type": "GraphMethodException", "code": code}
+    if subcode is not None:
+        error["error_subcode"] = subcode
+    return to_json({"error": error | {"fbtrace_id": new_trace_id()}})
+
+
 def error_without_code(message: str) -> bytes:
     """The answer of something in front of WhatsApp."""
     return to_json(
@@ -75,7 +82,7 @@ def callback(items: Sequence[Item]) -> bytes:
     """The body of one callback. Non-ASCII is escaped as `\\uXXXX`, as Meta does."""
     by_sender: dict[str, list[Item]] = {}
     for item in items:
-        by_sender.setdefault(_sender(item), []).append(item)
+        by_sender.setdefault(item.sender, []).append(item)
     changes = [
         {"field": "messages", "value": _value(sender, its)} for sender, its in by_sender.items()
     ]
@@ -84,10 +91,6 @@ def callback(items: Sequence[Item]) -> bytes:
         "entry": [{"id": ACCOUNT_ID, "changes": changes}],
     }
     return to_json(envelope, ensure_ascii=True)
-
-
-def _sender(item: Item) -> str:
-    return item.message.sender if isinstance(item, Told) else item.written.sender
 
 
 def _value(sender: str, items: Sequence[Item]) -> dict[str, Any]:
@@ -105,15 +108,19 @@ def _value(sender: str, items: Sequence[Item]) -> dict[str, Any]:
 def _contacts(item: Item) -> list[dict[str, Any]]:
     """A failed receipt names no contact; the others name it without its profile."""
     if isinstance(item, Heard):
-        return [{"profile": {"name": item.written.name}, "wa_id": item.written.phone}]
+        return [{"profile": {"name": item.written.name}} | _person(item.written.phone)]
     if item.receipt.status is ReceiptStatus.FAILED:
         return []
-    return [{"wa_id": item.message.phone}]
+    return [_person(item.message.phone)]
+
+
+def _person(recipient: str) -> dict[str, Any]:
+    return {"user_id" if is_user_id(recipient) else "wa_id": recipient}
 
 
 def _message(written: Written) -> dict[str, Any]:
     return {
-        "from": written.phone,
+        "from_user_id" if is_user_id(written.phone) else "from": written.phone,
         "id": written.wamid,
         "timestamp": _seconds(written.at),
         "type": "text",
@@ -127,7 +134,7 @@ def _status(told: Told) -> dict[str, Any]:
         "id": message.wamid,
         "status": receipt.status.value,
         "timestamp": _seconds(receipt.at),
-        "recipient_id": message.phone,
+        "recipient_user_id" if is_user_id(message.phone) else "recipient_id": message.phone,
     }
     if message.mark is not None:
         status["biz_opaque_callback_data"] = message.mark
@@ -160,9 +167,21 @@ def _failure(code: int) -> dict[str, Any]:
         "code": code,
         "title": title,
         "message": title,
-        "error_data": {"details": f"The recipient's number asked the simulator for error {code}."},
+        "error_data": {"details": why(code, name=f"error {code}")},
         "href": ERROR_PAGE,
     }
+
+
+def why(code: int, *, name: str = "this error") -> str:
+    """The details of an error that the simulator makes up."""
+    return f"The recipient's number asked the simulator for {name}{_ALSO.get(code, '')}."
+
+
+_ALSO: Mapping[int, str] = {
+    THROUGHPUT_REACHED: ", or the limit messages_per_second is reached",
+    PAIR_RATE_REACHED: ", or the limit of pair_seconds and pair_burst is reached",
+    WINDOW_SHUT: ", or the person has not written to this sender within 24 hours",
+}
 
 
 def _seconds(milliseconds: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.simulator.doubles import flow_request, template_request
+from tests.unit.simulator.doubles import ANY_JSON, flow_request, paths, template_request
 
 from alir.simulator.graph.check import Request, check
 from alir.simulator.graph.refusal import GraphRefusal
@@ -65,7 +65,7 @@ def test_the_least_that_a_flow_message_needs_is_taken() -> None:
         },
     }
 
-    assert check(body).wa_id == "6282112345678"
+    assert check(body).recipient == "6282112345678"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,12 @@ MISSING, WRONG, INVALID, UNSUPPORTED = 131008, 131009, 100, 131051
         (put((), to="15551230001+"), WRONG, "to"),
         (put((), to="123456"), WRONG, "to"),
         (put((), to="1234567890123456"), WRONG, "to"),
-        (put((), to=..., recipient="US.1349"), UNSUPPORTED, "business-scoped"),
+        (put((), to=..., recipient=1), INVALID, "recipient"),
+        (put((), to=..., recipient="15551230001"), WRONG, "recipient"),
+        (put((), to=..., recipient="US."), WRONG, "recipient"),
+        (put((), to=..., recipient="US." + "1" * 129), WRONG, "recipient"),
+        (put((), to=..., recipient="us.1"), WRONG, "recipient"),
+        (put((), to="US.1349"), WRONG, "to"),
         (put((), context="wamid.X"), INVALID, "context"),
         (put((), context={}), MISSING, "context['message_id']"),
         (put((), biz_opaque_callback_data="x" * 513), INVALID, "512"),
@@ -206,11 +211,35 @@ def test_a_template_with_a_flow_button_is_taken() -> None:
     assert check(template_request()).kind == "template"
 
 
-def test_a_template_without_components_is_taken() -> None:
+@pytest.mark.parametrize(
+    "components",
+    [
+        ...,
+        [],
+        [{"type": "body", "parameters": [{"type": "text", "text": "Ana"}]}],
+        [{"type": "button", "sub_type": "url", "index": "0"}],
+    ],
+)
+def test_a_template_whose_flow_button_is_not_named_is_refused(components: Any) -> None:
     body = template_request()
-    put(("template",), components=...)(body)
+    put(("template",), components=components)(body)
 
-    check(body)
+    found = refusal(body)
+
+    assert found.code == WRONG
+    assert "flow button" in found.details
+
+
+@pytest.mark.parametrize("user_id", ["US.1349", "ID.ENT.7xY", "DE." + "a" * 128])
+def test_a_user_id_takes_the_place_of_a_number(user_id: str) -> None:
+    body = flow_request(recipient=user_id)
+    put((), to=...)(body)
+
+    assert check(body) == Request(user_id, user_id, "interactive", None)
+
+
+def test_where_both_are_given_the_number_wins() -> None:
+    assert check(flow_request("+15551230001", recipient="US.1")).recipient == "15551230001"
 
 
 def button(**fields: Any) -> Change:
@@ -264,23 +293,15 @@ def test_a_flow_button_that_is_only_named_is_taken() -> None:
     check(body)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-
-
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_in_a_field_the_request_is_taken_or_refused(data: st.DataObject) -> None:
     body = data.draw(st.sampled_from([flow_request, template_request]))()
-    paths = list(_paths(body))
-    *path, last = data.draw(st.sampled_from(paths))
+    *path, last = data.draw(st.sampled_from(list(paths(body))))
     target: Any = body
     for step in path:
         target = target[step]
-    target[last] = data.draw(JSON)
+    target[last] = data.draw(ANY_JSON)
 
     code = None
     try:
@@ -288,17 +309,3 @@ def test_whatever_stands_in_a_field_the_request_is_taken_or_refused(data: st.Dat
     except GraphRefusal as error:
         code = error.code
     assert code in {None, MISSING, WRONG, INVALID, UNSUPPORTED}
-
-
-def _paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
-    if path:
-        yield path
-    steps = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    for step, inner in steps:
-        yield from _paths(inner, (*path, step))

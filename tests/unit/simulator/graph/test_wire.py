@@ -6,6 +6,8 @@ import re
 from alir.messages.model import ReceiptStatus
 from alir.simulator.callbacks import Heard, Told
 from alir.simulator.graph import wire
+from alir.simulator.graph.check import Request
+from alir.simulator.ids import new_wamid
 from alir.simulator.phones import Receipt, Received, Written
 
 AT = 1790000000123
@@ -116,7 +118,7 @@ def test_a_signature_is_the_hmac_of_the_bytes() -> None:
 
 
 def test_ids_are_all_different_and_stay_within_their_alphabet() -> None:
-    ids = {wire.new_wamid() for _ in range(1000)}
+    ids = {new_wamid() for _ in range(1000)}
 
     assert len(ids) == 1000
     assert all(re.fullmatch(r"wamid\.[A-Za-z0-9_-]+", each) for each in ids)
@@ -124,5 +126,5 @@ def test_ids_are_all_different_and_stay_within_their_alphabet() -> None:
 
 def test_only_templates_are_answered_with_a_message_status() -> None:
     for kind, expected in [("interactive", None), ("template", "accepted")]:
-        body = json.loads(wire.accepted(to="+1", wa_id="1", wamid="w", kind=kind))
+        body = json.loads(wire.accepted(Request("+1", "1", kind, None), wamid="w"))
         assert body["messages"][0].get("message_status") == expected

@@ -33,7 +33,18 @@ def upgrade() -> None:
     op.create_index(
         "attempt_wamid", "attempt", ["wamid"], sqlite_where=condition, postgresql_where=condition
     )
+    op.create_index("attempt_begun", "attempt", ["begun_at"])
+    condition = sa.text("outcome = 'unknown'")
+    op.create_index(
+        "attempt_unknown",
+        "attempt",
+        ["begun_at"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
     op.add_column("parked_receipt", sa.Column("wamid", sa.String()))
+    op.add_column("parked_receipt", sa.Column("mark", sa.Text()))
+    op.create_index("parked_receipt_person", "parked_receipt", ["sender", "wa_id"])
     _pause()
     _contact()
     _alias()
@@ -49,6 +60,7 @@ def _pause() -> None:
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger()),
+        sa.Column("wait", sa.BigInteger(), nullable=False),
         sa.Column("strikes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("sender", "scope", "key"),
         sqlite_with_rowid=False,

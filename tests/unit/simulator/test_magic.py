@@ -4,7 +4,7 @@ import pytest
 
 from alir.simulator.behaviour import Behaviour, Comes
 from alir.simulator.codes import error_codes
-from alir.simulator.graph.magic import Fate, destiny
+from alir.simulator.magic import Fate, destiny
 
 
 def fate(code: int, kind: str = "interactive", behaviour: Behaviour | None = None) -> Fate:
@@ -52,3 +52,9 @@ def test_how_a_code_comes_can_be_changed() -> None:
 
     assert fate(131056, behaviour=behaviour) is Fate.FAILS_LATER
     assert fate(131026, behaviour=behaviour) is Fate.REFUSED
+
+
+def test_a_user_id_that_ends_in_a_magic_number_is_magic_too() -> None:
+    assert destiny("US.15550131062", "interactive", Behaviour()).fate is Fate.REFUSED
+    assert destiny("US.ENT.15550131026", "interactive", Behaviour()).fate is Fate.FAILS_LATER
+    assert destiny("US.1349", "interactive", Behaviour()).fate is Fate.TAKEN

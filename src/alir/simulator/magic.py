@@ -1,15 +1,22 @@
-"""What the recipient's number makes of a message: `+1 5550 CCCCCC` gives the error CCCCCC."""
+"""What the recipient's number makes of a message: `+1 5550 CCCCCC` gives the error CCCCCC.
+
+So does a business-scoped user id such as `US.15550CCCCCC`.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from alir.simulator.behaviour import Behaviour, Comes
 from alir.simulator.codes import ErrorCode, error_codes
+from alir.simulator.recipients import number_in
 
 WINDOW_SHUT = 131047
+#: Codes that templates do not get: WhatsApp's and the older one of Route Mobile.
+_NOT_FOR_TEMPLATES = (WINDOW_SHUT, 470)
 
 _MAGIC = re.compile(r"15550([0-9]{6})")
 
@@ -26,6 +33,8 @@ class Fate(Enum):
     HANGS_UP = auto()  #: It is taken; the connection closes; no receipt comes.
 
 
+#: Fates of a message that WhatsApp has taken, so that it counts.
+TAKES = frozenset({Fate.TAKEN, Fate.FAILS_LATER, Fate.NO_ANSWER, Fate.HANGS_UP})
 #: Numbers that are no error codes of WhatsApp, but what the network between can do.
 NETWORK_FATES = {
     408: Fate.NO_ANSWER,
@@ -46,23 +55,37 @@ class Destiny:
 _ORDINARY = Destiny(Fate.TAKEN)
 
 
-def destiny(wa_id: str, kind: str, behaviour: Behaviour) -> Destiny:
-    """What becomes of a message of this kind to this recipient (digits).
+def magic_code(recipient: str) -> int:
+    """What the recipient's number asks for; -1: nothing.
+
+    >>> magic_code("15550000422"), magic_code("US.15550131026"), magic_code("15551230001")
+    (422, 131026, -1)
+    """
+    magic = _MAGIC.fullmatch(number_in(recipient))
+    return int(magic[1]) if magic else -1
+
+
+def destiny(
+    recipient: str,
+    kind: str,
+    behaviour: Behaviour,
+    codes: Mapping[int, ErrorCode] | None = None,
+) -> Destiny:
+    """What becomes of a message of this kind to this recipient (digits, or a user id).
+
+    `codes` are those that a number can ask for, where they are not just WhatsApp's.
 
     >>> destiny("15551230001", "interactive", Behaviour()).fate.name
     'TAKEN'
     >>> destiny("15550131026", "interactive", Behaviour()).fate.name
     'FAILS_LATER'
     """
-    magic = _MAGIC.fullmatch(wa_id)
-    if magic is None:
-        return _ORDINARY
-    code = int(magic[1])
+    code = magic_code(recipient)
     if code in NETWORK_FATES:
         return Destiny(NETWORK_FATES[code])
-    error = error_codes().get(code)
-    if error is None or (code == WINDOW_SHUT and kind == "template"):
+    error = (codes or error_codes()).get(code)
+    if error is None or (code in _NOT_FOR_TEMPLATES and kind == "template"):
         return _ORDINARY
-    if behaviour.comes(code) is Comes.BY_RECEIPT:
+    if behaviour.comes(error) is Comes.BY_RECEIPT:
         return Destiny(Fate.FAILS_LATER, error)
     return Destiny(Fate.REFUSED, error)

@@ -1,0 +1,141 @@
+"""What stands still after a provider refused, for how long, and what ends that: pure decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from alir.clock import rfc3339
+from alir.dispatch.attempt import LONGEST_ASKED
+from alir.errors import PauseAsked, PauseScope
+from alir.ids import SenderName
+
+#: Everything that a sender sends stands still with these.
+WHOLE: Final = frozenset({PauseScope.SENDER, PauseScope.ACCOUNT, PauseScope.OPERATOR})
+
+#: How much longer each further refusal makes a pause. Of a recipient: 4^X seconds (Meta, WhatsApp
+#: Cloud API error codes, 131056, read 2026-09-11); the other factor is alir's own.
+GROWTH_OF_RECIPIENT: Final = 4
+GROWTH: Final = 2
+
+#: A throttled Flow is slow until it was not refused for so long; alir's own.
+FLOW_IS_SLOW_FOR: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Something of one sender that stands still.
+
+    Attributes:
+        key: the recipient or the Flow's id; empty for what holds the whole sender.
+        code: the provider's, if it was one that asked for it.
+        since: when it began; of a Flow, when it was last refused.
+        until: when one message is let through to see; none: when an operator resumes it.
+        wait: how long it lasts each time; a slow Flow lets one message through after each.
+        strikes: how often in a row it was refused, from 1.
+    """
+
+    sender: SenderName
+    scope: PauseScope
+    key: str = ""
+    code: str | None = None
+    title: str
+    since: datetime
+    until: datetime | None = None
+    wait: timedelta = timedelta()
+    strikes: int = 1
+
+    @property
+    def place(self) -> tuple[PauseScope, str]:
+        """What it is that stands still."""
+        return self.scope, self.key
+
+    def as_json(self) -> dict[str, Any]:
+        """The pause as the API and events show it."""
+        return {
+            "scope": self.scope.value,
+            "key": self.key or None,
+            "code": self.code,
+            "title": self.title,
+            "since": rfc3339(self.since),
+            "until": None if self.until is None else rfc3339(self.until),
+            "strikes": self.strikes,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """A refusal that asks for a pause.
+
+    Attributes:
+        begun_at: when the attempt was begun that was refused.
+        retry_after: how long the provider asked to wait, where it did.
+    """
+
+    asked: PauseAsked
+    code: str | None
+    title: str
+    begun_at: datetime
+    retry_after: timedelta | None = None
+
+
+def struck(
+    before: Pause | None, strike: Strike, *, sender: SenderName, key: str, now: datetime
+) -> Pause:
+    """The pause after a refusal.
+
+    What was under way when the pause began is refused too, and makes it no longer; only the
+    refusal of what was let through since then does.
+    """
+    if before is not None and (before.until is None or strike.begun_at < before.until):
+        asked_until = now + min(strike.retry_after or timedelta(), LONGEST_ASKED)
+        if before.until is None or asked_until <= before.until:
+            return before
+        return replace(before, until=asked_until)
+    strikes = 1 if before is None else before.strikes + 1
+    is_new = before is None or strike.asked.scope is PauseScope.FLOW
+    wait = _wait(strike, strikes)
+    return Pause(
+        sender=sender,
+        scope=strike.asked.scope,
+        key=key,
+        code=strike.code,
+        title=strike.title,
+        since=now if is_new else before.since,  # type: ignore[union-attr]  # not new
+        until=None if wait is None else now + wait,
+        wait=wait or timedelta(),
+        strikes=strikes,
+    )
+
+
+def prolonged(pause: Pause, *, now: datetime) -> Pause:
+    """The pause once more as long: what was let through told nothing, or a slow Flow used it."""
+    return pause if pause.until is None else replace(pause, until=now + pause.wait)
+
+
+def is_healed(pause: Pause, *, begun_at: datetime, now: datetime) -> bool:
+    """Whether an attempt that the provider did not refuse for it, begun then, ends the pause.
+
+    Only one that was begun since it let one through says anything. A Flow that is slow may be used
+    so all the same, so that it stays slow until it was not refused for `FLOW_IS_SLOW_FOR`.
+    """
+    if pause.scope is PauseScope.OPERATOR or pause.until is None:
+        return False
+    if pause.scope is PauseScope.FLOW:
+        return now >= pause.since + FLOW_IS_SLOW_FOR
+    return begun_at >= pause.until
+
+
+def _wait(strike: Strike, strikes: int) -> timedelta | None:
+    asked = strike.asked
+    if asked.first is None:
+        return None
+    growth = GROWTH_OF_RECIPIENT if asked.scope is PauseScope.RECIPIENT else GROWTH
+    # 4 to the 16 seconds are longer than any pause; more would only overflow.
+    wait: timedelta = asked.first * growth ** min(strikes - 1, 16)
+    if asked.longest is not None:
+        wait = min(wait, asked.longest)
+    if strike.retry_after is not None:
+        wait = max(wait, min(strike.retry_after, LONGEST_ASKED))
+    return wait

@@ -1,0 +1,1 @@
+"""The dialect of Route Mobile's WhatsApp Business API."""

@@ -1,0 +1,115 @@
+"""Receipts applied to the attempts they are about, or parked. Inside a transaction."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from alir.errors import NotFound
+from alir.ids import MessageId, ProviderId, SenderName
+from alir.messages.model import Message, ReceiptStatus
+from alir.receipts.model import Told
+from alir.receipts.ports import Consequences
+from alir.store.database import Connection
+from alir.store.parked import park, unpark
+from alir.store.reading import by_provider_id, load
+from alir.store.writing import Decide, change
+
+
+class Failed(NamedTuple):
+    """An attempt failed by receipt, as is on disk once the transaction is."""
+
+    message: Message
+    attempt: int
+    error: Mapping[str, Any] | None
+
+
+@dataclass(slots=True)
+class Applied:
+    """What receipts changed."""
+
+    changed: list[Message] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+
+    def tell(self, consequences: Consequences) -> None:
+        """Once it is on disk: let stand still what the failures say, before anything goes on."""
+        for failed in self.failed:
+            consequences.failed(failed.message, failed.attempt, failed.error)
+
+
+def apply_all(
+    connection: Connection, told: Sequence[Told], now: datetime, consequences: Consequences
+) -> Applied:
+    """Apply each receipt to the attempt it is about, with all that was parked for its ids."""
+    applied = Applied()
+    left = deque(told)
+    while left:
+        one = left.popleft()
+        found = _attempt_of(connection, one)
+        if found is None:
+            park(connection, one, now)
+            continue
+        message, number = found
+        after = apply_one(connection, message, number, one, now, consequences, applied)
+        known = _ids(message, number)
+        for id_ in _ids(after, number):
+            if id_ not in known:  # receipts may have waited for just this
+                left.extendleft(reversed(unpark(connection, one.sender, id_)))
+    return applied
+
+
+def apply_one(  # noqa: PLR0917 - what is written, where, and to what
+    connection: Connection,
+    message: Message,
+    number: int,
+    told: Told,
+    now: datetime,
+    consequences: Consequences,
+    applied: Applied,
+) -> Message:
+    """Apply a receipt that is about attempt `number` of `message`; the message as it stands."""
+    again = None
+    has_failed = told.status is ReceiptStatus.FAILED
+    if has_failed:
+        again = consequences.again(message, told.error)
+    decide: Decide = told.received_by(number, now, again)
+    after, is_changed = change(connection, message, decide, now)
+    if is_changed:
+        applied.changed.append(after)
+        if has_failed:
+            applied.failed.append(Failed(after, number, told.error))
+    return after
+
+
+def _ids(message: Message, number: int) -> list[ProviderId]:
+    """The ids by which receipts may name an attempt."""
+    attempt = message.attempt(number)
+    return [id_ for id_ in (attempt.provider_id, attempt.wamid) if id_] if attempt else []
+
+
+def _attempt_of(connection: Connection, told: Told) -> tuple[Message, int] | None:
+    """The message and the attempt's number that a receipt is about; only its own sender's.
+
+    The mark says so best; where it names nothing that alir knows, the ids do.
+    """
+    if told.mark is not None:
+        message = _of_sender(connection, told.mark.message_id, told.sender)
+        if message is not None and message.attempt(told.mark.attempt) is not None:
+            return message, told.mark.attempt
+    for id_ in (told.provider_id, told.wamid):
+        found = None if id_ is None else by_provider_id(connection, id_)
+        if found is not None and found[2] == told.sender:
+            return load(connection, found[0]), found[1]
+    return None
+
+
+def _of_sender(connection: Connection, message_id: MessageId, sender: SenderName) -> Message | None:
+    with suppress(NotFound):
+        message = load(connection, message_id)
+        if message.sender == sender:
+            return message
+    return None

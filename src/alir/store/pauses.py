@@ -1,0 +1,132 @@
+"""The pauses on disk, and the events of senders that tell of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy.dialects.sqlite import insert
+
+from alir.clock import Clock, from_milliseconds, to_milliseconds
+from alir.dispatch.pause import Pause
+from alir.errors import PauseScope
+from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
+from alir.ids import new_event_id
+from alir.store import rows, tables
+from alir.store.database import Connection, Database, Statement, run
+from alir.store.writing import put_event
+
+_p, _m = tables.pause.c, tables.message.c
+_MILLISECOND = timedelta(milliseconds=1)
+
+_insert = insert(tables.pause).values({c.name: bindparam(c.name) for c in tables.pause.c})
+_PUT = Statement(
+    _insert.on_conflict_do_update(
+        index_elements=[_p.sender, _p.scope, _p.key],
+        set_={
+            name: getattr(_insert.excluded, name)
+            for name in ("code", "title", "since", "until", "wait", "strikes")
+        },
+    )
+)
+_ALL = Statement(select(*tables.pause.c))
+
+
+class PauseStore:
+    """The pauses of one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def put(self, pause: Pause, *, is_new: bool) -> None:
+        """Store it, or what it has become; of a new one users are told."""
+
+        def work(connection: Connection) -> None:
+            _PUT.run(connection, _row(pause))
+            if is_new:
+                self._tell(connection, SENDER_PAUSED, pause)
+
+        await self._database.write(work)
+
+    async def remove(self, pause: Pause) -> None:
+        """It is over, and users are told, once."""
+        gone = delete(tables.pause).where(
+            _p.sender == pause.sender, _p.scope == pause.scope.value, _p.key == pause.key
+        )
+
+        def work(connection: Connection) -> None:
+            if run(connection, gone).rowcount:
+                self._tell(connection, SENDER_RESUMED, pause)
+
+        await self._database.write(work)
+
+    async def all(self) -> list[Pause]:
+        """Every pause of every sender."""
+        return await self._database.read(
+            lambda connection: [_pause(row) for row in _ALL.run(connection, {})]
+        )
+
+    async def release(self, pause: Pause, *, limit: int) -> int:
+        """Let up to `limit` messages be due that wait for a Flow; how many those were."""
+        now = to_milliseconds(self._clock.now())
+        waiting = (
+            select(_m.seq)
+            .where(
+                text("message.status = 'queued'"),
+                _m.sender == pause.sender,
+                _m.flow_id == pause.key,
+                _m.due_at > now,
+                _m.due_at > _m.first_due_at,
+            )
+            .limit(limit)
+        )
+        due = (
+            update(tables.message)
+            .where(_m.seq.in_(waiting))
+            .values(due_at=now, version=_m.version + 1)
+        )
+        return await self._database.write(lambda connection: run(connection, due).rowcount)
+
+    def _tell(self, connection: Connection, kind: str, pause: Pause) -> None:
+        if pause.scope is PauseScope.RECIPIENT:
+            return  # one person's pace is nothing to be told of, and many come and go
+        put_event(
+            connection,
+            {
+                "id": new_event_id(),
+                "type": kind,
+                "message_id": None,
+                "at": to_milliseconds(self._clock.now()),
+                "data": rows.text({"sender": pause.sender, **pause.as_json()}),
+            },
+        )
+
+
+def _row(pause: Pause) -> dict[str, object]:
+    return {
+        "sender": pause.sender,
+        "scope": pause.scope.value,
+        "key": pause.key,
+        "code": pause.code,
+        "title": pause.title,
+        "since": to_milliseconds(pause.since),
+        "until": None if pause.until is None else to_milliseconds(pause.until),
+        "wait": pause.wait // _MILLISECOND,
+        "strikes": pause.strikes,
+    }
+
+
+def _pause(row: rows.Row) -> Pause:
+    sender, scope, key, code, title, since, until, wait, strikes = row
+    return Pause(
+        sender=sender,
+        scope=PauseScope(scope),
+        key=key,
+        code=code,
+        title=title,
+        since=from_milliseconds(since),
+        until=None if until is None else from_milliseconds(until),
+        wait=wait * _MILLISECOND,
+        strikes=strikes,
+    )

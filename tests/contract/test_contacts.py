@@ -1,0 +1,112 @@
+"""When a person last wrote to a sender, whatever name the person goes by."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from tests.clock import START
+from tests.contract.stores import Backend, Stores
+from tests.examples import MAIN, OTHER
+from tests.running import in_a_loop
+
+from alir.receipts.model import Heard
+from alir.store.contacts import heard_at, learn
+
+NUMBER = "+5511987650001"
+#: The same person, as WhatsApp knows older numbers of some countries.
+WA_ID = "551187650001"
+USER_ID = "US.13491208655302741918"
+
+
+def minutes(count: float) -> datetime:
+    return START + timedelta(minutes=count)
+
+
+async def hear(store: Stores, *heard: Heard) -> None:
+    raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
+    await store.receipts.apply(heard, callback=raw.seq)
+
+
+async def last_heard(store: Stores, person: str) -> datetime | None:
+    return await store.database.read(lambda connection: heard_at(connection, MAIN, person))
+
+
+async def learnt(store: Stores, to: str | None, wa_id: str) -> None:
+    await store.database.write(lambda connection: learn(connection, MAIN, to, wa_id))
+
+
+@in_a_loop
+async def test_a_person_who_never_wrote_was_not_heard(database: Backend) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230002"))
+        await hear(store, Heard(sender=OTHER, at=START, wa_id="15551230001"))
+
+        assert await last_heard(store, "+15551230001") is None
+
+
+@in_a_loop
+async def test_a_person_is_heard_by_number_and_by_user_id(database: Backend) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        assert await last_heard(store, "+15551230001") == START
+        assert await last_heard(store, USER_ID) == START
+
+        await hear(store, Heard(sender=MAIN, at=minutes(1), user_id=USER_ID))
+        assert await last_heard(store, USER_ID) == minutes(1)
+        assert await last_heard(store, "+15551230001") == START
+
+        await hear(store, Heard(sender=MAIN, at=minutes(2)))  # whoever that was
+        assert await last_heard(store, USER_ID) == minutes(1)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@in_a_loop
+async def test_what_comes_late_never_moves_a_window_back(database: Backend, together: bool) -> None:
+    told = [Heard(sender=MAIN, at=minutes(n), wa_id="15551230001") for n in (5, 9, 1)]
+    async with database.open() as store:
+        if together:
+            await hear(store, *told)
+        else:
+            for one in told:
+                await hear(store, one)
+
+        assert await last_heard(store, "+15551230001") == minutes(9)
+    async with database.open() as store:
+        assert await last_heard(store, "+15551230001") == minutes(9)
+
+
+@in_a_loop
+async def test_a_number_that_whatsapp_knows_by_other_digits_is_heard_by_both(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        assert await last_heard(store, NUMBER) is None
+
+        await learnt(store, NUMBER, WA_ID)
+        assert await last_heard(store, NUMBER) == START
+        assert await last_heard(store, f"+{WA_ID}") == START
+
+
+@in_a_loop
+async def test_the_latest_word_on_a_number_counts(database: Backend) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await learnt(store, NUMBER, "551187650002")
+        assert await last_heard(store, NUMBER) is None
+        await learnt(store, NUMBER, WA_ID)
+        assert await last_heard(store, NUMBER) == START
+
+
+@in_a_loop
+async def test_nothing_is_learnt_where_the_digits_are_the_same_or_there_is_no_number(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await learnt(store, None, WA_ID)
+        await learnt(store, f"+{WA_ID}", WA_ID)
+
+        assert await last_heard(store, f"+{WA_ID}") == START
+        assert await last_heard(store, NUMBER) is None

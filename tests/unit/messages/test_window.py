@@ -1,0 +1,41 @@
+"""When the 24-hour window is shut, and what is said then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.clock import START
+
+from alir.messages import window
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_shut"),
+    [
+        (timedelta(), False),
+        (timedelta(hours=24) - timedelta(milliseconds=1), False),
+        (timedelta(hours=24), True),
+        (timedelta(days=400), True),
+        (-timedelta(minutes=1), False),
+    ],
+)
+def test_it_is_shut_24_hours_after_the_person_last_wrote(ago: timedelta, is_shut: bool) -> None:
+    assert window.is_shut(START - ago, START) is is_shut
+
+
+def test_of_who_never_wrote_nobody_knows_that_it_is_shut() -> None:
+    assert not window.is_shut(None, START)
+
+
+def test_the_warning_says_what_goes_out_and_the_refusal_what_to_send() -> None:
+    with_fallback = window.warning(to_number=True, has_fallback=True)
+    without = window.warning(to_number=False, has_fallback=False)
+    refusal = window.refusal(to_number=True)
+
+    assert (with_fallback.code, with_fallback.pointer) == ("window_shut", "#/to")
+    assert (without.code, without.pointer) == ("window_shut", "#/recipient")
+    assert "fallback goes out" in with_fallback.detail
+    assert "refuse" in without.detail
+    assert (refusal.code, refusal.pointer) == ("window_shut", "#/to")
+    assert "closed_window" in refusal.detail
