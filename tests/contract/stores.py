@@ -28,8 +28,8 @@ from alir.store import tables
 from alir.store.callbacks import CallbackStore
 from alir.store.database import Connection, Database, run
 from alir.store.messages import MessageStore
-from alir.store.pauses import PauseStore
 from alir.store.parked import park
+from alir.store.pauses import PauseStore
 from alir.store.receipts import ReceiptStore
 from alir.store.tokens import TokenStore
 

@@ -262,6 +262,8 @@ def sandbox(settings: Settings, graph_url: str) -> CloudSender:
         "app_secret": SANDBOX_SECRET,
         "verify_token": SANDBOX_SECRET,
         "graph_url": graph_url,
+        # The simulator has no limits of its own, and whoever tries things writes to one number.
+        "pair_seconds": 0,
     }
     return CloudSender.model_validate(shared | own)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, select, text, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, select, text, update
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.pause import Pause
@@ -13,23 +12,15 @@ from alir.errors import PauseScope
 from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
 from alir.ids import new_event_id
 from alir.store import rows, tables
-from alir.store.database import Connection, Database, Statement, run
+from alir.store.database import Connection, Database, Statement, run, upsert
 from alir.store.writing import put_event
 
 _p, _m = tables.pause.c, tables.message.c
 _MILLISECOND = timedelta(milliseconds=1)
 
-_insert = insert(tables.pause).values({c.name: bindparam(c.name) for c in tables.pause.c})
 _PUT = Statement(
-    _insert.on_conflict_do_update(
-        index_elements=[_p.sender, _p.scope, _p.key],
-        set_={
-            name: getattr(_insert.excluded, name)
-            for name in ("code", "title", "since", "until", "wait", "strikes")
-        },
-    )
+    upsert(tables.pause, replaced=["code", "title", "since", "until", "wait", "strikes"])
 )
-_ALL = Statement(select(*tables.pause.c))
 
 
 class PauseStore:
@@ -64,7 +55,7 @@ class PauseStore:
     async def all(self) -> list[Pause]:
         """Every pause of every sender."""
         return await self._database.read(
-            lambda connection: [_pause(row) for row in _ALL.run(connection, {})]
+            lambda connection: [_pause(row) for row in run(connection, select(*tables.pause.c))]
         )
 
     async def release(self, pause: Pause, *, limit: int) -> int:

@@ -14,13 +14,16 @@ from alir.messages import window
     ("ago", "is_shut"),
     [
         (timedelta(), False),
-        (timedelta(hours=24) - timedelta(milliseconds=1), False),
+        (timedelta(hours=24) - window.MARGIN - timedelta(milliseconds=1), False),
+        (timedelta(hours=24) - window.MARGIN, True),
         (timedelta(hours=24), True),
         (timedelta(days=400), True),
         (-timedelta(minutes=1), False),
     ],
 )
-def test_it_is_shut_24_hours_after_the_person_last_wrote(ago: timedelta, is_shut: bool) -> None:
+def test_it_is_shut_shortly_before_24_hours_after_the_person_last_wrote(
+    ago: timedelta, is_shut: bool
+) -> None:
     assert window.is_shut(START - ago, START) is is_shut
 
 

@@ -20,6 +20,8 @@ from tests.examples import MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 import alir.store
+from alir.dispatch.pause import Pause
+from alir.errors import PauseScope
 from alir.ids import ProviderId
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
@@ -86,6 +88,9 @@ def plan(path: Path, sql: str, parameters: Any) -> list[str]:
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
     finally:
         connection.close()
+
+
+PAUSE = Pause(sender=MAIN, scope=PauseScope.SENDER, title="Too many", since=START)
 
 
 async def _settle_one(store: Stores) -> None:
@@ -160,6 +165,7 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
     "unapplied": (_unapplied, {"callback callback_unapplied seq>?"}),
     "a person writes": (_hear, {"callback PRIMARY rowid=?"}),
+    "a pause": (lambda s: s.pauses.put(PAUSE, is_new=True), set()),
     "a persons window": (
         _learn_and_look_up,
         {"contact PRIMARY sender=? AND wa_id=?", "alias PRIMARY sender=? AND number=?"},
