@@ -542,13 +542,15 @@ def test_what_is_beyond_the_sample_is_kept_and_shown(api: httpx.Client) -> None:
         *("id", "request_id", "type", "status", "to", "wa_id", "from", "flow", "template"),
         *("callback_data", "priority", "created_at", "send_at", "expires_at", "attempts"),
         *("receipts", "error", "responses", "flags", "warnings", "reply_message_id"),
+        *("recipient", "fallback"),
     }
     assert shown["from"] == "sandbox"
     assert shown["callback_data"] == f"{PRIVATE} 4711"
     assert shown["priority"] == "bulk"
     assert shown["expires_at"] == "2099-01-31T11:00:00.000Z"
     assert shown["flow"] == body["flow"] | {"mode": "published"}
-    assert (shown["error"], shown["template"], shown["send_at"]) == (None, None, None)
+    assert (shown["error"], shown["send_at"]) == (None, None)
+    assert (shown["recipient"], shown["template"], shown["fallback"]) == (None, None, None)
     assert (shown["responses"], shown["flags"], shown["warnings"]) == ([], [], [])
     [attempt] = shown["attempts"]
     assert attempt["number"] == 1
