@@ -45,6 +45,12 @@ _PERSONAL: Final = frozenset(
 )
 #: A plus sign (`%2B` in a URL) and 7 digits or more, as people write numbers.
 _NUMBER: Final = re.compile(r"(?:\+|%2B)(?:[\s().-]{0,3}\d){7,}", re.IGNORECASE)
+#: WhatsApp's message ids hold the recipient's number, in base64.
+_WAMID: Final = re.compile(r"wamid\.[\w+/=.-]+")
+#: In the text of an exception, which nobody here wrote, any run of digits may be a number.
+_BARE_NUMBER: Final = re.compile(r"(?<!\d)\d{8,15}(?!\d)")
+#: Where structlog puts the text of an exception.
+_EXCEPTION: Final = "exception"
 
 
 def configure_logging(
@@ -101,13 +107,18 @@ def _clean(name: str, value: object) -> object:
         case None | bool() | int() | float():
             return value
         case str():
-            return _NUMBER.sub(_STRUCK_OUT, value)
+            return _struck(value, is_foreign=name == _EXCEPTION)
         case Mapping():
             return {str(key): _clean(str(key), item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_clean("", item) for item in value]
         case _:
-            return _NUMBER.sub(_STRUCK_OUT, repr(value))
+            return _struck(repr(value), is_foreign=isinstance(value, BaseException))
+
+
+def _struck(text: str, *, is_foreign: bool) -> str:
+    text = _NUMBER.sub(_STRUCK_OUT, _WAMID.sub(_STRUCK_OUT, text))
+    return _BARE_NUMBER.sub(_STRUCK_OUT, text) if is_foreign else text
 
 
 def _renderer(stream: TextIO, *, console: bool) -> Processor:
@@ -261,7 +272,10 @@ class Metrics:
             "alir_receipts", "Receipts applied to attempts", "sender", "status"
         )
         self.queue_depth: Family[str, Gauge] = Family(
-            self._gauge("alir_queue_depth", "Messages that are due and wait for their turn")
+            self._gauge(
+                "alir_queue_depth",
+                "Messages that are due and wait for their turn, counted up to 100,000",
+            )
         )
         self.queue_age_seconds: Family[str, Gauge] = Family(
             self._gauge("alir_queue_age_seconds", "How long the oldest due message has been due")

@@ -323,6 +323,16 @@ def test_any_text_of_unicode_comes_through_unchanged(api: httpx.Client, text: st
     assert get(api, found)["flow"]["param"]["body"] == text
 
 
+def test_line_breaks_and_tabs_in_data_come_through_unchanged(api: httpx.Client) -> None:
+    data = {"a\tb": "c\r\nd", "backslashes": "\\b\\f\\u0000"}
+
+    sent(api, body := flow_message(data=data))
+
+    [received] = at_simulator(api, body["to"])
+    parameters = received["request"]["interactive"]["action"]["parameters"]
+    assert parameters["flow_action_payload"]["data"] == data
+
+
 def test_64_levels_of_data_are_taken(api: httpx.Client) -> None:
     data: dict[str, object] = {"leaf": 1}
     for _ in range(60):

@@ -460,6 +460,7 @@ def test_with_data_exchange_the_endpoint_chooses_the_screen(api: httpx.Client) -
         pytest.param("b" * 20, [], id="20 characters"),
         pytest.param("b" * 21, ["button_text_long"], id="21 characters"),
         pytest.param("Book 📅", ["button_text_emoji"], id="an emoji"),
+        pytest.param("Book ✓ ➔", [], id="symbols"),
         pytest.param("❤️" * 15, ["button_text_long", "button_text_emoji"], id="both"),
         pytest.param("Réserver une visite", [], id="accents"),
         pytest.param("予約する", [], id="Japanese"),
@@ -597,6 +598,11 @@ def test_a_button_that_whatsapp_advises_against_is_sent_with_a_warning(
             flow_message(data={"a": {"b": ["\x00"]}}),
             {"#/flow/data": "control_character"},
             id="NUL deep in data",
+        ),
+        pytest.param(
+            flow_message(data={"a": {"\x1b": 1}}),
+            {"#/flow/data": "control_character"},
+            id="ESC in a key of data",
         ),
         pytest.param(
             message(callback_data="c" * 257),

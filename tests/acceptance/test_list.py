@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.acceptance.talk import (
     MESSAGES,
     becomes,
     client,
+    errors,
     get,
     message,
     new_token,
@@ -115,6 +117,8 @@ def test_a_last_page_that_is_full_has_no_next_one(api: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("query", "pointer"),
     [
+        ("limit=", "#/limit"),
+        ("limit=1.5", "#/limit"),
         ("limit=0", "#/limit"),
         ("limit=201", "#/limit"),
         ("limit=-1", "#/limit"),
@@ -140,6 +144,54 @@ def test_a_query_that_means_nothing_is_refused_where_it_does(
     said = problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")
 
     assert [error["pointer"] for error in said["errors"]] == [pointer]
+    assert not re.search("[Ii]nput|[Ss]tring|[Vv]alid", said["errors"][0]["detail"])
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "words"),
+    [
+        ("limit=many", "wrong_value", "a whole number from 1 to 200"),
+        ("limit=201", "wrong_value", "a whole number from 1 to 200"),
+        ("status=gone", "not_a_choice", "one of queued, sending, accepted"),
+        (f"flow_id={'1' * 65}", "too_long", "at most 64 characters; this has 65"),
+        ("to=0821", "country_code_missing", "the country code is missing"),
+        ("cursor=next", "invalid_cursor", "next_cursor"),
+        ("stats=read", "unknown_field", "did you mean status?"),
+        ("zzz=1", "unknown_field", "known are status, to, flow_id"),
+        ("status=read&status=sent", "repeated", "send it once"),
+        ("limit=5&limit=5", "repeated", "send it once"),
+    ],
+)
+def test_a_query_is_told_what_is_wrong_in_plain_words(
+    api: httpx.Client, query: str, code: str, words: str
+) -> None:
+    [said] = problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")["errors"]
+
+    assert said["code"] == code
+    assert words in said["detail"]
+
+
+def test_all_faults_of_a_query_are_told_at_once(api: httpx.Client) -> None:
+    answer = api.get(f"{MESSAGES}?limit=0&status=read&status=sent&since=now&too=1")
+
+    assert errors(answer) == {
+        "#/limit": "wrong_value",
+        "#/status": "repeated",
+        "#/since": "invalid_time",
+        "#/too": "unknown_field",
+    }
+
+
+@pytest.mark.parametrize("length", [257, 512, 513, 5000])
+@pytest.mark.parametrize("change", ["", "/cancel", "/retry"])
+def test_an_id_of_any_length_that_no_message_has_is_not_found(
+    api: httpx.Client, length: int, change: str
+) -> None:
+    method = "POST" if change else "GET"
+
+    answer = api.request(method, f"{MESSAGES}/wamid.{'x' * (length - 6)}{change}")
+
+    problem(answer, 404, "not_found")
 
 
 @pytest.mark.parametrize("limit", [1, 200])

@@ -67,6 +67,12 @@ def typo(token: str) -> str:
         pytest.param("Bearer {{ API_TOKEN }}", "placeholder", id="placeholder of the sample"),
         pytest.param("Bearer {{API_TOKEN}}", "placeholder", id="placeholder without spaces"),
         pytest.param("Bearer $ALIR_API_TOKEN", "placeholder", id="variable in single quotes"),
+        pytest.param("Bearer $API_TOKEN", "placeholder", id="another variable"),
+        pytest.param("Bearer ${ALIR_API_TOKEN}", "placeholder", id="variable in braces"),
+        pytest.param("Bearer <API_TOKEN>", "placeholder", id="in angle brackets"),
+        pytest.param("Bearer YOUR_API_TOKEN", "placeholder", id="your"),
+        pytest.param("Bearer alir_...", "placeholder", id="dots"),
+        pytest.param("Bearer alir_…".encode(), "placeholder", id="an ellipsis"),
         pytest.param(f"Bearer {typo(generate())}", "typo", id="typo"),
         pytest.param(f"Bearer {generate()[:-1]}", "typo", id="cut off"),
         pytest.param(f"Bearer {generate()}", "not known", id="of another gateway"),
@@ -77,9 +83,11 @@ def typo(token: str) -> str:
     ],
 )
 def test_without_a_valid_api_token_nothing_is_done(
-    gateway: RunningGateway, authorization: str | None, words: str
+    gateway: RunningGateway, authorization: str | bytes | None, words: str
 ) -> None:
-    given = [] if authorization is None else [(b"authorization", authorization.encode("latin-1"))]
+    if isinstance(authorization, str):
+        authorization = authorization.encode("latin-1")
+    given = [] if authorization is None else [(b"authorization", authorization)]
     headers = httpx.Headers(given)
     for method, path in (("POST", MESSAGES), ("GET", MESSAGES), ("GET", f"{MESSAGES}/msg_1")):
         answer = httpx.request(
@@ -155,6 +163,7 @@ def test_a_huge_callback_is_answered_413(api: httpx.Client) -> None:
         pytest.param("application/xml", id="XML"),
         pytest.param("application/json-seq", id="something like JSON"),
         pytest.param("application/json; charset=latin-1", id="JSON in latin-1"),
+        pytest.param("application/json; version=1; Charset = utf-16", id="JSON in UTF-16"),
     ],
 )
 def test_a_message_must_say_that_it_is_json(
@@ -176,6 +185,9 @@ def test_a_message_must_say_that_it_is_json(
         "APPLICATION/JSON",
         "application/json; charset=UTF-8",
         'application/json;charset="utf-8"',
+        "application/json; version=1; charset=utf-8",
+        'application/json; profile="https://example.com/a;b"',
+        "application/json;",
     ],
 )
 def test_json_is_recognised_however_it_is_written(api: httpx.Client, content_type: str) -> None:

@@ -48,12 +48,15 @@ class Greeting(RunningGateway):
 
 
 def refused(
-    folder: Path, *options: str, environment: dict[str, str] | None = None
+    folder: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    command: str = "serve",
 ) -> subprocess.CompletedProcess[str]:
     """A start that must end by itself, and soon."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("ALIR_")}
     return subprocess.run(
-        [sys.executable, "-m", "alir", "serve", "--port=0", *options],
+        [sys.executable, "-m", "alir", command, "--port=0", *options],
         cwd=folder,
         env=own | (environment or {}),
         capture_output=True,
@@ -61,6 +64,11 @@ def refused(
         check=False,
         timeout=10,
     )
+
+
+def mistyped(token: str) -> str:
+    """The same with another checksum."""
+    return token[:-1] + ("a" if token[-1] != "a" else "b")
 
 
 # The first start, and later ones
@@ -91,6 +99,21 @@ def test_the_first_start_prints_an_api_token_once_and_a_command_that_works(tmp_p
     assert token not in again
     assert "alir token create" in again
     assert token not in gateway.output().partition("--- stderr")[2]
+
+
+def test_other_api_tokens_do_not_keep_the_first_start_from_printing_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "alir", "token"]
+    subprocess.run([*command, "create", "shop"], cwd=tmp_path, check=True, capture_output=True)
+
+    with Greeting(tmp_path, token="") as gateway:
+        first = gateway.greeting()
+        subprocess.run([*command, "revoke", "first"], cwd=tmp_path, check=True, capture_output=True)
+        gateway.restart()
+        again = gateway.greeting()
+
+    assert "shown this once" in first
+    assert "curl" in first
+    assert "shown this once" not in again  # a revoked one is not made anew
 
 
 def test_the_first_api_token_has_every_right(tmp_path: Path) -> None:
@@ -147,7 +170,7 @@ def test_a_given_api_token_that_changes_takes_the_place_of_the_former_one(tmp_pa
         pytest.param("x" * 31, "at least 32 characters", id="31 characters"),
         pytest.param("x" * 20 + " " + "x" * 20, "without spaces", id="a space"),
         pytest.param("é" * 40, "visible ASCII", id="not ASCII"),
-        pytest.param(generate()[:-1], "checksum", id="a mistyped one of alir's"),
+        pytest.param(mistyped(generate()), "checksum", id="a mistyped one of alir's"),
     ],
 )
 def test_an_api_token_that_cannot_be_used_is_refused(
@@ -162,7 +185,11 @@ def test_an_api_token_that_cannot_be_used_is_refused(
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("token", ["x" * 32, generate()], ids=["32 characters", "one of alir's"])
+@pytest.mark.parametrize(
+    "token",
+    ["x" * 32, generate(), "alir_" + "of-our-own-and-longer-than-theirs-" * 2],
+    ids=["32 characters", "one of alir's", "an own one that begins like alir's"],
+)
 def test_an_api_token_that_can_be_used_is_taken(tmp_path: Path, token: str) -> None:
     with RunningGateway(tmp_path, token=token) as gateway, client(gateway, token) as api:
         assert send(api).status_code == 200
@@ -192,10 +219,11 @@ def test_a_gateway_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
         assert send(api).status_code == 200
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["serve", "simulator"])
+def test_a_port_that_is_taken_is_named(tmp_path: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        ended = refused(tmp_path, f"--port={port}")
+        ended = refused(tmp_path, f"--port={port}", command=command)
 
     assert ended.returncode == 2
     assert f"port {port}" in ended.stderr
@@ -216,7 +244,8 @@ def test_everything_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Pa
         """
     )
 
-    ended = refused(tmp_path, environment={"ALIR_LOG__LEVEL": "loud"})
+    environment = {"ALIR_LOG__LEVEL": "loud", "ALIR_API_TOKEN": "short"}
+    ended = refused(tmp_path, environment=environment)
 
     assert ended.returncode == 2
     lines = ended.stderr.splitlines()
@@ -227,10 +256,11 @@ def test_everything_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Pa
         ("alir.toml", "senders.main.access_token", "missing"),
         ("alir.toml", "senders.main.app_secret", "NOBODY_SET_THIS"),
         ("ALIR_LOG__LEVEL", "log.level", "loud"),
+        ("ALIR_API_TOKEN", "at least 32 characters"),
     ):
         [line] = [line for line in lines if all(word in line for word in words)]
         assert line.startswith("alir: ")
-    assert len(lines) == 6
+    assert len(lines) == 7
 
 
 @pytest.mark.parametrize(
@@ -254,6 +284,15 @@ def test_an_option_that_cannot_be_used_is_explained(
 
     assert ended.returncode in (1, 2)
     assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_is_none_is_explained_by_the_simulator_too(tmp_path: Path, port: str) -> None:
+    ended = refused(tmp_path, f"--port={port}", command="simulator")
+
+    assert ended.returncode == 2
+    assert "--port" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -306,9 +345,27 @@ def test_it_takes_requests_within_2_seconds(tmp_path: Path) -> None:
 # The stop
 
 
-def test_it_stops_as_well_when_it_is_interrupted_or_told_twice(tmp_path: Path) -> None:
-    with RunningGateway(tmp_path) as gateway:
-        os.kill(gateway.pid, signal.SIGINT)  # leaving the context adds a SIGTERM
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGTERM], [signal.SIGTERM] * 3],
+    ids=["interrupted", "interrupted and told", "told three times"],
+)
+def test_it_stops_as_well_when_it_is_interrupted_or_told_twice(
+    tmp_path: Path, signals: list[signal.Signals]
+) -> None:
+    with running(tmp_path) as (gateway, api):
+        found = sent(api)
+        for each in signals:
+            os.kill(gateway.pid, each)
+        eventually(lambda: '"event": "stopped"' in gateway.output(), within=STOP_SECONDS)
+
+        gateway.stop()  # tells it once more, and asserts that it exits with 0
+
+        said = gateway.output()
+        assert said.count('"event": "stopped"') == 1
+        assert "Traceback" not in said
+        gateway.start()
+        assert get(api, found)["status"] in ("accepted", "sent", "delivered", "read")
 
 
 def test_who_waits_when_it_stops_is_answered_202(tmp_path: Path) -> None:

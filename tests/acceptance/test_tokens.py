@@ -113,6 +113,11 @@ def test_the_list_shows_names_and_rights_and_no_api_token(gateway: RunningGatewa
             "b is not one of",
             id="default",
         ),
+        pytest.param(["create", " "], "must not be empty", id="an empty name"),
+        pytest.param(["create", "x", "--sender", ""], "must not be empty", id="an empty sender"),
+        pytest.param(
+            ["create", "x", "--default-sender", ""], "must not be empty", id="an empty default"
+        ),
         pytest.param(["revoke", "nobody"], "nobody", id="revoke nobody"),
         pytest.param(["rotate", "nobody"], "nobody", id="rotate nobody"),
     ],
@@ -126,6 +131,26 @@ def test_what_cannot_be_done_is_explained(
     assert words in ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
+
+
+def test_senders_that_nobody_configured_are_warned_of(gateway: RunningGateway) -> None:
+    made = alir(
+        gateway,
+        *("token", "create", "hopeful", "--sender", "jakarta", "--sender", "sandbox"),
+        *("--default-sender", "jakarta"),
+    )
+
+    assert made.returncode == 0
+    assert re.fullmatch(r"alir_[0-9A-Za-z]{43}", made.stdout.strip())
+    [warning] = [line for line in made.stderr.splitlines() if line.startswith("Warning: ")]
+    assert "jakarta" in warning
+    assert "Senders: sandbox." in warning
+
+
+def test_a_sender_that_is_configured_is_not_warned_of(gateway: RunningGateway) -> None:
+    made = alir(gateway, "token", "create", "ordinary", "--sender", "sandbox")
+
+    assert "Warning" not in made.stderr
 
 
 def test_api_tokens_are_stored_as_nothing_but_their_digest(

@@ -141,6 +141,34 @@ def test_a_traceback_shows_neither_numbers_nor_local_variables(form: str) -> Non
     assert "local-secret" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_text_of_an_exception_loses_bare_numbers_and_whatsapp_ids(form: str) -> None:
+    stream = configured(form=form)
+    asked = ("628210000000", "wamid.HBgLNjI4+/Mj==", "12345678901234567", "1234567")
+    nothing: dict[tuple[str, ...], None] = {}
+
+    try:
+        nothing[asked]
+    except KeyError:
+        get_logger("api").exception("failed")
+        logging.getLogger("library").exception("failed too")
+
+    said = stream.getvalue()
+    assert "628210000000" not in said
+    assert "HBgL" not in said
+    assert said.count("12345678901234567") == 2  # the length of a Flow's id, not of a number
+    assert said.count("'1234567'") == 2
+
+
+def test_a_whatsapp_id_is_struck_out_wherever_it_stands() -> None:
+    stream = configured()
+
+    get_logger("receipts").warning("no message has wamid.HBgLNjI4Mj", reason="wamid.HBgL/a=, 2")
+
+    [line] = lines(stream)
+    assert (line["event"], line["reason"]) == ("no message has [redacted]", "[redacted], 2")
+
+
 def test_other_libraries_write_the_same_lines() -> None:
     stream = configured()
 

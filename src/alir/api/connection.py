@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 #: A request's line and headers; what servers commonly take is 8 to 64 KiB.
 LARGEST_HEAD: Final = 64 * 1024
-#: How long a head may take to come; a body that stops coming is waited for as long.
+#: How long a head may take to come.
 HEAD_SECONDS: Final = 30.0
 
 

@@ -18,14 +18,30 @@ from alir.api.problems import MEDIA_TYPE, Problem, Refusal
 from alir.intake.tokens import ApiToken, TokenBook, has_typo
 from alir.intake.tokens import Scope as TokenScope
 
-#: How long a body may stop coming before the request is ended.
-BODY_PAUSE_SECONDS = 30
+#: How long a whole body may take, of a caller with an API token: 64 KiB at 1 KiB/s.
+BODY_SECONDS = 60.0
+#: The same of a callback, whose sender is only known by what it signed.
+CALLBACK_BODY_SECONDS = 20.0
 #: How much of a body that is too large is read and thrown away, so that its sender gets to read
 #: the answer instead of a reset connection.
 DRAINED_BYTES = 16 * 1024 * 1024
 DRAIN_SECONDS = 5
 
 _BEARER = "bearer "
+#: What documents write where an API token belongs, without the brackets around it.
+_PLACEHOLDERS = frozenset(
+    {
+        "",
+        "TOKEN",
+        "API_TOKEN",
+        "ALIR_API_TOKEN",
+        "YOUR_TOKEN",
+        "YOUR_API_TOKEN",
+        "ALIR_…",
+        "ALIR_...",
+    }
+)
+_BRACKETS = " $<>{}[]"
 
 
 class Disconnected(Exception):
@@ -60,11 +76,11 @@ class Request:
         """Every header, by its name in lower case."""
         return {n.decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()}
 
-    async def body(self, *, limit: int) -> bytes:
+    async def body(self, *, limit: int, seconds: float) -> bytes:
         """The whole body.
 
         Raises:
-            Refusal: it is larger than `limit` bytes, or it stopped coming.
+            Refusal: it is larger than `limit` bytes, or was not here after `seconds`.
             Disconnected: the caller went away.
         """
         declared = self._headers.get(b"content-length", b"0")
@@ -73,8 +89,9 @@ class Request:
             raise Refusal(_too_large(limit))
         parts: list[bytes] = []
         size, more = 0, True
+        deadline = _Deadline(seconds)
         while more:
-            message = await self._next()
+            message = await self._next(deadline)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             more = message.get("more_body", False)
@@ -84,7 +101,7 @@ class Request:
                 raise Refusal(_too_large(limit))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _next(self) -> Mapping[str, Any]:
+    async def _next(self, deadline: _Deadline) -> Mapping[str, Any]:
         # Nearly always the whole body is here already; then a timer is not worth its cost.
         receiving = self._receive()
         try:
@@ -92,7 +109,7 @@ class Request:
         except StopIteration as here:
             message: Mapping[str, Any] = here.value
         else:
-            message = await _in_time(receiving, awaited)
+            message = await deadline.kept_by(receiving, awaited)
         if message["type"] == "http.disconnect":
             raise Disconnected
         return message
@@ -112,15 +129,27 @@ class Request:
             return
 
 
-async def _in_time(receiving: Any, awaited: object) -> Mapping[str, Any]:
-    try:
-        async with asyncio.timeout(BODY_PAUSE_SECONDS):
-            message: Mapping[str, Any] = await _resumed(receiving, awaited)
-    except TimeoutError:
-        detail = f"The body stopped coming for {BODY_PAUSE_SECONDS} seconds."
-        close = {"connection": "close"}
-        raise Refusal(Problem("request_timeout", detail, headers=close)) from None
-    return message
+class _Deadline:
+    """The end of the time that a body may take; it counts from the first wait for a piece."""
+
+    __slots__ = ("_at", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._at: float | None = None
+
+    async def kept_by(self, receiving: Any, awaited: object) -> Mapping[str, Any]:
+        """What comes next, or `Refusal` where it does not come in time."""
+        if self._at is None:
+            self._at = asyncio.get_running_loop().time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._at):
+                message: Mapping[str, Any] = await _resumed(receiving, awaited)
+        except TimeoutError:
+            detail = f"The body was not here after {self._seconds:g} seconds."
+            close = {"connection": "close"}
+            raise Refusal(Problem("request_timeout", detail, headers=close)) from None
+        return message
 
 
 @coroutine
@@ -157,13 +186,19 @@ async def authenticated(authorization: str | None, tokens: TokenBook) -> ApiToke
     token = tokens.known(presented) or await tokens.holder(presented)
     if token is not None:
         return token
-    if "{{" in presented or presented in ("", "API_TOKEN", "$ALIR_API_TOKEN"):
+    if _is_placeholder(presented):
         detail = "The API token is a placeholder that was not filled in: put your own there."
     elif has_typo(presented):
         detail = "This API token has a typo: its length or its checksum is wrong."
     else:
         detail = "This API token is not known here, or it was revoked."
     raise Refusal(_unauthorized(detail))
+
+
+def _is_placeholder(presented: str) -> bool:
+    # A header is read as Latin-1; a client may have written `alir_…` in UTF-8.
+    text = presented.encode("latin-1", "replace").decode("utf-8", "replace")
+    return "{{" in text or text.strip(_BRACKETS).upper() in _PLACEHOLDERS
 
 
 def require_scope(token: ApiToken, scope: TokenScope) -> None:
@@ -187,8 +222,13 @@ def require_json(content_type: str | None) -> None:
 @lru_cache(maxsize=64)
 def _is_json(content_type: str) -> bool:
     media_type, _, parameters = content_type.partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    return media_type.strip().lower() == "application/json" and charset in ("", "utf-8", "utf8")
+    charsets = [
+        value.strip().strip('"').lower()
+        for name, _, value in (each.partition("=") for each in parameters.split(";"))
+        if name.strip().lower() == "charset"
+    ]
+    is_utf_8 = all(charset in ("", "utf-8", "utf8") for charset in charsets)
+    return media_type.strip().lower() == "application/json" and is_utf_8
 
 
 async def respond(

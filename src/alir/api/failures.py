@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -15,21 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alir.api.door import respond_problem
 from alir.api.problems import MEDIA_TYPE, Problem, Refusal, invalid_request, problem_of
-from alir.errors import AlirError, Fault
-from alir.messages.faults import FAULT_CODES, pointer
+from alir.api.queries import MOST_FAULTS, query_fault, repeated
+from alir.errors import AlirError
 from alir.observe import get_logger
 
-#: Of a query's broken rules, how many are told: a long query must not make a far longer answer.
-MOST_FAULTS: Final = 50
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _NO_SUCH_PATH: Final = 404
 _NO_SUCH_METHOD: Final = 405
-#: Pydantic's own types of errors that have a code of alir's; all others are `wrong_value`.
-_CODES: Final = {
-    "extra_forbidden": "unknown_field",
-    "enum": "not_a_choice",
-    "string_too_long": "too_long",
-}
 
 _log = get_logger("api")
 
@@ -60,8 +52,9 @@ class Failures:
 
     async def _not_valid(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-        faults = [_fault(found) for found in error.errors()[:MOST_FAULTS]]
-        return problem_response(request, invalid_request(faults))
+        faults = [query_fault(found) for found in error.errors()]
+        faults += repeated(request.query_params.multi_items())
+        return problem_response(request, invalid_request(faults[:MOST_FAULTS]))
 
     async def _not_here(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
@@ -75,7 +68,9 @@ class Failures:
         return problem_response(request, problem)
 
     async def _broke(self, request: Request, error: Exception) -> Response:
-        return problem_response(request, _log_and_answer(request.scope, error))
+        # Not the path as it came: that may hold an id, or whatever its caller put there.
+        template = getattr(request.scope.get("route"), "path", "unknown")
+        return problem_response(request, _log_and_answer(request.scope, template, error))
 
     def _methods(self, scope: Scope) -> list[str]:
         """What the path takes, whichever part of the door answers it."""
@@ -97,11 +92,12 @@ async def guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> N
     try:
         await app(scope, receive, send)
     except Exception as error:  # whatever it is: its caller must get an answer
-        await respond_problem(send, _log_and_answer(scope, error), scope["path"])
+        path = scope["path"]  # such a route has no parameters
+        await respond_problem(send, _log_and_answer(scope, path, error), path)
 
 
-def _log_and_answer(scope: Scope, error: Exception) -> Problem:
-    _log.error("request_broke", route=scope["path"], exc_info=error)
+def _log_and_answer(scope: Scope, route: str, error: Exception) -> Problem:
+    _log.error("request_broke", method=scope["method"], route=route, exc_info=error)
     return Problem("internal_error", "The log has more.")
 
 
@@ -115,10 +111,3 @@ def problem_response(request: Request, problem: Problem) -> Response:
         media_type=MEDIA_TYPE,
         headers=dict(problem.headers),
     )
-
-
-def _fault(found: Any) -> Fault:
-    kind = found["type"]
-    code = kind if kind in FAULT_CODES else _CODES.get(kind, "wrong_value")
-    detail = "there is no such parameter here" if code == "unknown_field" else found["msg"]
-    return Fault(pointer(tuple(str(key) for key in found["loc"][1:])), code, detail)

@@ -53,7 +53,8 @@ _SEND_PARAMETERS: Final[list[Operation]] = [
         "in": "header",
         "required": False,
         "description": "How long to wait for the provider (RFC 7240): `wait=N`, in seconds, or "
-        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say.",
+        "`respond-async`, not at all. Left out, it is 10 seconds, or what the settings say. A wait "
+        "that is negative or not whole is ignored.",
         "schema": {"type": "string"},
         "example": "wait=5",
     },

@@ -77,9 +77,9 @@ TYPES: Mapping[str, ProblemType] = {
             "request_timeout",
             408,
             "The request did not arrive in time",
-            "The request's body stopped coming.",
+            "The request's body came too slowly, or stopped coming.",
             "Send it again over a better connection; nothing was stored.",
-            {"detail": "The body stopped coming for 30 seconds."},
+            {"detail": "The body was not here after 60 seconds."},
         ),
         ProblemType(
             "payload_too_large",
@@ -236,8 +236,8 @@ TYPES: Mapping[str, ProblemType] = {
             "The store cannot take it now",
             "The database could not be written or read. Unless the problem has an `id`, nothing "
             "was accepted. With an `id` it is in doubt whether the message was stored.",
-            "Repeat after `Retry-After`. With an `id`, ask `GET /messages/{id}` first, or repeat "
-            "with the same Idempotency-Key.",
+            "Repeat after `Retry-After`. With an `id`, ask `GET /messages/{id}`, or repeat with "
+            "the same Idempotency-Key.",
             {"detail": "Nothing was accepted; please repeat it."},
         ),
     )
@@ -328,6 +328,10 @@ def store_unavailable(error: StoreUnavailable) -> Problem:
     """The problem of a store that cannot take it; with the id of a message that is in doubt."""
     headers = {"retry-after": str(STORE_RETRY_SECONDS)}
     if error.in_doubt and error.message_id is not None:
-        detail = "It is in doubt whether the message was stored: ask for it by its id."
+        detail = (
+            "It is in doubt whether the message was stored: ask "
+            f"GET /api/whatsapp/v1/messages/{error.message_id}, or repeat the request with the "
+            "same Idempotency-Key. Without a key, a repeat may send it twice."
+        )
         return Problem("store_unavailable", detail, {"id": error.message_id}, headers)
     return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, headers)

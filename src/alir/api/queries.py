@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Final
+from difflib import get_close_matches
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,13 +16,17 @@ from pydantic_core import PydanticCustomError
 from alir.errors import Fault, RequestInvalid
 from alir.intake.ports import Filters
 from alir.intake.tokens import ApiToken
+from alir.messages.faults import FAULT_CODES, pointer
 from alir.messages.limits import FLOW_ID, FLOW_TOKEN, NUMBER_TEXT, SENDER_NAME
 from alir.messages.model import Status
 from alir.messages.moment import MOMENT_PATTERN, read_moment
 from alir.messages.phone import NUMBER_PATTERN, read_number
+from alir.messages.shape import LONGEST_GUESSED
 
 LARGEST_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
+#: Of a query's broken rules, how many are told: a long query must not make a far longer answer.
+MOST_FAULTS: Final = 50
 _CURSOR_LENGTH: Final = 11  #: of 8 bytes in base64
 
 
@@ -126,3 +132,40 @@ class ListQuery(BaseModel):
             since=self.since,
             until=self.until,
         )
+
+
+def repeated(parameters: Iterable[tuple[str, str]]) -> list[Fault]:
+    """A fault for each parameter that came more than once: which one counts, nobody can tell."""
+    times = Counter(name for name, _ in parameters)
+    detail = "this parameter came more than once: send it once"
+    return [Fault(pointer((n,)), "repeated", detail) for n, count in times.items() if count > 1]
+
+
+def query_fault(found: Mapping[str, Any]) -> Fault:
+    """What pydantic found wrong with a parameter, in alir's words."""
+    kind, context = found["type"], found.get("ctx", {})
+    name = ".".join(str(key) for key in found["loc"][1:])
+    if kind == "extra_forbidden":
+        code, detail = "unknown_field", _unknown(name)
+    elif kind in ("enum", "literal_error"):
+        code, detail = "not_a_choice", f"it must be one of {', '.join(Status)}"
+    elif kind == "string_too_long":
+        size = len(found["input"])
+        code, detail = "too_long", f"at most {context['max_length']} characters; this has {size}"
+    elif kind in FAULT_CODES and "detail" in context:
+        code, detail = kind, context["detail"]
+    elif name == "limit":
+        code, detail = "wrong_value", f"a whole number from 1 to {LARGEST_PAGE} belongs here"
+    else:
+        code, detail = "wrong_value", "this is none of the values that the parameter takes"
+    return Fault(pointer((name,)), code, detail)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name.lower(), PARAMETERS, n=1) if len(name) <= LONGEST_GUESSED else []
+    meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(PARAMETERS)}"
+    return f"there is no such parameter here; {meant}"
+
+
+#: The names of all parameters.
+PARAMETERS: Final = [field.alias or name for name, field in ListQuery.model_fields.items()]

@@ -255,7 +255,9 @@ class MessageShape(_Shape):
         "shut."
     )
     callback_data: str | None = Field(description="Your own string.")
-    priority: Literal["single", "bulk"] = Field(description="Its class in the queue.")
+    priority: Literal["single", "bulk"] = Field(
+        description="Its class in the queue. This version sends all in one order."
+    )
     created_at: _Moment = Field(description="When it was accepted.")
     send_at: _Moment | None = Field(description="Not sent before this moment.")
     expires_at: _Moment | None = Field(description="Not sent after this moment.")

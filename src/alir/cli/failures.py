@@ -27,3 +27,11 @@ def explained() -> Iterator[None]:
     except AlirError as error:
         typer.echo(f"alir: {error}", err=True)
         raise typer.Exit(FAILED) from None
+
+
+def cannot_listen(host: str, port: int, error: OSError, *, elsewhere: str) -> SettingsInvalid:
+    """That nobody can listen there; `elsewhere`: how to choose another place."""
+    why = error.strerror or error
+    return SettingsInvalid(
+        [f"cannot listen on {host} port {port}: {why}; choose others with {elsewhere}"]
+    )

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alir.errors import NameTaken, NotFound, SettingsInvalid
-from alir.intake.tokens import SHORTEST_GIVEN, Scope, generate, has_typo
+from alir.intake.tokens import (
+    BODY_LENGTH,
+    PREFIX,
+    SHORTEST_GIVEN,
+    Scope,
+    generate,
+    has_typo,
+)
 from alir.store.tokens import FIRST, TokenStore
 
 VARIABLE = "ALIR_API_TOKEN"
@@ -40,30 +47,26 @@ async def first_token(tokens: TokenStore, environ: Mapping[str, str]) -> FirstTo
         except (NameTaken, NotFound) as error:
             raise SettingsInvalid([f"{VARIABLE}: {error} Unset it, or choose another."]) from error
         return FirstToken(given, is_given=True, took_place=took_place)
-    if await tokens.all():
-        return FirstToken(None)
+    if any(record.token.name == FIRST for record in await tokens.all()):
+        return FirstToken(None)  # a revoked one is not made anew
     secret = generate()
     await tokens.create(FIRST, secret, scopes=list(Scope))
     return FirstToken(secret)
 
 
-def check_given(environ: Mapping[str, str]) -> None:
-    """Raise `SettingsInvalid` where the environment gives an API token that cannot be used."""
+def given_problems(environ: Mapping[str, str]) -> list[str]:
+    """Why the API token that the environment gives cannot be used; nothing: it can, or none is."""
     given = environ.get(VARIABLE)
     if not given:
-        return
+        return []
     if len(given) < SHORTEST_GIVEN:
-        raise SettingsInvalid(
-            [
-                f"{VARIABLE}: expected at least {SHORTEST_GIVEN} characters that nobody can "
-                f"guess, not {len(given)}; leave it unset to have one made"
-            ]
-        )
+        return [
+            f"{VARIABLE}: expected at least {SHORTEST_GIVEN} characters that nobody can "
+            f"guess, not {len(given)}; leave it unset to have one made"
+        ]
     if not all("!" <= character <= "~" for character in given):
-        raise SettingsInvalid(
-            [f"{VARIABLE}: expected visible ASCII characters only, without spaces"]
-        )
-    if has_typo(given):
-        raise SettingsInvalid(
-            [f"{VARIABLE}: begins like an API token of alir's, but its length or checksum is wrong"]
-        )
+        return [f"{VARIABLE}: expected visible ASCII characters only, without spaces"]
+    # Of another length it is one that the operator made up, whatever it begins with.
+    if len(given) == len(PREFIX) + BODY_LENGTH and has_typo(given):
+        return [f"{VARIABLE}: looks like an API token of alir's, but its checksum is wrong"]
+    return []

@@ -46,15 +46,23 @@ def _settings(
 ) -> Settings:
     import os
 
+    from alir.cli.first_token import given_problems
     from alir.clock import SystemClock
+    from alir.errors import SettingsInvalid
     from alir.observe import configure_logging
     from alir.settings import load
 
-    settings = load(
-        config,
-        os.environ,
-        {"host": host, "port": port, "database": database},
-        elapsed=SystemClock().elapsed,
-    )
+    problems = given_problems(os.environ)
+    try:
+        settings = load(
+            config,
+            os.environ,
+            {"host": host, "port": port, "database": database},
+            elapsed=SystemClock().elapsed,
+        )
+    except SettingsInvalid as error:
+        raise SettingsInvalid([*error.problems, *problems]) from None
+    if problems:
+        raise SettingsInvalid(problems)
     configure_logging(level=settings.log.level, form=settings.log.format)
     return settings

@@ -22,9 +22,9 @@ import uvloop
 
 from alir import __version__
 from alir.api.connection import BoundedProtocol
-from alir.cli.first_token import VARIABLE, FirstToken, check_given, first_token
+from alir.cli.failures import cannot_listen
+from alir.cli.first_token import VARIABLE, FirstToken, first_token
 from alir.compose import RunningGateway
-from alir.errors import SettingsInvalid
 from alir.observe import get_logger
 from alir.settings import Settings
 
@@ -43,10 +43,9 @@ def run_gateway(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        SettingsInvalid: the address cannot be listened on, or ALIR_API_TOKEN cannot be used.
+        SettingsInvalid: the address cannot be listened on, or ALIR_API_TOKEN belongs to another.
         DatabaseInUse, StoreUnavailable: the database cannot be used.
     """
-    check_given(os.environ)
     listening = _listen(settings.host, settings.port)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -122,6 +121,8 @@ class _Server(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+                # The calls under way still get their time, and the stop ends by itself.
+                signal.signal(number, signal.SIG_IGN)
 
     def _stop(self, number: int) -> None:
         if self._stopping_since is None:
@@ -201,12 +202,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise SettingsInvalid(
-            [
-                f"cannot listen on {host} port {port}: {error.strerror or error}; "
-                "choose others with --host and --port, or ALIR_HOST and ALIR_PORT"
-            ]
-        ) from error
+        elsewhere = "--host and --port, or ALIR_HOST and ALIR_PORT"
+        raise cannot_listen(host, port, error, elsewhere=elsewhere) from error
 
 
 def _reachable(host: str) -> str:

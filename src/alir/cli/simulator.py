@@ -13,7 +13,9 @@ def simulator(
         typer.Option(help="Where callbacks go, such as http://127.0.0.1:9000/callbacks/cloud."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any that is free.")] = 8081,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")
+    ] = 8081,
     keep: Annotated[
         int | None,
         typer.Option(min=1, help="How many messages are remembered.  [default: all]"),
@@ -45,6 +47,7 @@ def _run(
 
     import uvloop
 
+    from alir.cli.failures import cannot_listen
     from alir.clock import SystemClock
     from alir.errors import SettingsInvalid
     from alir.observe import configure_logging
@@ -75,5 +78,7 @@ def _run(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise cannot_listen(host, port, error, elsewhere="--host and --port") from error
+    except ValueError as error:
         raise SettingsInvalid([str(error)]) from error

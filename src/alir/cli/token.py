@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from alir.settings import Settings
     from alir.store.tokens import TokenRecord, TokenStore
 
 T = TypeVar("T")
@@ -53,6 +54,9 @@ def create(
     from alir.intake.tokens import Scope, generate
 
     scopes = _scopes(scope or [Scope.SEND, Scope.READ])
+    named = [*(sender or ()), *(() if default_sender is None else (default_sender,))]
+    if not all(each.strip() for each in (name, *named)):
+        raise typer.BadParameter("a name must not be empty")
     if sender and default_sender and default_sender not in sender:
         raise typer.BadParameter(f"{default_sender} is not one of the --sender given")
     secret = generate()
@@ -67,6 +71,7 @@ def create(
             default_sender=SenderName(default_sender) if default_sender else None,
         ),
         makes=True,
+        senders=named,
     )
     typer.echo(secret)
     typer.echo("Keep it now: it is not shown again.", err=True)
@@ -125,8 +130,14 @@ def _with_tokens(
     work: Callable[[TokenStore], Awaitable[T]],
     *,
     makes: bool = False,
+    senders: Sequence[str] = (),
 ) -> T:
-    """What `work` does with the API tokens; `makes`: in a new database, where there is none."""
+    """What `work` does with the API tokens.
+
+    Args:
+        makes: in a new database, where there is none.
+        senders: names that the settings should know; of others the operator is warned.
+    """
     import asyncio
     import os
 
@@ -156,8 +167,22 @@ def _with_tokens(
     with explained():
         configure_logging(level="warning")
         settings = load(config, os.environ, {"database": database})
+        _warn_of_unknown(senders, settings)
         return asyncio.run(run(settings.database))
     raise AssertionError("explained() ends the command where it cannot return")
+
+
+def _warn_of_unknown(named: Sequence[str], settings: Settings) -> None:
+    """Say which senders are not configured. They may be later, so it is no error."""
+    from alir.settings import SANDBOX_NAME, sandbox_wanted
+
+    known = [*settings.senders, *([SANDBOX_NAME] if sandbox_wanted(settings) else ())]
+    for name in dict.fromkeys(named):
+        if name not in known:
+            typer.echo(
+                f"Warning: no sender is called {name} here. Senders: {', '.join(known) or 'none'}.",
+                err=True,
+            )
 
 
 def _row(record: TokenRecord) -> list[str]:

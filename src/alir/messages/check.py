@@ -15,6 +15,7 @@ import orjson
 from pydantic import ValidationError
 
 from alir.errors import RequestInvalid
+from alir.messages.emoji import EMOJI
 from alir.messages.explain import explain
 from alir.messages.faults import Path, pointer
 from alir.messages.limits import BUTTON_TEXT_ADVISED
@@ -89,9 +90,15 @@ def _is_doubtful_template(given: Object) -> bool:
     )
 
 
+#: Control characters in JSON as orjson writes it: those below U+0020 escaped, others in UTF-8.
+_CONTROL: Final = re.compile(rb"\\u00|\\[bf]|\x7f|\xc2[\x80-\x9f]")
+
+
 def _is_doubtful_data(data: object, action: str = "navigate") -> bool:
+    if not data or action == "data_exchange":
+        return True
     try:
-        return not data or action == "data_exchange" or b"\\u0000" in orjson.dumps(data)
+        return _CONTROL.search(orjson.dumps(data)) is not None
     except TypeError:  # what is no JSON to orjson, such as a whole number beyond 64 bits
         return True
 
@@ -193,14 +200,6 @@ def _header(given: Object) -> dict[str, str | None]:
     return {"type": "text", "text": given.get("text")}
 
 
-#: Characters that are drawn as emoji by themselves (Unicode 16, emoji-data.txt; the ranges are
-#: rounded to their blocks), and U+FE0F and U+20E3, which make emoji of others.
-_EMOJI: Final = re.compile(
-    "[\u231a-\u231b\u23e9-\u23f3\u25fd-\u25fe\u2600-\u27bf\u2b1b-\u2b1c\u2b50\u2b55\ufe0f\u20e3"
-    "\U0001f000-\U0001faff]"
-)
-
-
 def _button_warnings(text: str) -> tuple[Notice, ...]:
     if len(text) <= BUTTON_TEXT_ADVISED and text.isascii():
         return ()
@@ -211,7 +210,7 @@ def _button_warnings(text: str) -> tuple[Notice, ...]:
             "some phones cut it off, and Route Mobile may refuse it"
         )
         warnings.append(Notice("button_text_long", pointer(_TEXT), detail))
-    if _EMOJI.search(text):
+    if EMOJI.search(text):
         detail = "an emoji, which WhatsApp advises against; Route Mobile may refuse it"
         warnings.append(Notice("button_text_emoji", pointer(_TEXT), detail))
     return tuple(warnings)

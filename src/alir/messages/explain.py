@@ -16,9 +16,12 @@ from alir.messages.moment import read_moment
 from alir.messages.phone import read_number
 from alir.messages.request import USER_ID, MessageRequest
 from alir.messages.shape import HEADERS, PLACEHOLDER, TEMPLATES, report_shape
+from alir.strictjson import character_name
 
 #: What is handed to a first screen: of the Flow message, and of templates.
 _DATA: Final[tuple[Path, ...]] = (("flow", "data"), *((name, "flow", "data") for name in TEMPLATES))
+#: What no text of a Flow's data may hold. Line breaks and tabs may stand in a text for people.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def explain(data: object) -> Sequence[Fault]:
@@ -172,8 +175,10 @@ def _check_data(body: Mapping[str, Any], path: Path, report: Report) -> None:
     elif not data:
         report.add(path, "empty", "data must not be empty: leave it out")
     found = list(_values(data))
-    if any(isinstance(value, str) and "\0" in value for value in found):
-        report.add(path, "control_character", "a text in here holds U+0000 NUL")
+    texts = (value for value in found if isinstance(value, str))
+    if control := next(filter(None, map(_CONTROL.search, texts)), None):
+        detail = f"a text in here holds {character_name(control[0])}"
+        report.add(path, "control_character", detail)
     if any(
         type(value) is int and not LEAST_WHOLE_NUMBER <= value <= LARGEST_WHOLE_NUMBER
         for value in found

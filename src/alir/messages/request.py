@@ -31,7 +31,9 @@ URL: Final = (
     rf"([/?#][^{_BLANK}\\]*)?$"
 )
 USER_ID: Final = rf"^[A-Z]{{2}}\.(ENT\.)?[A-Za-z0-9]{{1,{limits.USER_ID}}}$"
-_NO_NUL: Final[JsonDict] = {"pattern": r"^[^\u0000]*$"}
+_NO_CONTROL: Final[JsonDict] = {
+    "pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+}
 
 #: An object that is not empty, as far as a schema can look into it.
 _DATA: Final[JsonDict] = {
@@ -39,8 +41,8 @@ _DATA: Final[JsonDict] = {
         {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": _NO_NUL,
-            "additionalProperties": _NO_NUL,
+            "propertyNames": _NO_CONTROL,
+            "additionalProperties": _NO_CONTROL,
         },
         {"type": "null"},
     ]
@@ -190,7 +192,8 @@ class FlowRequest(_Shape):
         None,
         description=(
             "Data for the first screen. Not empty, and not with `data_exchange`. No text in it "
-            "may hold a NUL."
+            "may hold control characters, but for line breaks and tabs. Fractions travel as IEEE "
+            "doubles."
         ),
         json_schema_extra=_DATA,
         examples=[{"branch": "north"}],
@@ -214,7 +217,7 @@ class TemplateFlow(_Shape):
     )
     data: dict[str, Any] | None = Field(
         None,
-        description="Data for the first screen. Not empty, and no text in it may hold a NUL.",
+        description="Data for the first screen. Not empty, and its texts as those of `flow.data`.",
         json_schema_extra=_DATA,
         examples=[{"branch": "north"}],
     )
@@ -260,7 +263,7 @@ class TemplateRequest(_Shape):
         examples=[["Ana", "Monday"]],
     )
     button_index: (
-        Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=limits.LAST_BUTTON)]
+        Annotated[int, Field(strict=True, ge=0, le=limits.LAST_BUTTON), BeforeValidator(_whole)]
         | None
     ) = Field(
         0,
@@ -386,7 +389,11 @@ class MessageRequest(_Shape):
         ),
     )
     priority: Priority | None = Field(
-        Priority.SINGLE, description="Its class in the queue: `single` (the default) or `bulk`."
+        Priority.SINGLE,
+        description=(
+            "Its class in the queue: `single` (the default) or `bulk`. Kept and shown; this "
+            "version sends all in one order."
+        ),
     )
 
 

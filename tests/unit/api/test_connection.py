@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 from starlette.responses import PlainTextResponse
 from tests.running import in_a_loop
+from tests.unit.api.serving import serving
 
 from alir.api import connection
-from alir.api.connection import LARGEST_HEAD, BoundedProtocol
+from alir.api.connection import LARGEST_HEAD
 
 PATIENCE = 10  # seconds until a test that waits in vain fails
 REQUEST = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -21,25 +21,12 @@ LITTLE = 0.05
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    config = uvicorn.Config(
-        PlainTextResponse("hello"),
-        port=0,
-        http=BoundedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-    )
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    [port] = [s.getsockname()[1] for each in server.servers for s in each.sockets]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        await server.shutdown()
+    async with serving(PlainTextResponse("hello")) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
 
 
 async def everything(reader: asyncio.StreamReader) -> bytes:
@@ -99,10 +86,15 @@ async def test_the_head_of_a_later_request_is_not_waited_for_long_either(little_
 @in_a_loop
 async def test_between_requests_a_connection_may_rest(little_time: None) -> None:
     async with connected() as (reader, writer):
-        for _ in range(2):
+        for _ in range(3):
             writer.write(REQUEST)
-            await one_answer(reader)
+            answer = await one_answer(reader)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" not in answer
             await asyncio.sleep(2 * LITTLE)  # a real server's timer cannot be moved by hand
+            assert not reader.at_eof()
+        writer.write(REQUEST[:-1])  # and the next head is waited for no longer than any
+        assert b"did not come in time" in await everything(reader)
 
 
 @in_a_loop

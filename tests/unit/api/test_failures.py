@@ -8,10 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI, Query
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.testing import capture_logs
 from tests.running import in_a_loop
 
-from alir.api.failures import MOST_FAULTS, Failures, guarded
-from alir.api.queries import ListQuery
+from alir.api.failures import Failures, guarded
+from alir.api.queries import MOST_FAULTS, ListQuery
 from alir.errors import NotFound
 
 
@@ -26,7 +27,8 @@ def app_with_failures() -> FastAPI:
         raise NotFound("no such thing")
 
     @app.get("/broken")
-    async def broken() -> None:
+    @app.get("/broken/{secret}")
+    async def broken(secret: str = "") -> None:
         raise RuntimeError("a secret")
 
     Failures(app, [("POST", "/list"), ("PUT", "/hot")])
@@ -82,6 +84,21 @@ async def test_a_fault_of_its_own_says_nothing_of_itself() -> None:
 
     assert answer.status_code == 500
     assert "secret" not in answer.text
+
+
+@in_a_loop
+async def test_a_fault_is_logged_with_the_routes_template_not_with_what_its_caller_put_there() -> (
+    None
+):
+    with capture_logs() as logged:
+        await ask(app_with_failures(), "GET", "/broken/628210000000?to=628210000001")
+
+    [line] = logged
+    assert (line["event"], line["method"], line["route"]) == (
+        *("request_broke", "GET"),
+        "/broken/{secret}",
+    )
+    assert "62821" not in str(line)
 
 
 @in_a_loop

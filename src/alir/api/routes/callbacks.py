@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from alir.api import door
 from alir.api.door import Disconnected, Request, respond, respond_problem
 from alir.api.ports import Gateway
 from alir.api.problems import Problem, Refusal, problem_of
@@ -26,7 +27,9 @@ class CloudCallback:
         begun = gateway.clock.elapsed()
         request = Request(scope, receive)
         try:
-            body = await request.body(limit=gateway.limits.callback_bytes)
+            body = await request.body(
+                limit=gateway.limits.callback_bytes, seconds=door.CALLBACK_BODY_SECONDS
+            )
             if await gateway.inbox.take(PROVIDER, CallbackRequest(request.headers(), body)):
                 await respond(send, 200, b"", media_type="text/plain")
             else:

@@ -3,21 +3,19 @@
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from alir.api.documented import COMMON, needs, problems
 from alir.api.ports import Gateway
-from alir.api.queries import ListQuery, cursor_of
+from alir.api.queries import MOST_FAULTS, ListQuery, cursor_of, repeated
 from alir.api.rights import Rights
 from alir.api.shapes import MessageAnswer, MessagesAnswer
-from alir.errors import NotFound
+from alir.errors import NotFound, RequestInvalid
 from alir.intake.tokens import ApiToken, Scope
 from alir.messages import life
+from alir.messages.limits import REPLY_MESSAGE_ID
 from alir.messages.model import Message
-
-#: No id that alir ever gave out is longer, nor any of WhatsApp's that was ever seen.
-LONGEST_ID = 256
 
 
 class AnyIdConvertor(StringConvertor):
@@ -36,13 +34,14 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
         str,
         Path(
             alias="id",
-            max_length=LONGEST_ID,
             description="Any id of the message: `id`, `request_id`, or WhatsApp's.",
             examples=["msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX"],
         ),
     ]
 
     async def visible(any_id: str, token: ApiToken) -> Message:
+        if len(any_id) > REPLY_MESSAGE_ID:
+            raise NotFound("no message has an id of this length")
         message = await gateway.messages.find(any_id)
         if not token.may_use(message.sender):
             raise NotFound("a message of a sender that this API token may not use")
@@ -56,8 +55,12 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
         response_description="A page of messages.",
         responses=problems(*COMMON),
     )
-    async def list_messages(token: Reader, query: Annotated[ListQuery, Query()]) -> Response:
+    async def list_messages(
+        token: Reader, query: Annotated[ListQuery, Query()], request: Request
+    ) -> Response:
         """Newest first, narrowed by the filters; `next_cursor` is the next page's `cursor`."""
+        if faults := repeated(request.query_params.multi_items()):
+            raise RequestInvalid(faults[:MOST_FAULTS])
         found, more = await gateway.messages.page(
             query.filters(token), limit=query.limit, before=query.before
         )

@@ -8,6 +8,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from alir import strictjson
+from alir.api import door
 from alir.api.answers import answer_of
 from alir.api.door import (
     Disconnected,
@@ -57,7 +58,7 @@ class SendMessage:
     async def _take(self, request: Request) -> _Taken:
         gateway = self._gateway
         token = await authenticated(request.header(b"authorization"), gateway.tokens)
-        body = await request.body(limit=gateway.limits.message_bytes)
+        body = await request.body(limit=gateway.limits.message_bytes, seconds=door.BODY_SECONDS)
         require_json(request.header(b"content-type"))
         content = strictjson.parse(body)
         require_scope(token, TokenScope.SEND)
