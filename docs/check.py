@@ -32,7 +32,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "settings.md": lambda: settings_page(DEFAULT_FILE.read_text("utf-8")),
     "command-line.md": commands_page,
     "problems-and-warnings.md": problems_page,
-    "cloud-api-errors.md": errors_page,
+    "whatsapp-errors.md": errors_page,
 }
 
 _FENCE = re.compile(r"^(```+|~~~+)(.*?)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)

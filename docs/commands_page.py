@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 | exit status | means |
 |---|---|
 | 0 | done; for `alir serve` and `alir simulator`: stopped by SIGTERM or Ctrl-C |
-| 1 | it could not be done: the database is in use, or there is no API token of that name |
+| 1 | it could not be done: the database is in use, or there is no such API token or error code |
 | 2 | it was called or configured wrongly; each mistake has a line |
 
 What cannot be done is said on stderr, each line beginning with `alir: `. `alir serve` says on

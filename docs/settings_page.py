@@ -11,7 +11,7 @@ _INTRODUCTION = """\
 
 <!-- Made from src/alir/default.toml by `make docs`; change that file, not this page. -->
 """
-_TABLE = re.compile(r"#?\[([a-z_.]+)\]")
+_TABLE = re.compile(r"#?\[([a-z0-9_.]+)\]")
 _KEY = re.compile(r"(#?)([a-z_]+) = (.+)")
 
 
@@ -57,10 +57,11 @@ def _sections(text: str) -> Iterator[_Section]:
 def _render(section: _Section) -> str:
     lines = [f"## `[{section.name}]`\n"] if section.name else []
     lines += [f"{paragraph}\n" for paragraph in section.paragraphs]
-    lines += ["| key | default | what it does |", "|---|---|---|"]
+    if section.rows:
+        lines += ["| key | default | what it does |", "|---|---|---|"]
     for key, default, what in section.rows:
         lines.append(f"| `{key}` | {_cell(default)} | {_cell(what)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, ""] if section.rows else lines)
 
 
 def _cell(text: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 
 from starlette.types import ASGIApp
 
 from alir.api.app import Door, Mounted
-from alir.api.ports import Gateway, Limits
+from alir.api.ports import Gateway, Handshake, Limits
 from alir.clock import Clock, SystemClock
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
@@ -25,13 +25,14 @@ from alir.intake.waiting import Waiting
 from alir.messages.model import Message, Outcome, ReceiptStatus, Status
 from alir.observe import Metrics, get_logger
 from alir.outbound.http import PooledHttpClient
-from alir.providers.cloud.adapter import CloudProvider
-from alir.providers.cloud.webhook import CloudCallbacks
+from alir.providers.registry import PROVIDERS
+from alir.providers.sender import Sender
+from alir.providers.tools import Tools
+from alir.providers.whatsapp.codes import Table
 from alir.receipts.inbox import Inbox
-from alir.receipts.ports import Credentials
+from alir.receipts.ports import Dialect
 from alir.settings import (
     SANDBOX_NAME,
-    CloudSender,
     Settings,
     sandbox,
     sandbox_wanted,
@@ -119,6 +120,7 @@ class RunningGateway:
             connect_timeout=timedelta(seconds=settings.dispatch.connect_timeout_seconds),
             call_timeout=timedelta(seconds=settings.dispatch.call_timeout_seconds),
         )
+        self._codes = {name: kind.codes(settings.error_changes) for name, kind in PROVIDERS.items()}
         self._dispatchers = {
             name: self._dispatcher(name, sender) for name, sender in self._senders.items()
         }
@@ -127,9 +129,9 @@ class RunningGateway:
             self._clock,
             unknown_after=timedelta(seconds=settings.dispatch.unknown_after_seconds),
         )
-        callbacks = CloudCallbacks([_credentials(n, s) for n, s in self._senders.items()])
+        dialects = _dialects(self._senders, self._codes)
         self._inbox = Inbox(
-            [callbacks],
+            dialects,
             CallbackStore(self._database, self._clock),
             receipts,
             self._clock,
@@ -138,7 +140,7 @@ class RunningGateway:
         )
         self._simulator = self._make_simulator(base_url) if simulator_is_on(settings) else None
         self._tasks: list[asyncio.Task[None]] = []
-        self.app: ASGIApp = Door(self._gateway(callbacks), self._mounted())
+        self.app: ASGIApp = Door(self._gateway(dialects), self._mounted())
 
     @property
     def has_simulator(self) -> bool:
@@ -190,17 +192,12 @@ class RunningGateway:
         await self._http.__aexit__(None, None, None)
         await self._database.close()
 
-    def _dispatcher(self, name: SenderName, sender: CloudSender) -> Dispatcher:
+    def _dispatcher(self, name: SenderName, sender: Sender) -> Dispatcher:
         limits = self._settings.dispatch
+        tools = Tools(http=self._http, clock=self._clock, codes=self._codes[sender.provider])
         return Dispatcher(
             name,
-            provider=CloudProvider(
-                self._http,
-                graph_url=sender.graph_url,
-                graph_version=sender.graph_version,
-                phone_number_id=sender.phone_number_id,
-                access_token=sender.access_token,
-            ),
+            provider=PROVIDERS[sender.provider].provider(sender, tools),
             outbox=self._messages,
             pace=Pace(sender.messages_per_second, limits.rate_share),
             policy=DispatchPolicy(
@@ -232,10 +229,14 @@ class RunningGateway:
         app = build_app(self._simulator, prefix="/simulator", allow_networks=networks)
         return [Mounted("/simulator", app)]
 
-    def _gateway(self, callbacks: CloudCallbacks) -> Gateway:
+    def _gateway(self, dialects: Sequence[Dialect]) -> Gateway:
         api = self._settings.api
         rules = {
-            name: SenderRules(sender.on_unknown, by_user_id=False, refuses_closed_window=False)
+            name: SenderRules(
+                sender.on_unknown,
+                by_user_id=getattr(sender, "recipients_by_user_id", False),
+                refuses_closed_window=sender.closed_window == "refuse",
+            )
             for name, sender in self._senders.items()
         }
         return Gateway(
@@ -244,7 +245,8 @@ class RunningGateway:
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
             inbox=self._inbox,
-            handshake=callbacks,
+            callbacks={name: kind.secret_in_path for name, kind in PROVIDERS.items()},
+            handshakes={d.name: d for d in dialects if isinstance(d, Handshake)},
             clock=self._clock,
             limits=Limits(
                 message_bytes=api.message_limit_kib * 1024,
@@ -304,23 +306,22 @@ class RunningGateway:
         self._tasks.append(task)
 
 
-def _senders(settings: Settings, base_url: str) -> Mapping[SenderName, CloudSender]:
+def _senders(settings: Settings, base_url: str) -> Mapping[SenderName, Sender]:
     """The configured senders, and the sandbox where it is wanted."""
-    senders = dict(settings.senders)
+    senders: dict[SenderName, Sender] = dict(settings.senders)
     if sandbox_wanted(settings):
         senders[SANDBOX_NAME] = sandbox(settings, f"{base_url}/simulator/graph")
     return senders
 
 
+def _dialects(senders: Mapping[SenderName, Sender], codes: Mapping[str, Table]) -> list[Dialect]:
+    """What reads the callbacks, one for each provider; also for one that has no sender now."""
+    return [
+        kind.dialect({n: s for n, s in senders.items() if s.provider == provider}, codes[provider])
+        for provider, kind in PROVIDERS.items()
+    ]
+
+
 def _log_if_broken(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("task_broke", task=task.get_name(), exc_info=error)
-
-
-def _credentials(name: SenderName, sender: CloudSender) -> Credentials:
-    return Credentials(
-        name=name,
-        account=sender.phone_number_id,
-        secret=sender.app_secret.reveal,
-        verify_token=None if sender.verify_token is None else sender.verify_token.reveal,
-    )

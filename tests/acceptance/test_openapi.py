@@ -65,6 +65,7 @@ def test_it_has_the_hot_routes_beside_the_others(contract: ContractDocument) -> 
         "POST /messages/{id}/retry": "retry_message",
         "GET /callbacks/cloud": "check_cloud_callback",
         "POST /callbacks/cloud": "take_cloud_callback",
+        "POST /callbacks/routemobile/{secret}": "take_route_mobile_callback",
         "GET /healthz": "healthz",
         "GET /readyz": "readyz",
         "GET /metrics": "metrics",

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from alir.errors import SettingsInvalid
 from alir.ids import SenderName
+from alir.providers.cloud.settings import CloudSender
+from alir.providers.routemobile.settings import RouteMobileSender
+from alir.providers.whatsapp.codes import Change, Concern
 from alir.settings import (
     DEFAULT_FILE,
     SANDBOX_NUMBER_ID,
     Secret,
     Settings,
     load,
+    load_errors,
     sandbox,
     sandbox_wanted,
     simulator_is_on,
@@ -33,7 +39,22 @@ access_token = "EAAG-token"
 app_secret = "app-secret"
 """
 MAIN = SenderName("main")
-SECRETS = {"META_TOKEN": "t", "META_APP_SECRET": "s", "META_VERIFY": "v"}
+JAKARTA = SenderName("jakarta")
+SECRETS = {
+    "META_TOKEN": "t",
+    "META_APP_SECRET": "s",
+    "META_VERIFY": "v",
+    "RML_USER": "u",
+    "RML_PASSWORD": "p",
+    "RML_CALLBACK": "c",
+}
+ROUTE_MOBILE = """
+[senders.jakarta]
+provider = "routemobile"
+username = "rm-user"
+password = "rm-password"
+callback_secret = "rm-callback"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +72,12 @@ class MovableTime:
 
     def __call__(self) -> float:
         return self.seconds
+
+
+def cloud_sender(settings: Settings, name: SenderName = MAIN) -> CloudSender:
+    sender = settings.senders[name]
+    assert isinstance(sender, CloudSender)
+    return sender
 
 
 def loaded(toml: str, environ: Mapping[str, str] | None = None) -> Settings:
@@ -83,7 +110,8 @@ def test_without_any_source_the_defaults_of_the_design_hold() -> None:
     assert settings.dispatch.give_up_after_hours == 24
     assert settings.dispatch.unknown_after_seconds == 120
     assert settings.receipts.parked_days == 7
-    assert settings.cloud.messages_per_second == 80
+    assert settings.defaults_of("cloud").messages_per_second == 80
+    assert settings.defaults_of("routemobile").pair_burst == 45
 
 
 def _uncommented_default() -> str:
@@ -94,15 +122,18 @@ def test_the_default_file_with_its_examples_switched_on_is_valid() -> None:
     settings = loaded(_uncommented_default(), SECRETS)
 
     assert settings.public_url == "https://alir.example.com"
-    assert settings.senders[MAIN].access_token.reveal() == "t"
+    assert cloud_sender(settings).access_token.reveal() == "t"
 
 
-def test_the_example_sender_shows_what_every_sender_has_anyway() -> None:
+def test_the_example_senders_show_what_every_sender_has_anyway() -> None:
+    plain = load(None, {})
     settings = loaded(_uncommented_default(), SECRETS)
-    shown = settings.senders[MAIN].model_dump()
 
-    assert settings.cloud.model_dump().items() <= shown.items()
-    assert settings.cloud == load(None, SECRETS, {"public_url": None}).cloud
+    for name, sender in settings.senders.items():
+        shared = settings.defaults_of(sender.provider)
+        assert shared.model_dump().items() <= sender.model_dump().items(), name
+        assert shared == plain.defaults_of(sender.provider)
+        assert sender.account == name
 
 
 def test_the_default_file_shows_every_key_that_there_is() -> None:
@@ -110,11 +141,11 @@ def test_the_default_file_shows_every_key_that_there_is() -> None:
     table = ""
     for line in _uncommented_default().splitlines():
         if header := re.fullmatch(r"\[(.+)\]", line):
-            table = header[1].replace("senders.main", "senders.*") + "."
+            table = re.sub(r"^(senders|errors)\.\w+$", r"\1.*", header[1]) + "."
         elif key := re.match(r"([a-z_]+) = ", line):
             shown.add(table + key[1])
 
-    assert shown == {".".join(key) for key in KEYS} - {"senders"}
+    assert shown == {".".join(key) for key in KEYS} - {"senders", "errors"}
 
 
 # What wins
@@ -185,7 +216,7 @@ def test_a_whole_sender_can_stand_in_the_environment() -> None:
         },
     )
 
-    sender = settings.senders[MAIN]
+    sender = cloud_sender(settings)
     assert sender.phone_number_id == "106500000000000"
     assert sender.access_token.reveal() == "12345"
     assert sender.app_secret.reveal() == "s"
@@ -198,16 +229,37 @@ def test_a_hyphen_in_a_senders_name_is_an_underscore_in_its_variables() -> None:
 
     settings = loaded(toml, {"ALIR_SENDERS__MY_MAIN__GRAPH_VERSION": "v99.0"})
 
-    assert settings.senders[SenderName("my-main")].graph_version == "v99.0"
+    assert cloud_sender(settings, SenderName("my-main")).graph_version == "v99.0"
     assert list(settings.senders) == ["my-main"]
 
 
 def test_a_sender_has_what_cloud_says_unless_it_says_otherwise() -> None:
     toml = '[cloud]\nmessages_per_second = 20\ngraph_version = "v25.0"\n' + SENDER
 
-    sender = loaded(toml + "messages_per_second = 0\n").senders[MAIN]
+    sender = cloud_sender(loaded(toml + "messages_per_second = 0\n"))
 
     assert (sender.messages_per_second, sender.graph_version) == (0, "v25.0")
+
+
+def test_a_route_mobile_sender_has_what_its_own_table_says() -> None:
+    toml = "[cloud]\npair_seconds = 1\n[routemobile]\npair_seconds = 2\nsend_extra = true\n"
+
+    settings = loaded(toml + ROUTE_MOBILE + 'authorization = "bearer"\n' + SENDER)
+
+    sender = settings.senders[JAKARTA]
+    assert isinstance(sender, RouteMobileSender)
+    assert (sender.pair_seconds, sender.send_extra) == (2, True)
+    assert (sender.authorization, sender.base_url) == ("bearer", "https://apis.rmlconnect.net")
+    assert sender.password.reveal() == "rm-password"
+    assert cloud_sender(settings).pair_seconds == 1
+
+
+def test_senders_are_of_one_account_where_they_say_so() -> None:
+    other = SENDER.replace("main", "other").replace("000000000", "000000001")
+
+    settings = loaded(SENDER + 'account = "acme"\n' + other)
+
+    assert [sender.account for sender in settings.senders.values()] == ["acme", "other"]
 
 
 def test_a_url_is_kept_without_the_slash_at_its_end() -> None:
@@ -250,7 +302,7 @@ def test_a_variable_that_a_secret_stands_in_is_no_setting() -> None:
 
     settings = loaded(toml, {"ALIR_META_TOKEN": "from-there"})
 
-    assert settings.senders[MAIN].access_token.reveal() == "from-there"
+    assert cloud_sender(settings).access_token.reveal() == "from-there"
 
 
 # Secrets
@@ -258,7 +310,7 @@ def test_a_variable_that_a_secret_stands_in_is_no_setting() -> None:
 
 def _sender_with(token: str, environ: Mapping[str, str] | None = None) -> Secret:
     toml = SENDER.replace('"EAAG-token"', token)
-    return loaded(toml, environ).senders[MAIN].access_token
+    return cloud_sender(loaded(toml, environ)).access_token
 
 
 def test_a_secret_comes_from_text_a_variable_or_a_file() -> None:
@@ -284,7 +336,7 @@ def test_only_one_line_break_at_the_end_of_a_file_is_not_part_of_the_secret() ->
 @pytest.mark.parametrize("show", [repr, str, "{}".format])
 def test_a_secret_never_shows_itself(show: Callable[[object], str]) -> None:
     settings = loaded(SENDER)
-    sender = settings.senders[MAIN]
+    sender = cloud_sender(settings)
 
     for shown in (show(sender.access_token), show(sender), show(settings)):
         assert "EAAG-token" not in shown
@@ -295,7 +347,7 @@ def _secret_in_file(content: str, elapsed: Callable[[], float]) -> tuple[Path, S
     path = Path("token").absolute()
     path.write_text(content)
     Path("alir.toml").write_text(SENDER.replace('"EAAG-token"', f'{{ file = "{path}" }}'))
-    return path, load(None, {}, elapsed=elapsed).senders[MAIN].access_token
+    return path, cloud_sender(load(None, {}, elapsed=elapsed)).access_token
 
 
 def test_a_secrets_file_is_read_again_after_five_seconds() -> None:
@@ -345,6 +397,13 @@ SANDBOX = SENDER.replace("106500000000000", SANDBOX_NUMBER_ID)
         pytest.param("", True, True, id="no-sender"),
         pytest.param(SENDER, False, False, id="another-sender"),
         pytest.param("[simulator]\nenabled = true\n" + SENDER, True, True, id="on-beside-another"),
+        pytest.param(ROUTE_MOBILE, False, False, id="a-route-mobile-sender"),
+        pytest.param(
+            ROUTE_MOBILE + 'base_url = "http://localhost:1/simulator/routemobile"',
+            True,
+            True,
+            id="its-own-route-mobile",
+        ),
         pytest.param("[simulator]\nenabled = false", False, False, id="off"),
         pytest.param(SANDBOX, True, False, id="its-number-is-configured"),
         pytest.param(
@@ -377,13 +436,74 @@ def test_the_sandbox_has_the_simulators_public_credentials_and_the_shared_limits
     assert sender.messages_per_second == 0
 
 
-def test_every_key_outside_senders_is_settable_by_its_variable() -> None:
+def test_every_key_outside_senders_and_errors_is_settable_by_its_variable() -> None:
     settings = load(None, {})
     for key in KEYS:
-        if key[0] == "senders":
+        if key[0] in ("senders", "errors"):
             continue
         value: object = settings
         for part in key:
             value = getattr(value, part)
         if isinstance(value, (str, int, float)):
             assert load(None, {variable(key): str(value)}) == settings
+
+
+# Errors
+
+
+def test_without_any_source_no_error_code_is_treated_differently() -> None:
+    assert load(None, {}).error_changes == {}
+
+
+def test_an_error_code_is_given_a_class_alone_or_with_waits_and_tries() -> None:
+    settings = loaded(
+        """
+        [errors]
+        "131049" = "retry"
+        130429 = { class = "sender", first_wait_seconds = 2.5, longest_wait_seconds = 60 }
+
+        [errors.131000]
+        class = "retry"
+        tries = 1
+        """
+    )
+
+    assert settings.error_changes == {
+        131049: Change(Concern.RETRY),
+        130429: Change(
+            Concern.SENDER,
+            first_wait=timedelta(seconds=2.5),
+            longest_wait=timedelta(seconds=60),
+        ),
+        131000: Change(Concern.RETRY, tries=1),
+    }
+
+
+def test_error_codes_can_stand_in_the_environment() -> None:
+    toml = '[errors]\n131049 = "retry"\n0 = { class = "sender", tries = 4 }'
+    settings = loaded(
+        toml,
+        {
+            "ALIR_ERRORS__131049": "refused",
+            "ALIR_ERRORS__131026__CLASS": "account",
+            "ALIR_ERRORS__131026__FIRST_WAIT_SECONDS": "5",
+            "ALIR_ERRORS__190": '{ class = "sender" }',
+            "ALIR_ERRORS__0__TRIES": "3",
+        },
+    )
+
+    assert settings.error_changes == {
+        131049: Change(Concern.REFUSED),
+        131026: Change(Concern.ACCOUNT, first_wait=timedelta(seconds=5)),
+        190: Change(Concern.SENDER),
+        0: Change(Concern.SENDER, tries=3),
+    }
+
+
+def test_error_codes_can_be_read_where_the_secrets_are_not() -> None:
+    toml = _uncommented_default() + "\n[errors.131049]\nclass = 'retry'"
+    Path("alir.toml").write_text(toml)
+    with pytest.raises(SettingsInvalid):
+        load(None, {})
+
+    assert load_errors(None, {}).error_changes.keys() == {130429, 131049}

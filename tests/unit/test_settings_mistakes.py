@@ -18,6 +18,15 @@ phone_number_id = "106500000000000"
 access_token = "EAAG-token"
 app_secret = "app-secret"
 """
+CLASSES = '"refused", "window", "retry", "recipient", "flow", "sender", "account"'
+
+ROUTE_MOBILE = """
+[senders.jakarta]
+provider = "routemobile"
+username = "rm-user"
+password = "rm-password"
+callback_secret = "rm-callback"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -91,11 +100,32 @@ def problems(
         ),
         (
             SENDER.replace('"cloud"', '"twilio"'),
-            'senders.main.provider: expected "cloud", not "twilio"',
+            'senders.main.provider: expected "cloud" or "routemobile", not "twilio"',
         ),
         (
-            '[senders.main]\nprovider = "routemobile"\nusername = "u"',
-            'senders.main: Route Mobile comes with a later version; until then: "cloud"',
+            SENDER.replace('provider = "cloud"', ""),
+            'senders.main.provider: is missing; expected "cloud" or "routemobile"',
+        ),
+        (
+            SENDER.replace('"cloud"', "5"),
+            'senders.main.provider: expected "cloud" or "routemobile", not 5',
+        ),
+        (
+            SENDER + 'closed_window = "shut"',
+            'senders.main.closed_window: expected "warn" or "refuse", not "shut"',
+        ),
+        (
+            SENDER + "pair_burst = 0",
+            "senders.main.pair_burst: expected a whole number, 1 or more, not 0",
+        ),
+        (
+            ROUTE_MOBILE + 'text_header = "html"',
+            'senders.jakarta.text_header: expected "text" or "typed", not "html"',
+        ),
+        (
+            ROUTE_MOBILE.replace("rm-callback", "a/b"),
+            "senders.jakarta.callback_secret: holds a character that does not fit in a URL; "
+            "use a-z, A-Z, 0-9, . _ ~ -",
         ),
         ('[cloud]\ngraph_version = "x"\n' + SENDER, None),
     ],
@@ -127,6 +157,16 @@ def test_a_wrong_value_is_one_problem_with_file_key_and_what_was_expected(
             SENDER + 'public_url = "https://a.example"',
             {},
             "alir.toml: senders.main.public_url: is not a setting; the nearest is public_url",
+        ),
+        (
+            "[errors.131049]\nclass = 'retry'\ntrys = 3",
+            {},
+            "alir.toml: errors.131049.trys: is not a setting; the nearest is errors.131049.tries",
+        ),
+        (
+            "[errrors]\n131049 = 'retry'",
+            {},
+            "alir.toml: errrors: is not a setting; the nearest is errors",
         ),
         (
             "",
@@ -172,8 +212,40 @@ def test_two_senders_with_one_number_are_a_problem_beside_others() -> None:
     assert problems(SENDER + other) == [
         'alir.toml: senders.other.app_secret: is missing; expected text, { env = "NAME" } or '
         '{ file = "/path" }',
-        "alir.toml: senders.other.phone_number_id: expected a number of its own, "
-        "but senders.main has it",
+        "alir.toml: senders.other.phone_number_id: expected one of its own, "
+        "but senders.main has the same",
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['"rm-callback"', '{ env = "THE_SAME" }', '{ file = "the-same" }'],
+)
+def test_two_route_mobile_senders_with_one_callback_secret_are_a_problem(secret: str) -> None:
+    Path("the-same").write_text("rm-callback\n")
+    other = ROUTE_MOBILE.replace("jakarta", "bandung").replace('"rm-callback"', secret)
+
+    assert problems(ROUTE_MOBILE + other, {"THE_SAME": "rm-callback"}) == [
+        "alir.toml: senders.bandung.callback_secret: expected one of its own, "
+        "but senders.jakarta has the same"
+    ]
+
+
+def test_a_key_of_another_provider_is_not_one_of_this_sender() -> None:
+    assert problems(ROUTE_MOBILE + 'graph_version = "v24.0"') == [
+        "alir.toml: senders.jakarta.graph_version: is not a setting; "
+        "the nearest is cloud.graph_version"
+    ]
+    assert problems(SENDER + 'usernam = "x"')[0].startswith(
+        "alir.toml: senders.main.usernam: is not a setting; the nearest is senders.main."
+    )
+
+
+def test_what_is_wrong_in_a_providers_table_is_told_once() -> None:
+    toml = '[routemobile]\nauthorization = "basic"\n' + ROUTE_MOBILE
+
+    assert problems(toml) == [
+        'alir.toml: routemobile.authorization: expected "raw" or "bearer", not "basic"'
     ]
 
 
@@ -266,6 +338,7 @@ def test_a_secret_that_cannot_be_had_is_a_problem(token: str, problem: str) -> N
         ("access_token = 987654321", {}),
         ('acces_token = "987654321"', {}),
         ('phone_number_id = "987654321 a@b"', {}),
+        ('provider = "routemobile"\ncallback_secret = "987654321/"', {}),
         ("", {"ALIR_SENDERS__MAIN": "987654321"}),
         ("", {"ALIR_SENDERS__MAIN__APP_SECRET__TEXT": "987654321"}),
     ],

@@ -16,7 +16,7 @@ from alir.api.failures import Failures, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
 from alir.api.routes import health, messages
-from alir.api.routes.callbacks import CloudCallback, CloudHandshake
+from alir.api.routes.callbacks import SECRET, Callback, HandshakeAnswer
 from alir.api.routes.send import SendMessage
 
 BASE = "/api/whatsapp/v1"
@@ -40,8 +40,12 @@ class Door:
     def __init__(self, gateway: Gateway, mounted: Sequence[Mounted] = ()) -> None:
         self._hot: dict[tuple[str, str], ASGIApp] = {
             ("POST", f"{BASE}/messages"): SendMessage(gateway),
-            ("POST", "/callbacks/cloud"): CloudCallback(gateway),
-            ("GET", "/callbacks/cloud"): CloudHandshake(gateway),
+            **_callbacks(gateway),
+        }
+        self._with_secret = {
+            f"/callbacks/{provider}/": Callback(gateway, provider)
+            for provider, secret_in_path in gateway.callbacks.items()
+            if secret_in_path
         }
         # Where a proxy on this machine says who asks, who may use the simulator goes by that.
         self._mounted = [Mounted(m.path, _believing_proxies(m.app)) for m in mounted]
@@ -54,6 +58,11 @@ class Door:
         if hot is not None:
             await guarded(hot, scope, receive, send)
             return
+        if scope["method"] == "POST" and (found := self._callback_with_secret(path)):
+            app, parameters = found
+            # Neither a log nor an answer shows the path as it came: it holds the secret.
+            await guarded(app, {**scope, **parameters}, receive, send)
+            return
         for one in self._mounted:
             if f"{path}/".startswith(f"{one.path}/"):
                 await one.app(scope, receive, send)
@@ -63,6 +72,25 @@ class Door:
             await self({**scope, "method": "GET"}, receive, send)
         else:
             await self.rest(scope, receive, send)
+
+    def _callback_with_secret(self, path: str) -> tuple[ASGIApp, dict[str, Any]] | None:
+        for prefix, app in self._with_secret.items():
+            secret = path.removeprefix(prefix)
+            if secret and secret != path and "/" not in secret:
+                return app, {"path": f"{prefix}{{{SECRET}}}", "path_params": {SECRET: secret}}
+        return None
+
+
+def _callbacks(gateway: Gateway) -> dict[tuple[str, str], ASGIApp]:
+    """The callbacks whose path has no secret in it, and the handshakes."""
+    callbacks: dict[tuple[str, str], ASGIApp] = {
+        ("POST", f"/callbacks/{provider}"): Callback(gateway, provider)
+        for provider, secret_in_path in gateway.callbacks.items()
+        if not secret_in_path
+    }
+    for provider in gateway.handshakes:
+        callbacks["GET", f"/callbacks/{provider}"] = HandshakeAnswer(gateway, provider)
+    return callbacks
 
 
 def _believing_proxies(app: ASGIApp) -> ASGIApp:

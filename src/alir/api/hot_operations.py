@@ -251,3 +251,51 @@ CLOUD_CALLBACK: Final[Operation] = {
         ),
     },
 }
+
+_ROUTE_MOBILE: Final = {
+    "statuses": [
+        {
+            "id": "00000000-f142-11eb-8e02-000000000000",
+            "recipient_id": "620000000001",
+            "status": "delivered",
+            "timestamp": "1790000000",
+            "type": "message",
+        }
+    ],
+    "brand_msisdn": "620000000009",
+}
+
+ROUTE_MOBILE_CALLBACK: Final[Operation] = {
+    "tags": ["callbacks"],
+    "summary": "Take Route Mobile's callbacks",
+    "description": "Kept as they came, answered, then applied. What is in one never fails it.",
+    "operationId": "take_route_mobile_callback",
+    "security": [],
+    "parameters": [
+        {
+            "name": "secret",
+            "in": "path",
+            "required": True,
+            "description": "The `callback_secret` of a sender: Route Mobile signs nothing, so who "
+            "knows the path is believed.",
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~-]+$"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}, "example": _ROUTE_MOBILE}},
+    },
+    "responses": {
+        200: {
+            "description": "Kept. There is nothing in the answer.",
+            "content": {"text/plain": {"schema": {"type": "string", "maxLength": 0}}},
+        },
+        **problems(
+            "not_found",
+            "request_timeout",
+            "payload_too_large",
+            "internal_error",
+            "store_unavailable",
+        ),
+    },
+}

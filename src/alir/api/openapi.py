@@ -13,7 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from alir.api.documented import API_TOKEN
-from alir.api.hot_operations import CLOUD_CALLBACK, CLOUD_HANDSHAKE, SEND
+from alir.api.hot_operations import (
+    CLOUD_CALLBACK,
+    CLOUD_HANDSHAKE,
+    ROUTE_MOBILE_CALLBACK,
+    SEND,
+)
 from alir.api.shapes import MessageAnswer, MessagesAnswer, ProblemShape, QueuedAnswer, SentAnswer
 from alir.messages.request import MessageRequest
 
@@ -65,6 +70,7 @@ def document(app: FastAPI, *, base: str) -> Document:
             "get": _keyed_by_text(CLOUD_HANDSHAKE),
             "post": _keyed_by_text(CLOUD_CALLBACK),
         },
+        "/callbacks/routemobile/{secret}": {"post": _keyed_by_text(ROUTE_MOBILE_CALLBACK)},
     }
     for parameter in _parameters(paths):
         _leave_null_out(parameter)

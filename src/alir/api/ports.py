@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from alir.clock import Clock
 from alir.ids import SenderName
@@ -25,6 +25,7 @@ class Measure(Protocol):
     def stored(self, message: Message) -> None: ...
 
 
+@runtime_checkable
 class Handshake(Protocol):
     """Answers a provider that checks the callback URL."""
 
@@ -46,6 +47,8 @@ class Gateway:
     """Everything behind the door.
 
     Attributes:
+        callbacks: the providers that call back, and whether a secret ends the path of theirs.
+        handshakes: of the providers that check the callback URL.
         expected_wait: how long a message of this sender that came now would wait for its turn.
         is_ready: what keeps it from doing its work; none: nothing does.
     """
@@ -55,7 +58,8 @@ class Gateway:
     tokens: TokenBook
     waiting: Waiting
     inbox: Inbox
-    handshake: Handshake
+    callbacks: Mapping[str, bool]
+    handshakes: Mapping[str, Handshake]
     clock: Clock
     limits: Limits
     measure: Measure

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from alir import __version__
-from alir.cli import serve, simulator, token
+from alir.cli import explain, serve, simulator, token
 
 app = typer.Typer(
     name="alir",
@@ -17,6 +17,7 @@ app = typer.Typer(
         "  alir serve                              the gateway, with its own WhatsApp\n\n"
         "  alir serve --port 9000 --config p.toml  elsewhere, with other settings\n\n"
         "  alir token create shop --scope send     make an API token\n\n"
+        "  alir explain 131047                     what an error code means\n\n"
         "  alir simulator --callback-url http://localhost:9000/callbacks/cloud"
     ),
     no_args_is_help=True,
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("simulator")(simulator.simulator)
+app.command("explain")(explain.explain)
 app.add_typer(token.app, name="token")
 
 

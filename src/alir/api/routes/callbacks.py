@@ -1,7 +1,8 @@
-"""`/callbacks/cloud`: what Meta tells. Stored raw, answered, then applied."""
+"""`/callbacks/…`: what providers tell. Stored raw, answered, then applied."""
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
@@ -13,30 +14,40 @@ from alir.api.problems import Problem, Refusal, problem_of
 from alir.errors import StoreUnavailable
 from alir.receipts.ports import CallbackRequest
 
-PROVIDER = "cloud"
+#: The parameter of the path, where a secret stands in it.
+SECRET: Final = "secret"  # noqa: S105 - a name
+
+_NOT_SIGNED: Final = Problem(
+    "bad_signature", "X-Hub-Signature-256 is not that of any sender's app secret."
+)
+#: As if there were no such path: what is wrong with a guess is nobody's business.
+_NO_SUCH_SECRET: Final = Problem("not_found", "There is nothing at this path; see /docs.")
 
 
-class CloudCallback:
-    """`POST`: a callback."""
+class Callback:
+    """`POST`: a callback of one provider."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, provider: str) -> None:
         self._gateway = gateway
+        self._provider = provider
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         begun = gateway.clock.elapsed()
         request = Request(scope, receive)
+        secret = scope.get("path_params", {}).get(SECRET)
         try:
             body = await request.body(
                 limit=gateway.limits.callback_bytes, seconds=door.CALLBACK_BODY_SECONDS
             )
-            if await gateway.inbox.take(PROVIDER, CallbackRequest(request.headers(), body)):
+            callback = CallbackRequest(request.headers(), body, secret)
+            if await gateway.inbox.take(self._provider, callback):
                 await respond(send, 200, b"", media_type="text/plain")
             else:
-                detail = "X-Hub-Signature-256 is not that of any sender's app secret."
-                await respond_problem(send, Problem("bad_signature", detail), request.path)
+                problem = _NOT_SIGNED if secret is None else _NO_SUCH_SECRET
+                await respond_problem(send, problem, request.path)
         except Disconnected:
-            return  # Meta sends it again
+            return  # the provider sends it again
         except Refusal as refusal:
             await respond_problem(send, refusal.problem, request.path)
         except StoreUnavailable as error:
@@ -45,16 +56,16 @@ class CloudCallback:
             gateway.measure.answered("callback", gateway.clock.elapsed() - begun)
 
 
-class CloudHandshake:
+class HandshakeAnswer:
     """`GET`: Meta checks the callback URL, and wants its challenge back as it sent it."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, provider: str) -> None:
+        self._handshake = gateway.handshakes[provider]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
-        challenge = self._gateway.handshake.challenge_answer(query)
+        challenge = self._handshake.challenge_answer(query)
         if challenge is None:
             detail = "hub.verify_token is not the verify_token of any sender, or none is set."
             await respond_problem(send, Problem("not_found", detail), request.path)

@@ -1,4 +1,4 @@
-"""A Flow message, or a template with a Flow button, as the Cloud API takes it.
+"""A message as the Cloud API takes it: a Flow message, or a template with a Flow button.
 
 Source: Meta, "Send a flow" and the message API reference, read 2026-09-11.
 """
@@ -14,25 +14,21 @@ from alir.messages.model import Message
 FLOW_MESSAGE_VERSION = "3"
 
 
-def flow_message(message: Message, *, mark: str) -> dict[str, Any]:
-    """The body of `POST /{phone_number_id}/messages`.
+def body_of(message: Message, *, mark: str) -> dict[str, Any]:
+    """The body of `POST /{phone_number_id}/messages`: the Flow message, or its template.
 
     Args:
         mark: comes back in every receipt; at most 512 characters, nothing personal.
     """
-    body: dict[str, Any] = {"messaging_product": "whatsapp", "recipient_type": "individual"}
-    if message.recipient is None:
-        body["to"] = message.to
-    else:
-        body["recipient"] = message.recipient
     template = message.as_template
-    if template is None:
-        body["type"] = "interactive"
-        body["interactive"] = _interactive(message.flow)
-    else:
-        body["type"] = "template"
-        body["template"] = _template(template)
-    body["biz_opaque_callback_data"] = mark
+    body: dict[str, Any] = {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        # Strictly apart: a user id in `to` is lost without a word.
+        **({"to": message.to} if message.to is not None else {"recipient": message.recipient}),
+        **(_interactive(message.flow) if template is None else _template(template)),
+        "biz_opaque_callback_data": mark,
+    }
     if message.reply_to is not None:
         body["context"] = {"message_id": message.reply_to}
     return body
@@ -49,31 +45,7 @@ def _interactive(flow: Mapping[str, Any]) -> dict[str, Any]:
         interactive["header"] = _header(header)
     if footer := param.get("footer"):
         interactive["footer"] = {"text": footer}
-    return interactive
-
-
-def _template(template: Mapping[str, Any]) -> dict[str, Any]:
-    flow = template["flow"]
-    # Without the button's component Meta answers 131009, even where it has no parameters.
-    button: dict[str, Any] = {
-        "type": "button",
-        "sub_type": "flow",
-        "index": str(template["button_index"]),
-    }
-    names = (("flow_token", "token"), ("flow_action_data", "data"))
-    if action := {theirs: flow[ours] for theirs, ours in names if ours in flow}:
-        button["parameters"] = [{"type": "action", "action": action}]
-    components = [button]
-    if body := template.get("body"):
-        texts = [{"type": "text", "text": text} for text in body]
-        components.insert(0, {"type": "body", "parameters": texts})
-    if header := template.get("header"):
-        components.insert(0, {"type": "header", "parameters": [_header(header)]})
-    return {
-        "name": template["name"],
-        "language": {"code": template["language"]},
-        "components": components,
-    }
+    return {"type": "interactive", "interactive": interactive}
 
 
 def _parameters(flow: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,3 +70,36 @@ def _header(header: dict[str, str]) -> dict[str, Any]:
     if header["type"] == "media":
         return {"type": "image", "image": {"link": header["media"]}}
     return {"type": "text", "text": header["text"]}
+
+
+def _template(template: Mapping[str, Any]) -> dict[str, Any]:
+    components: list[dict[str, Any]] = []
+    if header := template.get("header"):
+        components.append({"type": "header", "parameters": [_header(header)]})
+    if texts := template.get("body"):
+        parameters = [{"type": "text", "text": text} for text in texts]
+        components.append({"type": "body", "parameters": parameters})
+    components.append(_flow_button(template))
+    return {
+        "type": "template",
+        "template": {
+            "name": template["name"],
+            "language": {"code": template["language"]},
+            "components": components,
+        },
+    }
+
+
+def _flow_button(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The button that opens the Flow. Unless it is named, even without parameters: 131009."""
+    flow = template["flow"]
+    action = {"flow_token": flow.get("token"), "flow_action_data": flow.get("data")}
+    given = {name: value for name, value in action.items() if value}
+    button: dict[str, Any] = {
+        "type": "button",
+        "sub_type": "flow",
+        "index": str(template["button_index"]),
+    }
+    if given:
+        button["parameters"] = [{"type": "action", "action": given}]
+    return button

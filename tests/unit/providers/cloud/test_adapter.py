@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from tests.clock import FakeClock
 from tests.examples import a_message
 from tests.running import in_a_loop
+from tests.senders import a_cloud_sender
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.ids import ProviderId
 from alir.outbound.http import Answer, NeverConnected, NoAnswer
 from alir.providers.cloud.adapter import CloudProvider
+from alir.providers.tools import Tools
+from alir.providers.whatsapp.codes import meanings
+from alir.tables.secret import Secret
 
 TAKEN = b'{"messages": [{"id": "wamid.1"}]}'
 
@@ -35,27 +41,22 @@ class Scripted:
         return self.end
 
 
-class Tokens:
-    """A credential that changes at each use; the last one stays."""
+class Changing(Secret):
+    """A secret that is another at each use; the last one stays."""
 
-    def __init__(self, *tokens: str) -> None:
-        self._tokens = list(tokens)
+    __slots__ = ("_values",)
+
+    def __init__(self, *values: str) -> None:
+        super().__init__(values[0])
+        self._values = list(values)
 
     def reveal(self) -> str:
-        return self._tokens.pop(0) if len(self._tokens) > 1 else self._tokens[0]
-
-    def expire(self) -> None:
-        self._tokens = ["fresh"]
+        return self._values.pop(0) if len(self._values) > 1 else self._values[0]
 
 
-def provider(http: Scripted, graph_url: str = "https://graph.test") -> CloudProvider:
-    return CloudProvider(
-        http,
-        graph_url=graph_url,
-        graph_version="v24.0",
-        phone_number_id="1065550001",
-        access_token=Tokens("token-1"),
-    )
+def provider(http: Scripted, **changes: Any) -> CloudProvider:
+    tools = Tools(http=http, clock=FakeClock(), codes=meanings())
+    return CloudProvider(a_cloud_sender(**changes), tools)
 
 
 @pytest.mark.parametrize("graph_url", ["https://graph.test", "https://graph.test/"])
@@ -100,15 +101,37 @@ async def test_only_what_certainly_was_not_taken_is_tried_again(
 @in_a_loop
 async def test_the_access_token_is_asked_for_at_each_call() -> None:
     http = Scripted(Answer(200, {}, TAKEN))
-    sender = CloudProvider(
-        http,
-        graph_url="https://graph.test",
-        graph_version="v24.0",
-        phone_number_id="1065550001",
-        access_token=Tokens("first", "second"),
-    )
+    sender = provider(http, access_token=Changing("first", "second"))
     await sender.send(a_message(), 1)
     await sender.send(a_message(), 1)
 
     sent = [headers["authorization"] for _, _, headers, _ in http.requests]
     assert sent == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@in_a_loop
+async def test_a_user_id_goes_out_only_where_the_sender_may_use_them(allowed: bool) -> None:
+    http = Scripted(Answer(200, {}, TAKEN))
+    sender = provider(http, recipients_by_user_id=allowed)
+    message = a_message(to=None, recipient="US.1349")
+
+    if not allowed:
+        with pytest.raises(ProviderRefused):
+            await sender.send(message, 1)
+        assert http.requests == []
+        return
+    await sender.send(message, 1)
+
+    body = json.loads(http.requests[0][3])
+    assert body["recipient"] == "US.1349"
+    assert "to" not in body
+
+
+def test_the_fingerprint_changes_with_the_access_token_and_does_not_give_it_away() -> None:
+    http = Scripted(Answer(200, {}, TAKEN))
+    one, other = provider(http), provider(http, access_token="token-2")
+
+    assert one.credentials() == provider(http).credentials()
+    assert one.credentials() != other.credentials()
+    assert b"token-1" not in one.credentials()

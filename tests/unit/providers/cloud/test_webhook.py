@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import START
 from tests.examples import MAIN, OTHER
+from tests.senders import a_cloud_sender
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
 from alir.providers.cloud.webhook import CloudCallbacks
+from alir.providers.whatsapp.codes import meanings
 from alir.receipts.model import Mark, Told
-from alir.receipts.ports import CallbackRequest, Credentials
+from alir.receipts.ports import CallbackRequest
+from alir.tables.secret import Secret
 
 RECORDINGS = Path(__file__).parents[3] / "recordings" / "cloud"
 THIRD = SenderName("third")
@@ -31,21 +33,15 @@ MARK = Mark(MessageId("msg_01JABCDEFGHJKMNPQRSTVWXYZ0"), 1)
 
 def callbacks(**verify_tokens: str) -> CloudCallbacks:
     """Three senders; the first two share an app, and so its secret."""
-    return CloudCallbacks(
-        [
-            Credentials(
-                name=name,
-                account=ACCOUNTS[name],
-                secret=_constant(secret),
-                verify_token=_constant(verify_tokens[name]) if name in verify_tokens else None,
-            )
-            for name, secret in SECRETS.items()
-        ]
-    )
-
-
-def _constant(value: str) -> Callable[[], str]:
-    return lambda: value
+    senders = {
+        name: a_cloud_sender(
+            phone_number_id=ACCOUNTS[name],
+            app_secret=secret,
+            verify_token=verify_tokens.get(name),
+        )
+        for name, secret in SECRETS.items()
+    }
+    return CloudCallbacks(senders, meanings())
 
 
 def recorded(name: str) -> bytes:
@@ -108,12 +104,14 @@ def test_nobody_signed_what_does_not_carry_the_signature_of_exactly_these_bytes(
     assert callbacks().signed_by(CallbackRequest(headers, BODY)) == ()
 
 
-def test_a_secret_is_asked_for_at_each_use() -> None:
-    current = {"secret": "old"}
-    one = Credentials(name=MAIN, account=ACCOUNTS[MAIN], secret=lambda: current["secret"])
-    reader = CloudCallbacks([one])
+def test_a_secret_is_asked_for_at_each_use(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("old")
+    secret = Secret.in_file(file, elapsed=lambda: 0.0)
+    reader = CloudCallbacks({MAIN: a_cloud_sender(app_secret=secret)}, meanings())
     assert reader.signed_by(CallbackRequest(sign(BODY, "old"), BODY)) == (MAIN,)
-    current["secret"] = "new"
+    file.write_text("new")
+    secret.expire()
 
     assert reader.signed_by(CallbackRequest(sign(BODY, "old"), BODY)) == ()
     assert reader.signed_by(CallbackRequest(sign(BODY, "new"), BODY)) == (MAIN,)
@@ -229,7 +227,10 @@ def test_a_failed_receipt_says_why_in_alirs_words() -> None:
         ([], None),
         (None, None),
         ({"code": 131026}, None),
-        ([{"code": "131026"}], None),
+        ([{"code": "131026"}], "131026"),
+        ([{"code": True}], None),
+        ([{"code": "9" * 5000}], None),
+        ([None, {"code": 131026}], "131026"),
         ([None], None),
         (["131026"], None),
     ],
@@ -240,10 +241,17 @@ def test_a_failed_receipt_is_one_whatever_its_errors_look_like(
     [told] = read(telling(a_status(status="failed", errors=errors)))
 
     assert told.status is ReceiptStatus.FAILED
-    assert (told.error or {}).get("provider_code") == provider_code
+    assert told.error is not None
+    assert told.error["provider_code"] == provider_code
+    if provider_code is None:
+        assert told.error["title"] == "WhatsApp gave no reason"
 
 
 # Odd times
+
+
+def _deep(depth: int) -> list[Any]:
+    return [_deep(depth - 1)] if depth > 500 else [[]]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +259,7 @@ def test_a_failed_receipt_is_one_whatever_its_errors_look_like(
     [
         *("", "soon", "-1", "1.5", "1e9", " 1790000000", "１７９００００００００", "²"),
         *(None, True, 1.5, [], {}, "9" * 12, "9" * 5000),
+        pytest.param(_deep(1000), id="deep"),
     ],
 )
 def test_a_receipt_whose_time_cannot_be_read_happened_now(timestamp: object) -> None:

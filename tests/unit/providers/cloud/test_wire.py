@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.clock import START
 from tests.examples import FLOW, a_message
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.ids import ProviderId
-from alir.providers.cloud.wire import LONGEST_DETAIL, build_send, read_answer
-from alir.providers.whatsapp.codes import Concern, meanings
+from alir.providers.cloud.wire import build_send, read_answer
+from alir.providers.whatsapp.codes import meanings
+from alir.providers.whatsapp.naming import LONGEST_DETAIL
 from alir.simulator.codes import DEFAULT_HTTP, error_codes
 
 WAMID = "wamid.HBgLMTU1NTEyMzAwMDEVAgARGBI5QQ=="
@@ -38,11 +41,15 @@ def graph_error(code: Any, **more: Any) -> dict[str, Any]:
     return {"error": error | more}
 
 
+def read(status: int, headers: Mapping[str, str], body: bytes) -> Sent:
+    return read_answer(status, headers, body, codes=meanings(), now=START)
+
+
 def failure(status: int, content: object, **headers: str) -> SendFailure:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     with pytest.raises(SendFailure) as caught:
-        read_answer(status, names, body)
+        read(status, names, body)
     return caught.value
 
 
@@ -50,9 +57,7 @@ def failure(status: int, content: object, **headers: str) -> SendFailure:
 
 
 def test_a_message_id_is_a_success() -> None:
-    assert read_answer(200, {}, json.dumps(TAKEN).encode()) == Sent(
-        ProviderId(WAMID), "15551230001"
-    )
+    assert read(200, {}, json.dumps(TAKEN).encode()) == Sent(ProviderId(WAMID), "15551230001")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_a_message_id_is_a_success() -> None:
     ids=str,
 )
 def test_all_but_the_message_id_is_optional(content: object) -> None:
-    assert read_answer(200, {}, json.dumps(content).encode()) == Sent(ProviderId(WAMID))
+    assert read(200, {}, json.dumps(content).encode()) == Sent(ProviderId(WAMID))
 
 
 # Not taken
@@ -79,7 +84,7 @@ def test_all_but_the_message_id_is_optional(content: object) -> None:
 @pytest.mark.parametrize("code", meanings())
 def test_every_known_code_is_read_by_its_class_whatever_its_status(code: int) -> None:
     known = error_codes().get(code)
-    expected = ProviderRefused if meanings()[code].concern is Concern.REFUSED else ProviderBusy
+    expected = ProviderBusy if meanings()[code].concern.is_busy else ProviderRefused
     for status in {known.http if known else DEFAULT_HTTP, 200, 400, 500}:
         found = failure(status, graph_error(code))
 
@@ -119,7 +124,9 @@ def test_a_code_that_nobody_knows_is_read_by_its_status(
         ("0", timedelta(0)),
         ("9999999", timedelta(seconds=9_999_999)),
         *((value, None) for value in ("", "99999999", "-1", "1.5", "soon", "１")),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", timedelta(minutes=1)),
+        ("Wed, 31 Dec 2025 00:01:00 GMT", timedelta(0)),
+        ("Thu, 99 Jan 2026 00:01:00 GMT", None),
     ],
 )
 @pytest.mark.parametrize("content", [b"<html>Slow down</html>", b"", graph_error(130429)], ids=str)
@@ -211,7 +218,7 @@ _json = st.recursive(
 @given(status=st.integers(200, 599), content=_json)
 def test_whatever_the_shape_only_a_message_id_is_a_success(status: int, content: object) -> None:
     try:
-        sent = read_answer(status, {}, json.dumps(content).encode())
+        sent = read(status, {}, json.dumps(content).encode())
     except SendFailure:
         return
     assert isinstance(content, dict)

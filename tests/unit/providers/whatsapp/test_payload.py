@@ -13,13 +13,13 @@ from alir.ids import ProviderId
 from alir.messages.check import check
 from alir.messages.model import Draft, Flag
 from alir.providers.whatsapp import mark
-from alir.providers.whatsapp.payload import flow_message
+from alir.providers.whatsapp.payload import body_of
 
 MARK = "alir1:msg_01JABCDEFGHJKMNPQRSTVWXYZ0:1"
 
 
 def payload(flow: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return flow_message(a_message(flow=flow, **fields), mark=MARK)
+    return body_of(a_message(flow=flow, **fields), mark=MARK)
 
 
 def test_a_message_with_everything_is_what_the_reference_shows() -> None:
@@ -131,7 +131,7 @@ def test_every_request_that_is_taken_becomes_a_payload_within_the_rules(
     choice: dict[str, Any],
 ) -> None:
     draft = _asked_for(choice)
-    found = flow_message(a_message(flow=draft.flow, to=draft.to), mark=MARK)
+    found = body_of(a_message(flow=draft.flow, to=draft.to), mark=MARK)
     interactive = found["interactive"]
     parameters = interactive["action"]["parameters"]
 
@@ -207,7 +207,7 @@ def test_a_template_names_its_button_and_fills_its_variables() -> None:
     }
     message = a_message(type="template", flow={}, template=template, to=None, recipient="US.1349")
 
-    assert flow_message(message, mark=MARK) == {
+    assert body_of(message, mark=MARK) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "recipient": "US.1349",
@@ -248,7 +248,7 @@ def test_the_button_of_a_template_is_named_also_where_nothing_travels_with_it() 
     template = {"name": "visit_form", "language": "en", "button_index": 0, "flow": {}}
     message = a_message(type="template", flow={}, template=template)
 
-    assert flow_message(message, mark=MARK)["template"] == {
+    assert body_of(message, mark=MARK)["template"] == {
         "name": "visit_form",
         "language": {"code": "en"},
         "components": [{"type": "button", "sub_type": "flow", "index": "0"}],
@@ -259,6 +259,6 @@ def test_a_fallback_goes_out_where_the_message_is_flagged_so_and_not_before() ->
     template = {"name": "visit_form", "language": "en", "button_index": 0, "flow": {}}
     message = a_message(fallback=template)
 
-    assert flow_message(message, mark=MARK)["type"] == "interactive"
+    assert body_of(message, mark=MARK)["type"] == "interactive"
     flagged = message.but(flags=(Flag.FALLBACK,))
-    assert flow_message(flagged, mark=MARK)["type"] == "template"
+    assert body_of(flagged, mark=MARK)["type"] == "template"

@@ -1,0 +1,1 @@
+"""Route Mobile's API."""

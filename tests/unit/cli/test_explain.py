@@ -1,0 +1,125 @@
+"""`alir explain`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from alir.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: empty, so that no alir.toml of the developer is read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+def explain(*arguments: str) -> tuple[int, str, str]:
+    """Exit status, and what was said on stdout and stderr, each in one line."""
+    ran = CliRunner().invoke(app, ["explain", *arguments])
+    return ran.exit_code, " ".join(ran.stdout.split()), " ".join(ran.stderr.split())
+
+
+def test_a_code_is_explained_with_what_alir_does_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    ran = CliRunner().invoke(app, ["explain", "131056"])
+
+    assert ran.exit_code == 0
+    assert ran.stdout.splitlines() == [
+        "131056  Too many messages to this recipient in a short time",
+        "  class           recipient: busy; this recipient waits",
+        "  what alir does  Queues this message again and sends nothing to this recipient",
+        "                  from this sender for 1 s, four times longer with each further",
+        "                  refusal, at most 256 s.",
+        "  what to do      Send this recipient less: WhatsApp takes one message in 6 s.",
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 77, 78, 79, 80, 81, 200])
+def test_lines_fit_the_terminal_and_keep_numbers_and_units_together(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    said = CliRunner().invoke(app, ["explain", "130429", "190", "131048"]).stdout
+
+    texts = [line for line in said.splitlines() if line.startswith("  ")]
+    assert all(len(line) <= min(columns, 100) for line in texts)
+    assert not re.search(r"\d\n *(s|min|h)\b", said)
+
+
+def test_several_codes_are_explained_in_their_order() -> None:
+    status, said, _ = explain("190", "131026", "250")
+
+    assert status == 0
+    assert re.findall(r"\b(190|131026|250)  ?(?=[A-Z])", said) == ["190", "131026", "250"]
+
+
+def test_a_code_that_one_provider_alone_has_is_said_to_be_its() -> None:
+    assert "from Route Mobile only" in explain("470")[1]
+    assert "from" not in explain("131026")[1].split()
+
+
+def test_a_code_that_is_not_known_names_those_nearby_and_the_known_ones_are_explained() -> None:
+    status, said, wrong = explain("131027", "131026")
+
+    assert status == 1
+    assert said.startswith("131026 The message is undeliverable")
+    assert wrong.startswith("alir: 131027 is no error code that alir knows; near it are 131026, ")
+
+
+def test_nothing_but_unknown_codes_says_nothing_on_stdout() -> None:
+    status, said, wrong = explain("13147")
+
+    assert (status, said) == (1, "")
+    assert "131047" in wrong
+
+
+@pytest.mark.parametrize("wrong", ["busy", "131047x", "-5"])
+def test_what_is_no_number_is_a_wrong_call(wrong: str) -> None:
+    assert explain("--", wrong)[0] == 2
+
+
+def test_what_the_settings_change_is_explained_as_changed(folder: Path) -> None:
+    (folder / "alir.toml").write_text(
+        """
+        [errors]
+        131049 = "retry"
+        999999 = "account"
+        [errors.470]
+        class = "refused"
+        [senders.main]
+        provider = "cloud"
+        phone_number_id = "106500000000000"
+        access_token = { env = "NOT_SET_HERE" }
+        app_secret = { env = "NOT_SET_HERE" }
+        """
+    )
+
+    changed = "(changed by the setting errors.{})"
+    assert (
+        f"retry: busy; this message is tried again {changed.format(131049)}" in explain("131049")[1]
+    )
+    status, said, _ = explain("999999")
+    assert status == 0
+    assert changed.format(999999) in said
+    assert "any sender of this account" in said
+    assert "from Route Mobile only" in explain("470")[1]
+    assert "changed" not in explain("131026")[1]
+
+
+def test_a_settings_file_is_read_where_it_is_named_and_its_mistakes_are_told(folder: Path) -> None:
+    (folder / "other.toml").write_text("[errors]\n131049 = 'retry'\n131050 = 'never'")
+
+    status, said, wrong = explain("--config", "other.toml", "131049")
+
+    assert (status, said) == (2, "")
+    assert wrong.startswith('alir: other.toml: errors.131050: expected one of "refused", ')
