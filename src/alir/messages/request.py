@@ -228,6 +228,10 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+_Value = Annotated[str, Field(min_length=1, max_length=limits.TEMPLATE_VALUE, pattern=ONE_LINE)]
+_Index = Annotated[int, Field(strict=True, ge=0, le=limits.LAST_BUTTON), BeforeValidator(_whole)]
+
+
 class TemplateRequest(_Shape):
     """A message template with a Flow button, approved by WhatsApp beforehand."""
 
@@ -248,24 +252,13 @@ class TemplateRequest(_Shape):
     header: FlowHeader | None = Field(
         None, description="What fills the variable of the template's header, where it has one."
     )
-    body: (
-        list[
-            Annotated[
-                str,
-                Field(min_length=1, max_length=limits.TEMPLATE_VALUE, pattern=ONE_LINE),
-            ]
-        ]
-        | None
-    ) = Field(
+    body: list[_Value] | None = Field(
         None,
         max_length=limits.TEMPLATE_VALUES,
         description="What fills the variables of the template's body, in their order.",
         examples=[["Ana", "Monday"]],
     )
-    button_index: (
-        Annotated[int, Field(strict=True, ge=0, le=limits.LAST_BUTTON), BeforeValidator(_whole)]
-        | None
-    ) = Field(
+    button_index: _Index | None = Field(
         0,
         description="The place of the Flow button among the template's buttons, counted from 0.",
         examples=[0],
