@@ -139,10 +139,8 @@ def is_healed(pause: Pause, *, begun_at: datetime, now: datetime) -> bool:
     Only one that was begun since it let one through says anything. A Flow that is slow may be used
     so all the same, so that it stays slow until it was not refused for `FLOW_IS_SLOW_FOR`.
     """
-    if pause.until is None:
+    if pause.scope is PauseScope.OPERATOR or pause.until is None:
         return False
-    if pause.scope is PauseScope.OPERATOR:
-        return is_over(pause, now=now)
     if pause.scope is PauseScope.FLOW:
         return now >= pause.since + FLOW_IS_SLOW_FOR
     return begun_at >= pause.until

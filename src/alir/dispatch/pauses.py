@@ -141,7 +141,9 @@ class Pauses:
         ]
         for place in places:
             pause = mine.get(place)
-            if pause is not None and is_healed(pause, begun_at=begun_at, now=now):
+            if pause is not None and (
+                is_over(pause, now=now) or is_healed(pause, begun_at=begun_at, now=now)
+            ):
                 self._end_everywhere(pause)
 
     def unclear(self, sender: SenderName) -> None:
@@ -273,7 +275,8 @@ class Pauses:
         if pause.until is not None:
             ahead = (pause.until - self._clock.now()).total_seconds()
             opens_at = self._clock.elapsed() + ahead
-        self._gates[pause.sender].shut(pause.scope, pause.key, opens_at)
+        wait = pause.wait.total_seconds()
+        self._gates[pause.sender].shut(pause.scope, pause.key, opens_at, wait=wait)
         self._changed(pause.sender)
 
     def _let_go(self, pause: Pause) -> None:

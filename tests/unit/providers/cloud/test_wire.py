@@ -14,10 +14,10 @@ from tests.clock import START
 from tests.examples import FLOW, a_message
 
 from alir.dispatch.ports import Sent
-from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
+from alir.errors import OutcomeUnknown, PauseScope, ProviderBusy, ProviderRefused, SendFailure
 from alir.ids import ProviderId
 from alir.providers.cloud.wire import build_send, read_answer
-from alir.providers.whatsapp.codes import meanings
+from alir.providers.whatsapp.codes import Change, Concern, changed, meanings
 from alir.providers.whatsapp.naming import LONGEST_DETAIL
 from alir.simulator.codes import DEFAULT_HTTP, error_codes
 
@@ -144,6 +144,90 @@ def test_without_a_wait_too_many_requests_is_busy_all_the_same() -> None:
 
     assert (type(found), found.retry_after) == (ProviderBusy, None)
     assert found.provider_code == "HTTP 429"
+
+
+def test_too_many_requests_without_a_code_pauses_the_sender() -> None:
+    found = failure(429, b"<html>Slow down</html>")
+
+    assert isinstance(found, ProviderBusy)
+    assert found.pauses is not None
+    assert found.pauses.scope is PauseScope.SENDER
+
+
+@pytest.mark.parametrize(
+    ("code", "scope"),
+    [
+        (131056, PauseScope.RECIPIENT),
+        (132069, PauseScope.FLOW),
+        (130429, PauseScope.SENDER),
+        (190, PauseScope.ACCOUNT),
+        (131016, None),
+    ],
+)
+def test_a_busy_answer_says_what_waits_with_the_message(
+    code: int, scope: PauseScope | None
+) -> None:
+    found = failure(400, graph_error(code))
+
+    assert isinstance(found, ProviderBusy)
+    assert (found.pauses and found.pauses.scope) is scope
+
+
+def test_a_shut_window_is_told_apart_from_other_refusals() -> None:
+    window, other = failure(400, graph_error(131047)), failure(400, graph_error(131026))
+
+    assert isinstance(window, ProviderRefused)
+    assert isinstance(other, ProviderRefused)
+    assert (window.window_shut, other.window_shut) == (True, False)
+
+
+def test_the_operators_word_on_a_code_counts() -> None:
+    codes = changed(meanings(), {131049: Change(Concern.RETRY, tries=2)})
+    body = json.dumps(graph_error(131049)).encode()
+    with pytest.raises(ProviderBusy) as caught:
+        read_answer(400, {}, body, codes=codes, now=START)
+
+    assert caught.value.at_most == 2
+
+
+def usage(*minutes: object) -> str:
+    uses = [
+        {"type": "whatsapp", "call_count": 100, "estimated_time_to_regain_access": each}
+        for each in minutes
+    ]
+    return json.dumps({"110000000000001": uses[:1], "110000000000002": uses[1:]})
+
+
+@pytest.mark.parametrize(
+    ("code", "headers", "expected"),
+    [
+        (4, {"x-business-use-case-usage": usage(0, 19)}, timedelta(minutes=19)),
+        (130429, {"x-business-use-case-usage": usage(2, 1)}, timedelta(minutes=2)),
+        (4, {"x-business-use-case-usage": usage(1), "retry-after": "90"}, timedelta(seconds=90)),
+        (4, {"x-business-use-case-usage": usage(2), "retry-after": "90"}, timedelta(minutes=2)),
+        (131056, {"x-business-use-case-usage": usage(19)}, None),
+        *(
+            (4, {"x-business-use-case-usage": odd}, None)
+            for odd in (
+                "",
+                "{",
+                "[]",
+                "7",
+                usage(0),
+                usage(-1, True),
+                usage("19", 10**9),
+                usage([]),
+            )
+        ),
+    ],
+)
+def test_the_usage_header_says_how_long_a_number_or_account_has_to_wait(
+    code: int, headers: dict[str, str], expected: timedelta | None
+) -> None:
+    with pytest.raises(ProviderBusy) as caught:
+        read(400, headers, json.dumps(graph_error(code)).encode())
+
+    assert caught.value.retry_after == expected
 
 
 # Nobody knows

@@ -11,7 +11,7 @@ from tests.seed import MEDIA_HEADER, TEXT_HEADER, mended
 
 from alir.ids import ProviderId
 from alir.messages.check import check
-from alir.messages.model import Draft, Flag
+from alir.messages.model import Draft, Flag, Message
 from alir.providers.whatsapp import mark
 from alir.providers.whatsapp.payload import body_of
 
@@ -100,6 +100,115 @@ def test_a_draft_is_sent_as_a_draft() -> None:
     found = payload({**FLOW, "mode": "draft"})
 
     assert found["interactive"]["action"]["parameters"]["mode"] == "draft"
+
+
+# Templates
+
+TEMPLATE: dict[str, Any] = {
+    "name": "visit_form",
+    "language": "en_US",
+    "button_index": 0,
+    "flow": {"token": "01JABCDEF.sig", "data": {"branch": "north"}},
+}
+
+
+def template_of(message: Message) -> dict[str, Any]:
+    found = body_of(message, mark=MARK)
+    assert found["type"] == "template"
+    assert "interactive" not in found
+    template: dict[str, Any] = found["template"]
+    return template
+
+
+def a_template(**changes: Any) -> Message:
+    return a_message(type="template", flow={}, template=TEMPLATE | changes)
+
+
+def test_a_template_is_what_the_reference_shows() -> None:
+    found = body_of(a_template(), mark=MARK)
+
+    assert found == {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "+15551230001",
+        "type": "template",
+        "biz_opaque_callback_data": MARK,
+        "template": {
+            "name": "visit_form",
+            "language": {"code": "en_US"},
+            "components": [
+                {
+                    "type": "button",
+                    "sub_type": "flow",
+                    "index": "0",
+                    "parameters": [
+                        {
+                            "type": "action",
+                            "action": {
+                                "flow_token": "01JABCDEF.sig",
+                                "flow_action_data": {"branch": "north"},
+                            },
+                        }
+                    ],
+                }
+            ],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("flow", "action"),
+    [
+        ({}, None),
+        ({"token": "t"}, {"flow_token": "t"}),
+        ({"data": {"a": 1}}, {"flow_action_data": {"a": 1}}),
+    ],
+)
+def test_the_button_is_named_with_or_without_parameters(
+    flow: dict[str, Any], action: dict[str, Any] | None
+) -> None:
+    [button] = template_of(a_template(flow=flow, button_index=2))["components"]
+
+    assert button["index"] == "2"
+    parameters = button.get("parameters")
+    assert parameters == (None if action is None else [{"type": "action", "action": action}])
+
+
+@pytest.mark.parametrize(
+    ("header", "parameter"),
+    [
+        ({"type": "text", "text": "Visit"}, {"type": "text", "text": "Visit"}),
+        (
+            {"type": "media", "media": "https://ex.test/a.png"},
+            {"type": "image", "image": {"link": "https://ex.test/a.png"}},
+        ),
+    ],
+)
+def test_a_templates_texts_are_components_before_the_button(
+    header: dict[str, str], parameter: dict[str, Any]
+) -> None:
+    components = template_of(a_template(header=header, body=["Ani", "noon"]))["components"]
+
+    assert components[0] == {"type": "header", "parameters": [parameter]}
+    assert components[1] == {
+        "type": "body",
+        "parameters": [{"type": "text", "text": "Ani"}, {"type": "text", "text": "noon"}],
+    }
+    assert [component["type"] for component in components] == ["header", "body", "button"]
+
+
+def test_a_fallback_goes_out_once_its_message_says_so() -> None:
+    waiting = a_message(fallback=TEMPLATE)
+
+    assert body_of(waiting, mark=MARK)["type"] == "interactive"
+    assert template_of(waiting.but(flags=(Flag.FALLBACK,)))["name"] == "visit_form"
+
+
+def test_a_user_id_is_a_recipient_and_never_stands_in_to() -> None:
+    found = body_of(a_message(to=None, recipient="US.1349"), mark=MARK)
+
+    assert found["recipient"] == "US.1349"
+    assert "to" not in found
 
 
 # Whatever may be asked for
@@ -194,71 +303,3 @@ def test_a_mark_fits_and_says_nothing_of_people() -> None:
 )
 def test_what_alir_did_not_write_is_no_mark(text: object) -> None:
     assert mark.read(text) is None
-
-
-def test_a_template_names_its_button_and_fills_its_variables() -> None:
-    template = {
-        "name": "visit_form",
-        "language": "en_US",
-        "header": {"type": "text", "text": "Ana"},
-        "body": ["Monday", "9:00"],
-        "button_index": 2,
-        "flow": {"token": "01JABCDEF.sig", "data": {"branch": "north"}},
-    }
-    message = a_message(type="template", flow={}, template=template, to=None, recipient="US.1349")
-
-    assert body_of(message, mark=MARK) == {
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        "recipient": "US.1349",
-        "biz_opaque_callback_data": MARK,
-        "type": "template",
-        "template": {
-            "name": "visit_form",
-            "language": {"code": "en_US"},
-            "components": [
-                {"type": "header", "parameters": [{"type": "text", "text": "Ana"}]},
-                {
-                    "type": "body",
-                    "parameters": [
-                        {"type": "text", "text": "Monday"},
-                        {"type": "text", "text": "9:00"},
-                    ],
-                },
-                {
-                    "type": "button",
-                    "sub_type": "flow",
-                    "index": "2",
-                    "parameters": [
-                        {
-                            "type": "action",
-                            "action": {
-                                "flow_token": "01JABCDEF.sig",
-                                "flow_action_data": {"branch": "north"},
-                            },
-                        }
-                    ],
-                },
-            ],
-        },
-    }
-
-
-def test_the_button_of_a_template_is_named_also_where_nothing_travels_with_it() -> None:
-    template = {"name": "visit_form", "language": "en", "button_index": 0, "flow": {}}
-    message = a_message(type="template", flow={}, template=template)
-
-    assert body_of(message, mark=MARK)["template"] == {
-        "name": "visit_form",
-        "language": {"code": "en"},
-        "components": [{"type": "button", "sub_type": "flow", "index": "0"}],
-    }
-
-
-def test_a_fallback_goes_out_where_the_message_is_flagged_so_and_not_before() -> None:
-    template = {"name": "visit_form", "language": "en", "button_index": 0, "flow": {}}
-    message = a_message(fallback=template)
-
-    assert body_of(message, mark=MARK)["type"] == "interactive"
-    flagged = message.but(flags=(Flag.FALLBACK,))
-    assert body_of(flagged, mark=MARK)["type"] == "template"

@@ -1,0 +1,145 @@
+"""A Route Mobile sender over HTTP, on the simulator's Route Mobile, for callers and callbacks."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.acceptance.gateway import API_TOKEN, RunningGateway
+from tests.acceptance.talk import (
+    SILENT,
+    assert_nothing_of_people,
+    at_simulator,
+    becomes,
+    get,
+    message,
+    problem,
+    send,
+    simulator,
+    somebody,
+)
+
+SECRET = "a-callback-secret-of-the-tests"
+CALLBACK = f"/callbacks/routemobile/{SECRET}"
+CONFIG = """
+[simulator]
+enabled = true
+
+[senders.jakarta]
+provider = "routemobile"
+base_url = "http://127.0.0.1:{port}/simulator/routemobile"
+username = "simulator"
+password = "simulator"
+callback_secret = "{secret}"
+"""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """One with a sender at its own simulator's Route Mobile."""
+    port = _free_port()
+    config = CONFIG.format(port=port, secret=SECRET)
+    running = RunningGateway(tmp_path_factory.mktemp("gateway"), config=config)
+    running.url = f"http://127.0.0.1:{port}"
+    with running:
+        yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_secret_is_logged(gateway: RunningGateway) -> Iterator[None]:
+    yield
+    assert_nothing_of_people(gateway.output(), API_TOKEN, SECRET)
+
+
+def a_message(**changes: Any) -> dict[str, Any]:
+    return message(**({"from": "jakarta"} | changes))
+
+
+def a_status(request_id: str, **changes: Any) -> dict[str, Any]:
+    return {"id": request_id, "status": "delivered", "timestamp": "1790000000"} | changes
+
+
+def test_the_answer_is_the_seeds_envelope_with_route_mobiles_request_id(
+    api: httpx.Client,
+) -> None:
+    to = somebody()
+    answer = send(api, a_message(to=to))
+
+    assert answer.status_code == 200
+    data = answer.json()["data"]
+    assert data["message"] == "Message Sent!"
+    assert data["request_id"] != data["id"]
+    found = get(api, data["request_id"])
+    assert (found["id"], found["request_id"]) == (data["id"], data["request_id"])
+    assert found["attempts"][0]["provider_id"] == data["request_id"]
+    [seen] = at_simulator(api, to)
+    assert (seen["provider"], seen["request"]["type"]) == ("routemobile", "flow")
+    assert seen["request"]["phone"] == to
+    assert not {"extra", "reply_to"} & seen["request"].keys()
+
+
+def test_its_receipts_come_by_the_secret_path(api: httpx.Client) -> None:
+    data = send(api, a_message()).json()["data"]
+
+    becomes(api, data["id"], "delivered")
+
+
+@pytest.mark.parametrize("envelope", ["flat", "wrapped"])
+def test_a_receipt_is_applied_in_every_envelope(api: httpx.Client, envelope: str) -> None:
+    with simulator(api, delays_ms=SILENT):
+        data = send(api, a_message()).json()["data"]
+        told: dict[str, Any] = {"statuses": [None, a_status(data["request_id"])]}
+        if envelope == "wrapped":
+            told = {"contact_no": "0", "data": told, "source": "FROM_CALLBACK"}
+        answer = api.post(CALLBACK, content=json.dumps(told))
+
+        assert (answer.status_code, answer.content) == (200, b"")
+        becomes(api, data["id"], "delivered")
+
+
+@pytest.mark.parametrize("wrong", ["wrong", SECRET[:-1], f"{SECRET}x", "%C3%BC", f"{SECRET}/x", ""])
+def test_a_wrong_secret_is_not_found_and_changes_nothing(api: httpx.Client, wrong: str) -> None:
+    with simulator(api, delays_ms=SILENT):
+        data = send(api, a_message()).json()["data"]
+        told = {"statuses": [a_status(data["request_id"], status="read")]}
+        answer = api.post(f"/callbacks/routemobile/{wrong}", content=json.dumps(told))
+
+        problem(answer, 404, "not_found")
+        right = {"statuses": [a_status(data["request_id"])]}
+        api.post(CALLBACK, content=json.dumps(right)).raise_for_status()
+        becomes(api, data["id"], "delivered")
+        assert [each["status"] for each in get(api, data["id"])["receipts"]] == ["delivered"]
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"{", b"<html>", b'{"statuses": 7}', b"[" * 9000])
+def test_a_callback_with_anything_in_it_is_taken(api: httpx.Client, body: bytes) -> None:
+    assert api.post(CALLBACK, content=body).status_code == 200
+
+
+def test_a_callback_that_is_too_large_is_refused_without_its_secret_in_the_answer(
+    api: httpx.Client,
+) -> None:
+    answer = api.post(CALLBACK, content=b"x" * (4 * 1024 * 1024 + 1))
+
+    problem(answer, 413, "payload_too_large")
+    assert SECRET not in answer.text
+
+
+def test_a_template_goes_out_with_its_flow_button(api: httpx.Client) -> None:
+    to = somebody()
+    template = {"name": "visit", "language": "id", "flow": {"token": "visit-1"}}
+    body = {"to": to, "type": "template", "template": template, "from": "jakarta"}
+
+    assert send(api, body).status_code == 200
+    [seen] = at_simulator(api, to)
+    assert seen["request"]["media"]["button"] == [{"button_no": "0", "flow": "visit-1"}]
