@@ -16,7 +16,8 @@ from alir.clock import Clock, SystemClock
 from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
-from alir.dispatch.dispatcher import Dispatcher, Dispatchers, DispatchPolicy
+from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.dispatchers import Dispatchers
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
@@ -25,11 +26,12 @@ from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
 from alir.dispatch.senders import COUNTED_AT_MOST, About, SenderDesk
 from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
+from alir.figures import Figures
 from alir.ids import SenderName
 from alir.intake.accept import Intake, SenderRules
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
-from alir.messages.model import Message, Outcome, ReceiptStatus, Status
+from alir.messages.model import Message, Status
 from alir.observe import Metrics, get_logger
 from alir.outbound.http import PooledHttpClient
 from alir.providers.registry import PROVIDERS
@@ -62,35 +64,6 @@ FIGURES_SECONDS = 5.0
 READY_SECONDS = 2.0
 
 _log = get_logger("gateway")
-
-
-class Figures:
-    """What the parts report, as metrics."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def committed(self, size: int, seconds: float) -> None:
-        self._metrics.commit_group_size.observe(size)
-        self._metrics.commit_seconds.observe(seconds)
-
-    def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None:
-        self._metrics.outcomes[sender, outcome.value].inc()
-        self._metrics.provider_call_seconds[sender].observe(seconds)
-
-    def answered(self, route: str, seconds: float) -> None:
-        self._metrics.request_seconds[route].observe(seconds)
-
-    def stored(self, message: Message) -> None:
-        self._metrics.messages_accepted[message.sender].inc()
-
-    def received(self, sender: SenderName, status: ReceiptStatus) -> None:
-        self._metrics.receipts[sender, status.value].inc()
-
-    def queue(self, sender: SenderName, due: int, age: timedelta, unknown: int) -> None:
-        self._metrics.unknown[sender].set(unknown)
-        self._metrics.queue_depth[sender].set(due)
-        self._metrics.queue_age_seconds[sender].set(age.total_seconds())
 
 
 class RunningGateway:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
 
 from alir.clock import Clock
-from alir.dispatch.attempt import LOOK_AGAIN, BusyPolicy, never_handed_over, settlement_of
+from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
 from alir.dispatch.gate import Gate
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Judge, Outbox, Provider
+from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider
+from alir.dispatch.turns import Turns
 from alir.errors import NotFound, ProviderBusy, ProviderRefused, SendFailure, StoreUnavailable
-from alir.ids import MessageId, SenderName
+from alir.ids import SenderName
 from alir.messages import life
 from alir.messages.life import Settlement
 from alir.messages.model import Message, Outcome
@@ -33,10 +33,6 @@ STORE_PAUSE_SECONDS = 0.5
 #: Due times are moments of the wall clock, which may jump, and runs on while the machine sleeps;
 #: and of a message whose storing was in doubt nobody is told.
 LONGEST_SLEEP_SECONDS = 10.0
-#: A message that has to wait is due a little later than that, so that it is not put off again.
-_HAIR_SECONDS = 0.001
-#: What a recipient was sent counts for so long: the longest burst, paid back.
-PAIR_MEMORY = timedelta(minutes=5)
 
 _log = get_logger("dispatch")
 
@@ -53,25 +49,6 @@ class DispatchPolicy:
     busy: BusyPolicy = field(default_factory=BusyPolicy)
     begun_valid: timedelta = timedelta(seconds=5)
     max_calls: int = 500
-
-
-class Measure(Protocol):
-    """Told of every call."""
-
-    def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None: ...
-
-
-class Place(NamedTuple):
-    """Where a message stands that is about to be stored.
-
-    Attributes:
-        admitted_at: it may be begun with the write that stores it; the moment of the admission, on
-            the clock that never jumps.
-        due_at: it has to wait for its recipient or its Flow until then.
-    """
-
-    admitted_at: float | None = None
-    due_at: datetime | None = None
 
 
 class Dispatcher:
@@ -94,6 +71,7 @@ class Dispatcher:
         self.sender = sender
         self.pace = pace
         self._gate = gate
+        self._turns = Turns(gate, clock)
         self._pauses = pauses
         self._provider = provider
         self._outbox = outbox
@@ -139,16 +117,14 @@ class Dispatcher:
         there is room now. What has to wait for its recipient is told so at once, and holds up
         nobody.
         """
-        now = self._clock.elapsed()
-        person = message.person
-        if self._gate.opens(person, message.flow_id, now) > now or self._gate.waits(person, now):
-            return Place(due_at=self._put_off(message, now))
-        if self._something_waits or self._stopping or not self._gate.is_open or self._room(now) < 1:
+        wait_until = self._turns.must_wait(message)
+        if wait_until is not None:
+            return Place(due_at=wait_until)
+        if self._something_waits or self._stopping or not self._gate.is_open or self._room() < 1:
             self._heard += 1  # what is stored after it must not overtake it
             return Place()
-        self._gate.take(person, message.flow_id, now)
         self._admitted += 1
-        return Place(admitted_at=now)
+        return Place(admitted_at=self._turns.take(message))
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         """Send a message that was admitted and is on disk as begun."""
@@ -184,15 +160,7 @@ class Dispatcher:
 
     async def take_over(self) -> None:
         """Remember what an earlier process sent to whom, and whom it told to wait."""
-        now, elapsed = self._clock.now(), self._clock.elapsed()
-
-        def ago(moment: datetime) -> float:
-            return elapsed - (now - moment).total_seconds()
-
-        for person, begun_at in await self._outbox.lately(self.sender, since=now - PAIR_MEMORY):
-            self._gate.take(person, None, ago(begun_at))
-        for person, due_at in await self._outbox.put_off(self.sender):
-            self._gate.remember(person, placed_until=ago(due_at))
+        await self._turns.take_over(self.sender, self._outbox)
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -251,7 +219,7 @@ class Dispatcher:
         self._heard, self._reserved = 0, limit
         at = self._clock.elapsed()
         try:
-            begun = await self._outbox.begin(self.sender, limit=limit, judge=self._judge())
+            begun = await self._outbox.begin(self.sender, limit=limit, judge=self._turns.judge())
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
             self._caught_up = False
@@ -277,43 +245,6 @@ class Dispatcher:
                 self._pauses.begun(message)
             self._start(self._hand_over(message, at))
         return begun
-
-    def _judge(self) -> Judge:
-        """What becomes of each message that is due; of one version of it always the same."""
-        decided: dict[tuple[MessageId, int], life.Change] = {}
-
-        def judge(message: Message, *, window_shut: bool) -> life.Change:
-            key = (message.id, message.version)
-            if key not in decided:
-                decided[key] = self._decide(message, window_shut=window_shut)
-            return decided[key]
-
-        return judge
-
-    def _decide(self, message: Message, *, window_shut: bool) -> life.Change:
-        wall, now = self._clock.now(), self._clock.elapsed()
-        lapse = life.expire(message, now=wall)
-        if lapse is not None:
-            return lapse
-        person = message.person
-        # One that was told to wait before has its turn before those that came after it.
-        has_waited = message.due_at > message.first_due_at
-        opens_at = self._gate.opens(person, message.flow_id, now)
-        if opens_at > now and has_waited:
-            return life.defer(message, self._moment(opens_at, now))
-        if opens_at > now or (not has_waited and self._gate.waits(person, now)):
-            return life.defer(message, self._put_off(message, now))
-        self._gate.take(person, message.flow_id, now)
-        return life.begin(message, now=wall, window_shut=window_shut)
-
-    def _put_off(self, message: Message, now: float) -> datetime:
-        """The next free moment of a message's recipient and Flow, taken."""
-        return self._moment(self._gate.place(message.person, message.flow_id, now), now)
-
-    def _moment(self, opens_at: float, now: float) -> datetime:
-        if math.isinf(opens_at):
-            return self._clock.now() + LOOK_AGAIN
-        return self._clock.now() + timedelta(seconds=opens_at - now + _HAIR_SECONDS)
 
     def _give_back(self, message: Message, title: str) -> None:
         """Settle an attempt that was never handed over, if it is there at all.
@@ -392,6 +323,8 @@ class Dispatcher:
             return "Stopping"
         if seconds > self._policy.begun_valid.total_seconds():
             return "Begun too long ago"
+        if not self._gate.is_open and self._gate.probe != message.id:
+            return "Paused meanwhile"
         if message.expires_at is not None and message.expires_at <= self._clock.now():
             return "Expired meanwhile"
         return None
@@ -461,23 +394,3 @@ class Dispatcher:
             else:
                 return
             await self._clock.sleep(STORE_PAUSE_SECONDS)
-
-
-class Dispatchers:
-    """Every sender's dispatcher; of a sender without one, messages wait."""
-
-    def __init__(self, by_sender: Mapping[SenderName, Dispatcher]) -> None:
-        self._by_sender = by_sender
-
-    def admit(self, message: Message) -> Place:
-        """See `Dispatcher.admit`."""
-        dispatcher = self._by_sender.get(message.sender)
-        return Place() if dispatcher is None else dispatcher.admit(message)
-
-    def hand_over(self, message: Message, admitted_at: float) -> None:
-        """See `Dispatcher.hand_over`."""
-        self._by_sender[message.sender].hand_over(message, admitted_at)
-
-    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
-        """See `Dispatcher.dismiss`."""
-        self._by_sender[message.sender].dismiss(message, in_doubt=in_doubt)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
-from alir.messages.model import Message
+from alir.messages.model import Message, Outcome
 
 
 class Sent(NamedTuple):
@@ -118,3 +118,22 @@ class Outbox(Protocol):
     async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
         """How many messages are due (counted up to `at_most`), and since when the longest is."""
         ...
+
+
+class Place(NamedTuple):
+    """Where a message stands that is about to be stored.
+
+    Attributes:
+        admitted_at: it may be begun with the write that stores it; the moment of the admission, on
+            the clock that never jumps.
+        due_at: it has to wait for its recipient or its Flow until then.
+    """
+
+    admitted_at: float | None = None
+    due_at: datetime | None = None
+
+
+class Measure(Protocol):
+    """Told of every call."""
+
+    def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None: ...

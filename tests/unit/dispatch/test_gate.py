@@ -1,4 +1,4 @@
-"""The pace of each recipient stays inside WhatsApp's, and what stands still lets nothing through."""
+"""Each recipient's pace stays inside WhatsApp's, and what stands still lets nothing through."""
 
 from __future__ import annotations
 

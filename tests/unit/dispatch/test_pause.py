@@ -111,7 +111,7 @@ def test_a_slow_flow_stays_slow_for_a_day_after_its_last_refusal() -> None:
     assert [healed(23.9), healed(24)] == [False, True]
     again = strike(SLOW, used)
     assert again.since == used.until
-    assert FLOW_IS_SLOW_FOR == timedelta(hours=24)
+    assert timedelta(hours=24) == FLOW_IS_SLOW_FOR
 
 
 @pytest.mark.parametrize("until", [None, START])

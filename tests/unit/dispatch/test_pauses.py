@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from tests.clock import FakeClock, idle
@@ -212,7 +213,7 @@ async def test_a_slow_flow_goes_at_its_pace() -> None:
         sent = statuses(world, messages).count(Status.ACCEPTED)
         assert 9 <= sent <= 10
         moments = [moment for moment, _, _ in world.provider.sent][1:]
-        assert all(b - a >= 370 for a, b in zip(moments, moments[1:], strict=False))
+        assert all(b - a >= 370 for a, b in pairwise(moments))
 
 
 @in_a_loop
