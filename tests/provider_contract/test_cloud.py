@@ -28,7 +28,6 @@ class TestCloud(ProviderContract):
     secrets = ("access_token",)
     callback_secret = "app_secret"
     messages = frozenset(MessageKind)
-    failed_code = 131026
     others = (
         {"id": "contract-9", "status": "warning", "timestamp": "1767225570"},
         {"id": "contract-9", "status": "deleted", "timestamp": "1767225570"},

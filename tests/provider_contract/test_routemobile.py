@@ -23,7 +23,6 @@ class TestRouteMobile(ProviderContract):
     secrets = ("username", "password")
     callback_secret = "callback_secret"
     messages = frozenset(MessageKind) - {MessageKind.USER_ID, MessageKind.TEMPLATE_DATA}
-    failed_code = 470
     others = ({"id": "9", "type": "event", "status": "sent", "timestamp": "1767225570"},)
     answers = (
         taken(

@@ -25,7 +25,6 @@ class Asked(ABC):
         answers: answers to sends after the provider's documents: at least one that takes, one that
             refuses, one that is busy; and each other kind that the provider has.
         messages: the kinds that it takes; all others must be refused.
-        failed_code: an error code that its failed receipts have; None: they have none.
         others: items of callbacks that are neither receipts nor messages of people.
     """
 
@@ -34,7 +33,6 @@ class Asked(ABC):
     callback_secret: ClassVar[str]
     answers: ClassVar[Sequence[Answer]]
     messages: ClassVar[Collection[MessageKind]]
-    failed_code: ClassVar[int | None]
     others: ClassVar[Sequence[object]]
 
     # Sends
@@ -74,6 +72,11 @@ class Asked(ABC):
     @abstractmethod
     def receipt(self, told: Receipt) -> object:
         """An item of a callback that says this, as the JSON object that the provider sends."""
+
+    @property
+    def failed_code(self) -> int | None:
+        """A code that failed receipts have: that of the first sample with one."""
+        return next((one.code for one in self.answers if one.code is not None), None)
 
     @abstractmethod
     def wrote(self, wa_id: str, at: datetime) -> object:

@@ -36,6 +36,11 @@ class MessageKind(StrEnum):
     USER_ID = "user id"  #: to a business-scoped user id in place of a number
 
 
+#: Those that are templates when they go out.
+TEMPLATES: Final = frozenset(kind for kind in MessageKind if kind.startswith("template")) | {
+    MessageKind.FALLBACK
+}
+
 _FLOW: Final[Mapping[str, Any]] = {
     "id": "987654321098765",
     "token": "contract-token-1",

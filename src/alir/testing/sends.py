@@ -159,6 +159,7 @@ def _redirects(asked: Asked) -> None:
                 taken_of(asked).reply(),
             ]
             caught = rig.send(*replies)
+        hold(len(caught.sends) == 1, NO_REDIRECT, f"{len(caught.sends)} requests at {status}")
         _is_unknown_after_one_request(caught, NO_REDIRECT)
 
 
