@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from tests.docs.blocks import ROOT, Block, blocks
 
+from alir.testing.asked import Asked
 from alir.testing.lines import CONTRACT
+from alir.testing.messages import MessageKind
 
 PAGE = ROOT / "docs" / "how-to" / "add-a-provider.md"
 FOLDER = "src/alir/providers/example/"
@@ -108,3 +110,11 @@ def test_the_page_lists_the_lines_of_the_contract() -> None:
     listed = PAGE.read_text("utf-8").partition("lines:\n\n")[2].partition("\n\n")[0]
 
     assert listed.splitlines() == [f"- {line.promise}" for line in CONTRACT]
+
+
+def test_the_page_names_all_that_the_contract_asks_for() -> None:
+    text = PAGE.read_text("utf-8")
+    members = {name for name in vars(Asked) if not name.startswith("_")} - {"failed_code"}
+    asked = members | set(Asked.__annotations__) | {kind.name for kind in MessageKind}
+
+    assert {name for name in asked if f"`{name}`" not in text} == set()
