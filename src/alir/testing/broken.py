@@ -50,6 +50,21 @@ def paths(value: Any, at: Path = ()) -> Iterator[Path]:
             yield from paths(below, (*at, index))
 
 
+def text_paths(value: Any, at: Path = ()) -> Iterator[Path]:
+    """Every place in a JSON value where a text stands.
+
+    >>> list(text_paths({"a": ["x", 1], "b": "y"}))
+    [('a', 0), ('b',)]
+    """
+    if isinstance(value, str):
+        yield at
+    inner = value if isinstance(value, dict) else {}
+    if isinstance(value, list):
+        inner = dict(enumerate(value))
+    for step, below in inner.items():
+        yield from text_paths(below, (*at, step))
+
+
 def replaced(value: Any, at: Path, by: Any) -> Any:
     """A copy with another value at that place.
 

@@ -138,7 +138,8 @@ SAME_CODE: Final = Line(
 NO_SECRETS: Final = Line(
     "A secret stands in no repr, no exception, and nothing that is printed or logged.",
     "Keep secrets in `SecretText` fields, call `reveal()` where the request is built, and write "
-    "neither headers nor URLs with secrets into errors.",
+    "neither headers nor URLs with secrets into errors. Take them out of the provider's own words "
+    "with `alir.providers.credential.strike_out`.",
 )
 FINGERPRINT: Final = Line(
     "`credentials()` changes when a secret of sends does, only then, and gives none away.",

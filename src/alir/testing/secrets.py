@@ -13,14 +13,15 @@ from typing import Any
 from alir.dispatch.ports import Sent
 from alir.tables.secret import READ_AGAIN_AFTER
 from alir.testing.asked import Asked
+from alir.testing.broken import replaced, text_paths
 from alir.testing.checks import Check
 from alir.testing.clock import HandClock
 from alir.testing.lines import FINGERPRINT, FRESH_SECRETS, NO_SECRETS, SAMPLES, SIGNED, hold
 from alir.testing.messages import MAIN
 from alir.testing.rig import Rig, dialect_of, secrets_of, sender_of
 from alir.testing.samples import Answer
-from alir.testing.sends import taken_of
-from alir.testing.server import HANG_UP
+from alir.testing.sends import json_of, taken_of
+from alir.testing.server import HANG_UP, Reply
 
 #: What a changed secret is; it fits in a path and in a header.
 NEW = "changed-meanwhile"
@@ -41,6 +42,7 @@ def checks(asked: Asked) -> Iterator[Check]:
     yield Check("no secret in a repr", partial(_no_repr, asked))
     for answer in asked.answers:
         yield Check(f"no secret in what it raises: {answer.name}", partial(_raised, asked, answer))
+    yield Check("no secret that the provider repeats", partial(_repeated, asked))
     yield Check("no secret in what it raises without an answer", partial(_raised_unanswered, asked))
     for key in asked.secrets:
         yield Check(f"fingerprint: {key}", partial(_fingerprint, asked, key))
@@ -71,6 +73,21 @@ def _raised(asked: Asked, answer: Answer) -> None:
         end = rig.send(answer.reply()).end
     if not isinstance(end, Sent):
         _shows_none(asked, {"the exception": _all_that_it_says(end)})
+
+
+def _repeated(asked: Asked) -> None:
+    """Some say which token it is that they do not accept."""
+    secrets = secrets_of(sender_of(asked))
+    with Rig(asked) as rig:
+        for answer in asked.answers:
+            known = json_of(answer)
+            for at in text_paths(known):
+                for key in asked.secrets:
+                    body = replaced(known, at, f"{secrets[key]} is not valid")
+                    end = rig.send(Reply.http(answer.status, body, keep=True)).end
+                    if not isinstance(end, Sent):
+                        said = {f"the exception where {answer.name} repeats it": str(vars(end))}
+                        _shows_none(asked, said)
 
 
 def _raised_unanswered(asked: Asked) -> None:

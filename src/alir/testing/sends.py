@@ -174,7 +174,7 @@ def _is_unknown_after_one_request(caught: Caught, line: Any) -> None:
 def _cut_short(asked: Asked) -> None:
     """Where the success is JSON: every beginning of it, as a whole answer."""
     taken = taken_of(asked)
-    if _json_of(taken) is None:
+    if json_of(taken) is None:
         return
     content = taken.content.rstrip()
     with Rig(asked) as rig:
@@ -184,7 +184,7 @@ def _cut_short(asked: Asked) -> None:
 
 def _altered(asked: Asked) -> None:
     taken = taken_of(asked)
-    known = _json_of(taken)
+    known = json_of(taken)
     # An id may be any text or number; nothing else can be one.
     odd_ids = {str(odd) for odd in ODD_VALUES if odd and isinstance(odd, str | int)}
     ids = odd_ids - {"True"} | {taken.provider_id}
@@ -239,7 +239,7 @@ def _altered_refusals(asked: Asked) -> None:
     """Whatever they are then, they are no success."""
     with Rig(asked) as rig:
         for answer in asked.answers:
-            known = _json_of(answer)
+            known = json_of(answer)
             if answer.means in (Means.TAKEN, Means.UNKNOWN) or known is None:
                 continue
             for odd in breaks(known):
@@ -267,7 +267,8 @@ def _as_json(value: Any) -> bytes:
     return orjson.dumps(value, default=str)
 
 
-def _json_of(answer: Answer) -> Any:
+def json_of(answer: Answer) -> Any:
+    """What the body of a sample holds; None where it is not JSON."""
     try:
         return orjson.loads(answer.content)
     except ValueError:

@@ -155,6 +155,7 @@ FAULTY_PROVIDERS: list[tuple[type[CloudProvider], Line, str]] = [
     (GivesItsSecretAsFingerprint, lines.FINGERPRINT, "fingerprint: access_token"),
     (ShowsItsSecret, lines.NO_SECRETS, "no secret in a repr"),
     (RaisesItsSecret, lines.NO_SECRETS, "no secret in what it raises: refused"),
+    (RaisesItsSecret, lines.NO_SECRETS, "no secret that the provider repeats"),
 ]
 
 # Dialects with one fault each
