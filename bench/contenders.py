@@ -140,6 +140,7 @@ access_token = "bench"
 app_secret = "bench"
 graph_url = "http://127.0.0.1:{spot.provider_port}"
 messages_per_second = 0
+pair_seconds = 0
 """
 
 

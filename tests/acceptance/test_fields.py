@@ -186,6 +186,251 @@ def test_a_field_is_taken_and_reaches_the_provider(
     assert at(received["request"], *path) == expected
 
 
+def template_message(to: str | None = None, **template: Any) -> dict[str, Any]:
+    """A message by a template that has the fields it needs, and these."""
+    given = {"name": "visit_form", "language": "en_US"} | template
+    return {"to": to or somebody(), "type": "template", "template": given}
+
+
+def with_fallback(**fallback: Any) -> dict[str, Any]:
+    """A Flow message with a fallback that has the fields it needs, and these."""
+    return message(fallback={"name": "visit_form", "language": "en_US"} | fallback)
+
+
+BUTTON = ("template", "components", -1)
+ACTION = (*BUTTON, "parameters", 0, "action")
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "expected"),
+    [
+        pytest.param({"name": "n" * 512}, ("template", "name"), "n" * 512, id="name of 512"),
+        pytest.param({"language": "en"}, ("template", "language", "code"), "en", id="language"),
+        pytest.param(
+            {},
+            ("template", "components"),
+            [{"type": "button", "sub_type": "flow", "index": "0"}],
+            id="the button is named",
+        ),
+        pytest.param({"button_index": 9}, (*BUTTON, "index"), "9", id="another button"),
+        pytest.param(
+            {"flow": {"token": "t" * 1024}}, ACTION, {"flow_token": "t" * 1024}, id="flow token"
+        ),
+        pytest.param(
+            {"flow": {"data": {"a": None}}}, ACTION, {"flow_action_data": {"a": None}}, id="data"
+        ),
+        pytest.param(
+            {"body": ["Ana", "é" * 1024]},
+            ("template", "components", 0),
+            {
+                "type": "body",
+                "parameters": [
+                    {"type": "text", "text": "Ana"},
+                    {"type": "text", "text": "é" * 1024},
+                ],
+            },
+            id="body",
+        ),
+        pytest.param(
+            {"header": {"media": "https://example.com/a.png"}, "body": []},
+            ("template", "components", 0),
+            {
+                "type": "header",
+                "parameters": [{"type": "image", "image": {"link": "https://example.com/a.png"}}],
+            },
+            id="header",
+        ),
+    ],
+)
+def test_a_field_of_a_template_is_taken_and_reaches_the_provider(
+    api: httpx.Client, template: dict[str, Any], path: tuple[str | int, ...], expected: object
+) -> None:
+    body = template_message(**template)
+
+    assert send(api, body).status_code == 200
+
+    [received] = at_simulator(api, body["to"])
+    assert received["request"]["type"] == "template"
+    assert at(received["request"], *path) == expected
+
+
+def test_a_template_is_shown_with_what_it_left_out(api: httpx.Client) -> None:
+    shown = becomes(api, sent(api, template_message(body=["Ana"])), "read")
+
+    assert (shown["type"], shown["flow"], shown["fallback"]) == ("template", None, None)
+    assert shown["template"] == {
+        "name": "visit_form",
+        "language": "en_US",
+        "body": ["Ana"],
+        "button_index": 0,
+        "flow": {},
+    }
+
+
+def test_a_fallback_is_kept_with_the_flow_token_and_the_flow_message_goes_out(
+    api: httpx.Client,
+) -> None:
+    body = with_fallback()
+
+    shown = get(api, sent(api, body))
+
+    assert shown["fallback"]["flow"] == {"token": body["flow"]["token"]}
+    assert (shown["type"], shown["template"]) == ("flow", None)
+    [received] = at_simulator(api, body["to"])
+    assert received["request"]["type"] == "interactive"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(
+            {"to": "+6281299", "type": "template"}, {"#/template": "missing"}, id="no template"
+        ),
+        pytest.param(
+            template_message() | {"flow": {"token": "t"}}, {"#/flow": "conflict"}, id="a flow too"
+        ),
+        pytest.param(
+            template_message() | {"fallback": {"name": 1}},
+            {"#/fallback": "conflict"},
+            id="a template with a fallback",
+        ),
+        pytest.param(
+            message(template={"name": "n"}), {"#/template": "conflict"}, id="a flow, and a template"
+        ),
+        pytest.param(
+            template_message() | {"type": None}, {"#/type": "missing"}, id="a template, no type"
+        ),
+        pytest.param(
+            {"to": "+6281299", "type": "template", "template": {}},
+            {"#/template/name": "missing", "#/template/language": "missing"},
+            id="an empty template",
+        ),
+        pytest.param(
+            template_message(name="n" * 513), {"#/template/name": "too_long"}, id="name of 513"
+        ),
+        pytest.param(
+            template_message(name="{{ NAME }}"), {"#/template/name": "placeholder"}, id="no name"
+        ),
+        pytest.param(
+            template_message(language="e"), {"#/template/language": "too_short"}, id="language of 1"
+        ),
+        pytest.param(
+            template_message(language={"code": "en_US"}),
+            {"#/template/language": "wrong_type"},
+            id="language as WhatsApp has it",
+        ),
+        pytest.param(
+            template_message(body="Ana"), {"#/template/body": "wrong_type"}, id="body is a text"
+        ),
+        pytest.param(
+            template_message(body=["Ana"] * 21), {"#/template/body": "too_long"}, id="body of 21"
+        ),
+        pytest.param(
+            template_message(body=["", "a" * 1025, 7, None, "a\nb", "Ana"]),
+            {
+                "#/template/body/0": "too_short",
+                "#/template/body/1": "too_long",
+                "#/template/body/2": "wrong_type",
+                "#/template/body/3": "wrong_type",
+                "#/template/body/4": "control_character",
+            },
+            id="texts of the body",
+        ),
+        pytest.param(
+            template_message(button_index=10),
+            {"#/template/button_index": "not_a_choice"},
+            id="the eleventh button",
+        ),
+        pytest.param(
+            template_message(button_index="0"),
+            {"#/template/button_index": "wrong_type"},
+            id="index in quotes",
+        ),
+        pytest.param(
+            template_message(header={"type": "media", "text": "T"}),
+            {"#/template/header/media": "missing"},
+            id="header without media",
+        ),
+        pytest.param(
+            template_message(header={"media": "ftp://example.com/a"}),
+            {"#/template/header/media": "invalid_url"},
+            id="header with no URL",
+        ),
+        pytest.param(
+            template_message(flow={"id": "1", "token": "", "data": {}}),
+            {
+                "#/template/flow/id": "unknown_field",
+                "#/template/flow/token": "too_short",
+                "#/template/flow/data": "empty",
+            },
+            id="what travels with its flow",
+        ),
+        pytest.param(
+            with_fallback(flow={"data": {"a": "\0"}}, components=[]),
+            {
+                "#/fallback/components": "unknown_field",
+                "#/fallback/flow/data": "control_character",
+            },
+            id="the same in a fallback",
+        ),
+    ],
+)
+def test_a_template_that_breaks_a_rule_is_refused_where_it_does(
+    api: httpx.Client, body: dict[str, Any], expected: dict[str, str]
+) -> None:
+    assert errors(send(api, body)) == expected
+
+
+USER_ID = "US.13491208655302741918"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "hint"),
+    [
+        pytest.param(
+            {"to": None, "recipient": USER_ID},
+            {"#/recipient": "not_supported"},
+            "recipients_by_user_id",
+            id="a sender that does not allow it",
+        ),
+        pytest.param(
+            {"to": None, "recipient": "+62 812 1000 000"},
+            {"#/recipient": "invalid_user_id"},
+            "send it as to",
+            id="a number as recipient",
+        ),
+        pytest.param(
+            {"to": None, "recipient": "US.1-2"},
+            {"#/recipient": "invalid_user_id"},
+            "two capital letters",
+            id="no user id",
+        ),
+        pytest.param(
+            {"to": USER_ID},
+            {"#/to": "invalid_number"},
+            "send it as recipient",
+            id="a user id as to",
+        ),
+        pytest.param(
+            {"to": None}, {"#/to": "missing"}, "recipient in its place", id="neither of the two"
+        ),
+    ],
+)
+def test_a_user_id_and_a_number_are_kept_apart(
+    api: httpx.Client, changes: dict[str, Any], expected: dict[str, str], hint: str
+) -> None:
+    answer = send(api, message() | changes)
+
+    assert errors(answer) == expected
+    assert hint in answer.json()["errors"][0]["detail"]
+
+
+def test_a_message_goes_to_a_number_or_to_a_user_id(api: httpx.Client) -> None:
+    found = problem(send(api, message(recipient=USER_ID)), 422, "invalid_request")["errors"]
+
+    assert ("#/recipient", "conflict") in [(each["pointer"], each["code"]) for each in found]
+
+
 def test_what_may_be_left_out_is_left_out_at_the_provider_too(api: httpx.Client) -> None:
     body = without("flow", "param", "header")
     del body["flow"]["param"]["footer"]
@@ -416,8 +661,9 @@ def test_a_broken_rule_is_named_where_it_is_broken(
     ("body", "hint"),
     [
         pytest.param(message(type="individual"), "use flow", id="individual"),
-        pytest.param(message(type="flow | template"), "use flow", id="a choice of types"),
-        pytest.param(message(type="template"), "only flow is taken", id="template"),
+        pytest.param(message(type="flow | template"), "send one of them", id="a choice of types"),
+        pytest.param(message(type="text"), "use flow, or template", id="another type"),
+        pytest.param(message(type="tempalte"), "did you mean template?", id="misspelled type"),
         pytest.param(flow_message(id=987654321098765), "put it in quotes", id="number as id"),
         pytest.param(
             flow_message(action="navigate | data_exchange"),
@@ -440,7 +686,7 @@ def test_a_broken_rule_is_named_where_it_is_broken(
         pytest.param(flow_message(body="Hi"), "flow.param", id="body in the wrong place"),
         pytest.param(with_param(footr="Hi"), "did you mean footer?", id="footr"),
         pytest.param(with_header(text="Hi", txt="Hi"), "did you mean text?", id="txt"),
-        pytest.param(message(recipient="ID.123"), "not taken yet", id="recipient comes later"),
+        pytest.param(message(recipient="ID.123"), "leave to or recipient out", id="recipient too"),
         pytest.param(message(**{"from": "nobody"}), "sandbox", id="senders are listed"),
     ],
 )
@@ -548,13 +794,15 @@ def test_what_is_beyond_the_sample_is_kept_and_shown(api: httpx.Client) -> None:
         *("id", "request_id", "type", "status", "to", "wa_id", "from", "flow", "template"),
         *("callback_data", "priority", "created_at", "send_at", "expires_at", "attempts"),
         *("receipts", "error", "responses", "flags", "warnings", "reply_message_id"),
+        *("recipient", "fallback"),
     }
     assert shown["from"] == "sandbox"
     assert shown["callback_data"] == f"{PRIVATE} 4711"
     assert shown["priority"] == "bulk"
     assert shown["expires_at"] == "2099-01-31T11:00:00.000Z"
     assert shown["flow"] == body["flow"] | {"mode": "published"}
-    assert (shown["error"], shown["template"], shown["send_at"]) == (None, None, None)
+    assert (shown["error"], shown["send_at"]) == (None, None)
+    assert (shown["recipient"], shown["template"], shown["fallback"]) == (None, None, None)
     assert (shown["responses"], shown["flags"], shown["warnings"]) == ([], [], [])
     [attempt] = shown["attempts"]
     assert attempt["number"] == 1

@@ -107,6 +107,7 @@ class _both:  # noqa: N801 - reads as the context manager that it is
             app_secret = "simulator"
             graph_url = "{self._simulator.url}/graph"
             messages_per_second = 0
+            pair_seconds = 0
             on_unknown = "{self._on_unknown}"
         """
         self._gateway = RunningGateway(self._folder, config=config)

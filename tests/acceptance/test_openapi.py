@@ -30,6 +30,7 @@ longest_wait_seconds = 1
 
 [cloud]
 messages_per_second = 0
+pair_seconds = 0
 """
 JSON = {"content-type": "application/json"}
 VERIFY = {"hub.mode": "subscribe", "hub.verify_token": "simulator", "hub.challenge": "1158201444"}

@@ -146,7 +146,7 @@ class Dispatcher:
         if self._something_waits or self._stopping or not self._gate.is_open or self._room(now) < 1:
             self._heard += 1  # what is stored after it must not overtake it
             return Place()
-        self._gate.take(person, now)
+        self._gate.take(person, message.flow_id, now)
         self._admitted += 1
         return Place(admitted_at=now)
 
@@ -190,7 +190,7 @@ class Dispatcher:
             return elapsed - (now - moment).total_seconds()
 
         for person, begun_at in await self._outbox.lately(self.sender, since=now - PAIR_MEMORY):
-            self._gate.take(person, ago(begun_at))
+            self._gate.take(person, None, ago(begun_at))
         for person, due_at in await self._outbox.put_off(self.sender):
             self._gate.remember(person, placed_until=ago(due_at))
 
@@ -296,14 +296,14 @@ class Dispatcher:
         if lapse is not None:
             return lapse
         person = message.person
-        # One that has waited for its recipient already has its turn before those that come after.
-        has_waited = message.due_at > message.first_due_at and message.tries == 0
+        # One that was told to wait before has its turn before those that came after it.
+        has_waited = message.due_at > message.first_due_at
         opens_at = self._gate.opens(person, message.flow_id, now)
         if opens_at > now and has_waited:
             return life.defer(message, self._moment(opens_at, now))
         if opens_at > now or (not has_waited and self._gate.waits(person, now)):
             return life.defer(message, self._put_off(message, now))
-        self._gate.take(person, now)
+        self._gate.take(person, message.flow_id, now)
         return life.begin(message, now=wall, window_shut=window_shut)
 
     def _put_off(self, message: Message, now: float) -> datetime:

@@ -39,6 +39,14 @@ class PairLimit:
         return self.seconds / self.share
 
 
+_OPEN: Final = (-math.inf, 0.0)
+
+
+def _places(person: str, flow_id: str | None) -> tuple[tuple[PauseScope, str], ...]:
+    """What may stand still of a message."""
+    return (PauseScope.RECIPIENT, person), (PauseScope.FLOW, flow_id or "")
+
+
 class _Pair:
     """What one recipient was sent lately."""
 
@@ -66,15 +74,20 @@ class Gate:
         # When each may be forgotten, in order; of one that goes on there is a later entry.
         self._ends: deque[tuple[float, str]] = deque()
         self._whole: dict[PauseScope, float] = {}
-        self._shut: dict[tuple[PauseScope, str], float] = {}
+        # When each lets one through, and how long after it the next.
+        self._shut: dict[tuple[PauseScope, str], tuple[float, float]] = {}
         self.probe: MessageId | None = None
 
     # Pauses
 
-    def shut(self, scope: PauseScope, key: str, opens_at: float) -> None:
-        """Let nothing of this through before `opens_at`; then one, to see."""
+    def shut(self, scope: PauseScope, key: str, opens_at: float, *, wait: float = 0) -> None:
+        """Let nothing of this through before `opens_at`; then one, to see.
+
+        Args:
+            wait: how long after that one the next may go, of a recipient or a Flow.
+        """
         if key:
-            self._shut[scope, key] = opens_at
+            self._shut[scope, key] = opens_at, wait
         else:
             self._whole[scope] = opens_at
 
@@ -110,11 +123,8 @@ class Gate:
         if pair is not None and not self._is_in_burst(pair, now):
             opens = self._paid_at(pair)
         if self._shut:
-            opens = max(
-                opens,
-                self._shut.get((PauseScope.RECIPIENT, person), -math.inf),
-                self._shut.get((PauseScope.FLOW, flow_id or ""), -math.inf),
-            )
+            for place in _places(person, flow_id):
+                opens = max(opens, self._shut.get(place, _OPEN)[0])
         return opens
 
     def waits(self, person: str, now: float) -> bool:
@@ -122,8 +132,13 @@ class Gate:
         pair = self._pairs.get(person)
         return pair is not None and pair.placed_until > now
 
-    def take(self, person: str, now: float) -> None:
+    def take(self, person: str, flow_id: str | None, now: float) -> None:
         """Count a message that goes to this person now."""
+        if self._shut:
+            for place in _places(person, flow_id):
+                if place in self._shut:
+                    wait = self._shut[place][1]
+                    self._shut[place] = now + wait, wait
         if not self._interval:
             return
         pair = self._pairs.get(person)

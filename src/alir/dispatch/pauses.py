@@ -265,7 +265,8 @@ class Pauses:
         if pause.until is not None:
             ahead = (pause.until - self._clock.now()).total_seconds()
             opens_at = self._clock.elapsed() + ahead
-        self._gates[pause.sender].shut(pause.scope, pause.key, opens_at)
+        wait = pause.wait.total_seconds()
+        self._gates[pause.sender].shut(pause.scope, pause.key, opens_at, wait=wait)
         self._changed(pause.sender)
 
     def _let_go(self, pause: Pause) -> None:

@@ -317,8 +317,8 @@ _EXPIRED = Fault("#/expires_at", "in_the_past", "This moment has passed already.
 _BY_USER_ID = Fault(
     _RECIPIENT,
     "not_supported",
-    "This sender does not send to business-scoped user ids. Send to a number; or, where WhatsApp "
-    "takes user ids from it, set recipients_by_user_id = true for this sender.",
+    "This sender does not send to business-scoped user ids. Send to a number; or, at the Cloud API "
+    "and once Meta has opened it to the account, set recipients_by_user_id = true for this sender.",
 )
 _NO_SUCH_MESSAGE = Fault(
     _REPLY,

@@ -78,10 +78,6 @@ def _is_doubtful_flow(flow: Object, given: Object) -> bool:
     )
 
 
-#: Control characters in JSON as orjson writes it: those below U+0020 escaped, others in UTF-8.
-_CONTROL: Final = re.compile(rb"\\u00|\\[bf]|\x7f|\xc2[\x80-\x9f]")
-
-
 def _is_doubtful_template(given: Object) -> bool:
     flow = given.get("flow") or {}
     token, data = flow.get("token"), flow.get("data")
@@ -92,6 +88,10 @@ def _is_doubtful_template(given: Object) -> bool:
         or (data is not None and _is_doubtful_data(data))
         or _is_odd(given.get("header"))
     )
+
+
+#: Control characters in JSON as orjson writes it: those below U+0020 escaped, others in UTF-8.
+_CONTROL: Final = re.compile(rb"\\u00|\\[bf]|\x7f|\xc2[\x80-\x9f]")
 
 
 def _is_doubtful_data(data: object, action: str = "navigate") -> bool:

@@ -30,10 +30,10 @@ URL: Final = (
     rf"(\[[0-9A-Fa-f:.]+\]|[^{_BLANK}/?#@:\\\[\]]+)(:[0-9]{{1,5}})?"
     rf"([/?#][^{_BLANK}\\]*)?$"
 )
+USER_ID: Final = rf"^[A-Z]{{2}}\.(ENT\.)?[A-Za-z0-9]{{1,{limits.USER_ID}}}$"
 _NO_CONTROL: Final[JsonDict] = {
     "pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
 }
-USER_ID: Final = rf"^[A-Z]{{2}}\.(ENT\.)?[A-Za-z0-9]{{1,{limits.USER_ID}}}$"
 
 #: An object that is not empty, as far as a schema can look into it.
 _DATA: Final[JsonDict] = {
@@ -217,7 +217,7 @@ class TemplateFlow(_Shape):
     )
     data: dict[str, Any] | None = Field(
         None,
-        description="Data for the first screen. Not empty, and no text in it may hold a NUL.",
+        description="Data for the first screen. Not empty, and its texts as those of `flow.data`.",
         json_schema_extra=_DATA,
         examples=[{"branch": "north"}],
     )
@@ -226,6 +226,10 @@ class TemplateFlow(_Shape):
 def _whole(value: object) -> object:
     """In JSON 1.0 is a whole number too."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Value = Annotated[str, Field(min_length=1, max_length=limits.TEMPLATE_VALUE, pattern=ONE_LINE)]
+_Index = Annotated[int, Field(strict=True, ge=0, le=limits.LAST_BUTTON), BeforeValidator(_whole)]
 
 
 class TemplateRequest(_Shape):
@@ -248,24 +252,13 @@ class TemplateRequest(_Shape):
     header: FlowHeader | None = Field(
         None, description="What fills the variable of the template's header, where it has one."
     )
-    body: (
-        list[
-            Annotated[
-                str,
-                Field(min_length=1, max_length=limits.TEMPLATE_VALUE, pattern=ONE_LINE),
-            ]
-        ]
-        | None
-    ) = Field(
+    body: list[_Value] | None = Field(
         None,
         max_length=limits.TEMPLATE_VALUES,
         description="What fills the variables of the template's body, in their order.",
         examples=[["Ana", "Monday"]],
     )
-    button_index: (
-        Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=limits.LAST_BUTTON)]
-        | None
-    ) = Field(
+    button_index: _Index | None = Field(
         0,
         description="The place of the Flow button among the template's buttons, counted from 0.",
         examples=[0],

@@ -511,6 +511,86 @@ def test_a_message_cannot_expire_before_it_is_sent(expires_at: str) -> None:
     assert places(body) == [("#/expires_at", "conflict")]
 
 
+# Templates, fallbacks and user ids: their rules are tested over HTTP, their hints here
+
+
+TEMPLATE = {"name": "visit_form", "language": "en_US"}
+
+
+def by_template(**template: Any) -> dict[str, Any]:
+    return {"to": "+10000000000", "type": "template", "template": TEMPLATE | template}
+
+
+def test_a_template_is_drafted_with_its_defaults_and_without_nulls() -> None:
+    draft = check(
+        by_template(header=None, body=None, button_index=None, flow=None) | {"flow": None}
+    )
+
+    assert draft == Draft(
+        to="+10000000000",
+        type="template",
+        flow={},
+        template=TEMPLATE | {"button_index": 0, "flow": {}},
+    )
+
+
+def test_a_fallback_names_the_flow_token_of_its_message_or_its_own() -> None:
+    inherited = check(changed(fallback=TEMPLATE)).fallback
+    own = check(changed(fallback=TEMPLATE | {"flow": {"token": "t"}})).fallback
+
+    assert inherited is not None
+    assert inherited["flow"] == {"token": "RANDOM_STRING_FOR_FLOW_TOKEN"}
+    assert own is not None
+    assert own["flow"] == {"token": "t"}
+
+
+@pytest.mark.parametrize("index", [0, 0.0, 9, 9.0])
+def test_a_button_is_counted_by_any_whole_number_of_json(index: float) -> None:
+    template = check(by_template(button_index=index)).template
+
+    assert template is not None
+    assert type(template["button_index"]) is int
+    assert template["button_index"] == index
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (by_template() | {"flow": {"token": "t"}}, "belong in template.flow"),
+        (by_template() | {"fallback": TEMPLATE}, "needs no fallback"),
+        (changed(template=TEMPLATE), "call it fallback"),
+        (by_template(language=7), "such as en_US"),
+        (by_template(button_index=True), "a whole number"),
+        (by_template(button_index=2**70), "counted from 0"),
+        (by_template(flow={"screen": "S"}), "the template itself says it"),
+        (by_template(token="t"), "belongs in template.flow"),
+        (by_template(components=[]), "alir calls it header, body and flow"),
+        (by_template(flow={"flow_action_data": {}}), "alir calls it flow.data"),
+        (by_template(langauge="en"), "mean language?"),
+        (changed(to=ABSENT, recipient="62812"), "looks like a phone number"),
+        (changed(to=ABSENT, recipient="{{ ID }}"), "fill in a business-scoped user id"),
+        (changed(to="US.ENT.a9"), "send it as recipient"),
+        (changed(recipient="US.1"), "leave to or recipient out"),
+        (changed(to=ABSENT), "or recipient in its place"),
+    ],
+)
+def test_what_goes_together_is_hinted_at(body: dict[str, Any], hint: str) -> None:
+    [fault] = faults(body)
+
+    assert hint in fault.detail
+
+
+def test_what_is_to_be_left_out_need_not_be_mended() -> None:
+    assert places(by_template() | {"flow": {"id": 1, "data": {}, "x": 1}}) == [
+        ("#/flow", "conflict")
+    ]
+
+
+def test_a_missing_or_wrong_type_is_one_fault_where_a_template_is_given() -> None:
+    assert places(by_template() | {"type": None}) == [("#/type", "missing")]
+    assert places(by_template() | {"type": "individual"}) == [("#/type", "not_a_choice")]
+
+
 # Unknown fields
 
 

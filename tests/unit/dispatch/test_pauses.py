@@ -1,0 +1,310 @@
+"""What a refusal lets stand still, what goes on meanwhile, and what ends it. Nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.clock import FakeClock, idle
+from tests.examples import MAIN, OTHER, a_message
+from tests.running import in_a_loop
+from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
+
+from alir.dispatch.gate import Gate, PairLimit
+from alir.dispatch.pause import Pause
+from alir.dispatch.pauses import SYNC_SECONDS, Pauses
+from alir.errors import OutcomeUnknown, PauseAsked, PauseScope, ProviderBusy, ProviderRefused
+from alir.messages.model import Message, Status
+
+
+def pausing(scope: PauseScope, first: float | None, longest: float | None = None) -> ProviderBusy:
+    """An answer that lets `scope` stand still."""
+    return ProviderBusy(
+        "Too many",
+        provider_code="130429",
+        pauses=PauseAsked(
+            scope,
+            None if first is None else timedelta(seconds=first),
+            None if first is None else timedelta(seconds=longest or first),
+        ),
+    )
+
+
+TOO_FAST = pausing(PauseScope.SENDER, 1, 30)
+BAD_TOKEN = pausing(PauseScope.ACCOUNT, 60, 900)
+TOO_MANY_TO_ONE = pausing(PauseScope.RECIPIENT, 1, 256)
+FLOW_STOPPED = pausing(PauseScope.FLOW, None)
+
+
+def statuses(world: World, messages: list[Message]) -> list[Status]:
+    return [world.stands(message).status for message in messages]
+
+
+@in_a_loop
+async def test_a_busy_sender_stands_still_then_tries_one_then_goes_on() -> None:
+    async with World() as world:
+        world.provider.answers.append(TOO_FAST)
+        first = await world.queue()
+        others = [await world.queue(to=f"+1555124000{i}") for i in range(5)]
+        assert len(world.provider.sent) == 1
+        assert statuses(world, [first, *others]) == [Status.QUEUED] * 6
+
+        world.provider.open.clear()
+        await world.advance(1)
+        assert len(world.provider.sent) == 2, "one, to see"
+        world.provider.open.set()
+        await idle()
+        assert statuses(world, [first, *others]) == [Status.ACCEPTED] * 6
+        assert world.pause_store.told == [("paused", "sender"), ("resumed", "sender")]
+        assert world.pause_store.stored == {}
+
+
+@in_a_loop
+async def test_a_try_that_is_refused_too_makes_the_pause_longer() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_FAST, TOO_FAST, TOO_FAST])
+        message = await world.queue()
+        await world.advance(1)
+        await world.advance(1.9)
+        assert len(world.provider.sent) == 2
+        await world.advance(0.2)
+        await world.advance(3.9)
+        assert len(world.provider.sent) == 3
+        await world.advance(0.2)
+        assert world.stands(message).status is Status.ACCEPTED
+        assert world.pause_store.told == [("paused", "sender"), ("resumed", "sender")]
+
+
+@in_a_loop
+async def test_five_hundred_refused_at_once_are_one_strike() -> None:
+    async with World() as world:
+        world.provider.open.clear()
+        messages = [await world.queue(to=f"+1555124{i:04}") for i in range(100)]
+        world.provider.answers.extend([TOO_FAST] * 100)
+        world.provider.open.set()
+        await idle()
+        [pause] = world.pauses.of(MAIN)
+        assert pause.strikes == 1
+
+        await world.advance(1)
+        assert statuses(world, messages) == [Status.ACCEPTED] * 100
+
+
+@pytest.mark.parametrize("what", ["lost", "busy"])
+@in_a_loop
+async def test_a_try_that_tells_nothing_is_repeated_after_as_long(what: str) -> None:
+    answer = OutcomeUnknown("No answer") if what == "lost" else ProviderBusy("Unreachable")
+    async with World() as world:
+        world.provider.answers.extend([TOO_FAST, answer])
+        await world.queue()
+        await world.queue(to="+15551240001")
+        await world.advance(1)
+        assert len(world.provider.sent) == 2
+        await world.advance(0.9)
+        assert len(world.provider.sent) == 2
+        await world.advance(0.2)
+        await idle()
+        assert len(world.provider.sent) >= 3
+
+
+@in_a_loop
+async def test_a_message_that_is_refused_for_itself_shows_that_the_sender_is_well() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_FAST, ProviderRefused("Undeliverable")])
+        first, second = await world.queue(), await world.queue(to="+15551240001")
+        await world.advance(1)
+
+        assert statuses(world, [first, second]) == [Status.FAILED, Status.ACCEPTED]
+
+
+@in_a_loop
+async def test_a_refused_token_pauses_the_account_until_its_file_changes() -> None:
+    async with World() as world:
+        world.provider.answers.append(BAD_TOKEN)
+        messages = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
+        await world.advance(30)
+        assert len(world.provider.sent) == 1
+
+        world.provider.token = b"second"
+        await world.pauses.sync()
+        await idle()
+        assert statuses(world, messages) == [Status.ACCEPTED] * 3
+
+
+@in_a_loop
+async def test_a_token_that_changed_just_before_it_was_refused_is_tried_at_once() -> None:
+    async with World() as world:
+        world.provider.answers.append(BAD_TOKEN)
+        world.provider.in_file = b"second"  # the file holds it, and nobody has read it again yet
+        message = await world.queue()
+        await idle()
+
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_a_message_is_not_given_up_because_its_account_stood_still() -> None:
+    async with World() as world:
+        world.provider.answers.extend([BAD_TOKEN] * 300)
+        message = await world.queue()
+        await world.run_for(3 * 24 * 3600, step=1000)
+        assert world.stands(message).status is Status.QUEUED
+        world.provider.answers.clear()
+        await world.advance(900)
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_it_expires_all_the_same() -> None:
+    async with World() as world:
+        world.provider.answers.append(BAD_TOKEN)
+        message = await world.queue(expires_at=world.clock.now() + timedelta(seconds=10))
+        await world.advance(10)
+        await world.housekeeper.look()
+
+        assert world.stands(message).status is Status.EXPIRED
+
+
+@in_a_loop
+async def test_one_recipient_that_must_wait_delays_no_other() -> None:
+    async with World(pair=PairLimit(6)) as world:
+        world.provider.answers.append(TOO_MANY_TO_ONE)
+        slow = [await world.queue(to="+15551239999") for _ in range(3)]
+        others = [await world.queue(to=f"+1555124000{i}") for i in range(5)]
+        assert statuses(world, others) == [Status.ACCEPTED] * 5
+        assert statuses(world, slow) == [Status.QUEUED] * 3
+
+        await world.advance(1.01)
+        assert statuses(world, slow)[0] is Status.ACCEPTED
+        await world.run_for(20, step=0.5)
+        assert statuses(world, slow) == [Status.ACCEPTED] * 3
+        to_slow = [id_ for _, id_, _ in world.provider.sent if id_ in {m.id for m in slow}]
+        assert to_slow == [slow[0].id, slow[0].id, slow[1].id, slow[2].id], "in their order"
+        assert world.pause_store.told == [("paused", "recipient"), ("resumed", "recipient")]
+
+
+@in_a_loop
+async def test_a_stopped_flow_waits_for_an_operator_and_other_flows_go_on() -> None:
+    async with World() as world:
+        world.provider.answers.append(FLOW_STOPPED)
+        stopped = await world.queue()
+        same = await world.queue(to="+15551240001")
+        other = await world.queue(to="+15551240002", flow={**a_message().flow, "id": "2"})
+        await world.advance(3600)
+        assert statuses(world, [stopped, same, other]) == [
+            *(Status.QUEUED, Status.QUEUED),
+            Status.ACCEPTED,
+        ]
+
+        await world.pauses.resume(MAIN)
+        assert world.pause_store.released == ["987654321098765"]
+        await world.run_for(600, step=10)
+        assert statuses(world, [stopped, same]) == [Status.ACCEPTED] * 2
+
+
+@in_a_loop
+async def test_a_slow_flow_goes_at_its_pace() -> None:
+    slow = pausing(PauseScope.FLOW, 371)
+    async with World() as world:
+        world.provider.answers.append(slow)
+        messages = [await world.queue(to=f"+1555124{i:04}") for i in range(25)]
+        await world.run_for(3600, step=1)
+        sent = statuses(world, messages).count(Status.ACCEPTED)
+        assert 9 <= sent <= 10
+        moments = [moment for moment, _, _ in world.provider.sent][1:]
+        assert all(b - a >= 370 for a, b in zip(moments, moments[1:], strict=False))
+
+
+@in_a_loop
+async def test_an_operator_stops_a_sender_and_lets_it_go_on() -> None:
+    async with World() as world:
+        await world.pauses.pause(MAIN, title="Holiday")
+        message = await world.queue()
+        await world.advance(3600)
+        assert world.provider.sent == []
+        await world.pauses.resume(MAIN)
+        await idle()
+
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_what_another_process_changed_is_taken_over() -> None:
+    async with World() as world:
+        key = (MAIN, PauseScope.OPERATOR, "")
+        world.pause_store.stored[key] = Pause(
+            sender=MAIN, scope=PauseScope.OPERATOR, title="Holiday", since=world.clock.now()
+        )
+        await world.pauses.sync()
+        message = await world.queue()
+        assert world.provider.sent == []
+
+        del world.pause_store.stored[key]
+        await world.pauses.sync()
+        await idle()
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_what_was_read_before_a_pause_began_does_not_end_it() -> None:
+    async with World() as world:
+        world.provider.answers.append(TOO_FAST)
+        world.pause_store.broken = True
+        await world.queue()
+        await world.pauses.sync()  # it is not on disk yet
+        assert [pause.scope for pause in world.pauses.of(MAIN)] == [PauseScope.SENDER]
+
+        world.pause_store.broken = False
+        await world.advance(0.5)
+        await world.pauses.finish()
+        assert len(world.pause_store.stored) == 1
+
+
+@in_a_loop
+async def test_pauses_outlive_the_process_and_an_account_is_tried_at_the_start() -> None:
+    clock, store = FakeClock(), MemoryPauses()
+    for scope, name in ((PauseScope.SENDER, MAIN), (PauseScope.ACCOUNT, OTHER)):
+        until = clock.now() + timedelta(minutes=10)
+        pause = Pause(sender=name, scope=scope, title="t", since=clock.now(), until=until)
+        store.stored[name, scope, ""] = pause
+    gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
+    provider = ScriptedProvider(clock)
+    pauses = Pauses(
+        gates,
+        dict.fromkeys(gates, provider),
+        {MAIN: "a", OTHER: "b"},
+        store,
+        clock,
+        changed=lambda _: None,
+    )
+    await pauses.load()
+
+    assert gates[MAIN].room(clock.elapsed()) == 0
+    assert gates[OTHER].room(clock.elapsed()) == 1
+
+
+@in_a_loop
+async def test_senders_of_one_account_stand_still_together() -> None:
+    clock, store = FakeClock(), MemoryPauses()
+    gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
+    pauses = Pauses(
+        gates,
+        dict.fromkeys(gates, ScriptedProvider(clock)),
+        {MAIN: "shop", OTHER: "shop"},
+        store,
+        clock,
+        changed=lambda _: None,
+    )
+    pauses.strike(a_message(), BAD_TOKEN, begun_at=clock.now())
+    await idle()
+    assert [gate.is_open for gate in gates.values()] == [False, False]
+
+    clock.leap(60)
+    pauses.passed(a_message(sender=OTHER), begun_at=clock.now())
+    await idle()
+    assert [gate.is_open for gate in gates.values()] == [True, True]
+    assert store.stored == {}
+
+
+def test_it_looks_often_enough_that_an_operator_does_not_wait() -> None:
+    assert SYNC_SECONDS <= 1
