@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from alir.errors import SendFailure
+
+_STRUCK_OUT = "[redacted]"
+
 
 class Credential(Protocol):
     """One secret."""
@@ -15,3 +19,13 @@ class Credential(Protocol):
     def expire(self) -> None:
         """Have it read again at its next use, where it stands in a file."""
         ...
+
+
+def strike_out(failure: SendFailure, *secrets: str) -> None:
+    """Take these out of a provider's own words: some repeat the token that they do not accept.
+
+    Those words are kept with the message, and shown to callers.
+    """
+    for secret in secrets:
+        if failure.details is not None and secret:
+            failure.details = failure.details.replace(secret, _STRUCK_OUT)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 
 from alir.dispatch.ports import Sent
-from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused
+from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.messages.model import Message
 from alir.outbound.http import NeverConnected, NoAnswer
 from alir.providers.cloud import wire
 from alir.providers.cloud.settings import CloudSender
+from alir.providers.credential import strike_out
 from alir.providers.tools import Tools
 
 
@@ -30,10 +31,8 @@ class CloudProvider:
                 details="recipient: Meta must have opened user ids for this number; "
                 "then set recipients_by_user_id",
             )
-        headers = {
-            "authorization": f"Bearer {self._sender.access_token.reveal()}",
-            "content-type": "application/json",
-        }
+        token = self._sender.access_token.reveal()
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         try:
             answer = await self._tools.http.request(
                 "POST", self._url, headers=headers, body=wire.build_send(message, attempt)
@@ -42,13 +41,17 @@ class CloudProvider:
             raise ProviderBusy("The provider could not be reached") from error
         except NoAnswer as error:
             raise OutcomeUnknown("No answer came back after the request had left") from error
-        return wire.read_answer(
-            answer.status,
-            answer.headers,
-            answer.body,
-            codes=self._tools.codes,
-            now=self._tools.clock.now(),
-        )
+        try:
+            return wire.read_answer(
+                answer.status,
+                answer.headers,
+                answer.body,
+                codes=self._tools.codes,
+                now=self._tools.clock.now(),
+            )
+        except SendFailure as failure:
+            strike_out(failure, token)
+            raise
 
     def credentials(self) -> bytes:
         """See `Provider.credentials`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from alir.dispatch.ports import Sent
-from alir.errors import OutcomeUnknown, ProviderBusy
+from alir.errors import OutcomeUnknown, ProviderBusy, SendFailure
 from alir.messages.model import Message
 from alir.outbound.http import Answer, NeverConnected, NoAnswer
+from alir.providers.credential import strike_out
 from alir.providers.routemobile import wire
 from alir.providers.routemobile.login import LogIn
 from alir.providers.routemobile.settings import RouteMobileSender
@@ -38,13 +39,18 @@ class RouteMobileProvider:
             token, answer = await self._post(body, begun)
             if answer.status == wire.UNAUTHORIZED:
                 self._log_in.reject(token)
-        return wire.read_answer(
-            answer.status,
-            answer.headers,
-            answer.body,
-            codes=self._tools.codes,
-            now=self._tools.clock.now(),
-        )
+        try:
+            return wire.read_answer(
+                answer.status,
+                answer.headers,
+                answer.body,
+                codes=self._tools.codes,
+                now=self._tools.clock.now(),
+            )
+        except SendFailure as failure:
+            own = (self._sender.username.reveal(), self._sender.password.reveal())
+            strike_out(failure, token, *own)
+            raise
 
     def credentials(self) -> bytes:
         """See `Provider.credentials`."""

@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 from typing import NamedTuple
 
+from alir.errors import ProviderBusy
 from alir.outbound.http import Answer, NeverConnected, NoAnswer
+from alir.providers.credential import strike_out
 from alir.providers.routemobile import token, wire
 from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.tools import Tools
@@ -58,7 +60,11 @@ class LogIn:
         if answer is None:
             raise wire.no_log_in("Route Mobile's log-in could not be reached")
         now = self._tools.clock.now()
-        return wire.read_log_in(answer.status, answer.headers, answer.body, now=now)
+        try:
+            return wire.read_log_in(answer.status, answer.headers, answer.body, now=now)
+        except ProviderBusy as failure:
+            strike_out(failure, *credentials)
+            raise
 
     def reject(self, text: str) -> None:
         """Use this token no more: somebody was told 401 with it."""
