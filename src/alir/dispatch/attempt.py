@@ -97,7 +97,8 @@ def settlement_of(
             due_at = _due(message, now + delay, policy, now)
             return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
         case ProviderBusy(pauses=PauseAsked() as asked):
-            due_at = due_after_pause(asked, opens_at, now)
+            delay = next_delay(message.tries, policy=policy, jitter=jitter)
+            due_at = due_after_pause(asked, opens_at, now=now, delay=delay)
             if message.expires_at is not None:
                 due_at = min(due_at, max(message.expires_at, now))
             return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
@@ -109,14 +110,17 @@ def settlement_of(
             return Settlement(outcome=Outcome.REFUSED, error=error)
 
 
-def due_after_pause(asked: PauseAsked, opens_at: datetime | None, now: datetime) -> datetime:
+def due_after_pause(
+    asked: PauseAsked, opens_at: datetime | None, *, now: datetime, delay: timedelta
+) -> datetime:
     """When a message is due again whose refusal paused more than itself.
 
-    It is not to blame, and so is not given up for it. What holds the whole sender is no reason to
-    leave the place in the queue; for what holds a recipient or a Flow nobody else shall wait.
+    It is not to blame, as far as anybody knows, and so is not given up for it. Where the whole
+    sender stands still it goes a little behind the others: were it to blame after all, it would
+    else be the one that is let through to see, each time.
     """
     if asked.scope in (PauseScope.SENDER, PauseScope.ACCOUNT):
-        return now
+        return now + delay
     return now + LOOK_AGAIN if opens_at is None else max(opens_at, now)
 
 
