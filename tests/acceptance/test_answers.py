@@ -28,7 +28,7 @@ from tests.acceptance.talk import (
 
 from alir.clock import rfc3339
 
-BUSY = "+1 5550 000190"  # the provider says so each time
+BUSY = "+1 5550 131016"  # the provider says so each time
 REFUSED = "+1 5550 131009"
 UNDELIVERABLE = "+1 5550 131026"  # said by a receipt
 NO_ANSWER = "+1 5550 000408"  # taken, and never answered
@@ -270,7 +270,7 @@ def test_a_message_whose_provider_stays_busy_for_too_long_has_ended(
         assert said["reason"] == "gave_up"
         failed = get(api, said["id"])
         assert (failed["status"], failed["error"]["code"]) == ("failed", "gave_up")
-        assert failed["error"]["provider_code"] == "190"
+        assert failed["error"]["provider_code"] == "131016"
         assert {attempt["outcome"] for attempt in failed["attempts"]} == {"busy"}
         assert at_simulator(api, BUSY) == []
 

@@ -377,7 +377,7 @@ def test_nothing_of_people_is_logged_at_the_lowest_level(
         send(api, message(number + "x"))
         send(api, message("+1 5550 131009"))
         becomes(api, sent(api, message("+1 5550 000502"), Prefer="respond-async"), "unknown")
-        sent(api, message("+1 5550 000190"), Prefer="respond-async")
+        sent(api, message("+1 5550 131016"), Prefer="respond-async")
         becomes(api, sent(api, message("+1 5550 131026")), "failed")
         api.post(f"/simulator/api/phones/{number}/messages", json={"text": PRIVATE})
         api.post("/callbacks/cloud", content=json.dumps({"to": number, "text": PRIVATE}))

@@ -276,7 +276,8 @@ def test_a_repeat_waits_like_the_first(api: httpx.Client) -> None:
 
 def test_a_repeat_waits_like_the_first_while_the_provider_is_busy(tmp_path: Path) -> None:
     def busy_at_first(_: object) -> tuple[int, bytes]:
-        return (429, b"later") if len(graph.received) == 1 else taken("wamid.AT-LAST")
+        later = (500, b'{"error": {"code": 131016, "message": "later"}}')
+        return later if len(graph.received) == 1 else taken("wamid.AT-LAST")
 
     with (
         GraphDouble(busy_at_first) as graph,

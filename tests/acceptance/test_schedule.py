@@ -31,7 +31,7 @@ from tests.acceptance.talk import (
 from alir.clock import rfc3339
 
 RATE = 20
-BUSY = "+1 5550 000190"
+BUSY = "+1 5550 131016"
 PROXY_PAGE = "+1 5550 000502"
 
 

@@ -14,6 +14,7 @@ from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import SYNC_SECONDS, Pauses
+from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, PauseAsked, PauseScope, ProviderBusy, ProviderRefused
 from alir.messages.model import Message, Status
 
@@ -115,7 +116,7 @@ async def test_a_message_that_is_refused_for_itself_shows_that_the_sender_is_wel
         first, second = await world.queue(), await world.queue(to="+15551240001")
         await world.advance(1)
 
-        assert statuses(world, [first, second]) == [Status.FAILED, Status.ACCEPTED]
+        assert statuses(world, [first, second]) == [Status.ACCEPTED, Status.FAILED]
 
 
 @in_a_loop
@@ -138,9 +139,29 @@ async def test_a_token_that_changed_just_before_it_was_refused_is_tried_at_once(
         world.provider.answers.append(BAD_TOKEN)
         world.provider.in_file = b"second"  # the file holds it, and nobody has read it again yet
         message = await world.queue()
-        await idle()
+        await world.advance(1)
 
         assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_a_message_that_is_to_blame_itself_does_not_stop_the_others_for_good() -> None:
+    class Poison(ScriptedProvider):
+        async def send(self, message: Message, attempt: int) -> Sent:
+            if message.to == "+15550000190":
+                self.answers.append(BAD_TOKEN)
+            return await super().send(message, attempt)
+
+    world = World()
+    poison = Poison(world.clock)
+    poison.open.set()
+    world.dispatcher._provider = poison
+    async with world:
+        await world.queue(to="+15550000190")
+        others = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
+        await world.advance(60)
+
+        assert statuses(world, others) == [Status.ACCEPTED] * 3
 
 
 @in_a_loop
