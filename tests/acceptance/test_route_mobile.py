@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.gateway import API_TOKEN, RunningGateway
+from tests.acceptance.gateway import API_TOKEN, RunningGateway, free_port
 from tests.acceptance.talk import (
     SILENT,
     assert_nothing_of_people,
@@ -38,20 +37,12 @@ callback_secret = "{secret}"
 """
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """One with a sender at its own simulator's Route Mobile."""
-    port = _free_port()
+    port = free_port()
     config = CONFIG.format(port=port, secret=SECRET)
-    running = RunningGateway(tmp_path_factory.mktemp("gateway"), config=config)
-    running.url = f"http://127.0.0.1:{port}"
-    with running:
+    with RunningGateway(tmp_path_factory.mktemp("gateway"), config=config, port=port) as running:
         yield running
 
 
