@@ -20,6 +20,7 @@ from tests.acceptance.talk import (
     at_simulator,
     becomes,
     client,
+    errors,
     get,
     message,
     problem,
@@ -200,3 +201,29 @@ def test_a_template_goes_out_with_its_flow_button(api: httpx.Client) -> None:
     assert send(api, body).status_code == 200
     [seen] = at_simulator(api, to)
     assert seen["request"]["media"]["button"] == [{"button_no": "0", "flow": "visit-1"}]
+
+
+@pytest.mark.parametrize(("code", "more"), [(470, 0), (131047, 0), (470, 3)])
+def test_the_fallback_goes_out_once_however_often_the_receipt_of_a_shut_window_comes(
+    api: httpx.Client, code: int, more: int
+) -> None:
+    to = f"+1 5550 {code:06}"
+    api.delete("/simulator/api/messages").raise_for_status()
+    fallback = {"name": "visit", "language": "id", "flow": {"token": "visit-1"}}
+    with simulator(api, repeat={"probability": 1, "times": more} if more else {}):
+        data = send(api, a_message(to=to, fallback=fallback)).json()["data"]
+
+        shown = becomes(api, data["id"], "read")
+        assert (shown["flags"], shown["error"]) == (["fallback"], None)
+        assert [one["outcome"] for one in shown["attempts"]] == ["accepted", "accepted"]
+        assert get(api, data["request_id"])["id"] == shown["id"]
+        [first, template] = [one["request"] for one in at_simulator(api, to)]
+        assert first["type"] == "flow"
+        assert template["media"]["template_name"] == "visit"
+
+
+def test_a_user_id_is_refused_before_anything_is_stored(api: httpx.Client) -> None:
+    body = a_message(recipient="US.13491208655302741918")
+    del body["to"]
+
+    assert "#/recipient" in errors(send(api, body))
