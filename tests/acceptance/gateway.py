@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,13 @@ from urllib.parse import urlsplit
 API_TOKEN = "an-api-token-of-the-acceptance-tests"
 #: The issue's own limit for a stop.
 STOP_SECONDS = 15
+
+
+def free_port() -> int:
+    """A port that nobody listens on, for who must be told before it runs where another will be."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
 
 
 class Program:
@@ -38,10 +46,11 @@ class Program:
         *,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         """Nothing runs yet. `environment` is added to this process's own, less its `ALIR_…`."""
         self.folder = folder
-        self.url = ""
+        self.url = "" if port is None else f"http://127.0.0.1:{port}"
         self._options = tuple(options)
         own = {key: value for key, value in os.environ.items() if not key.startswith("ALIR_")}
         self._environment = own | dict(environment or {})
@@ -149,10 +158,11 @@ class RunningGateway(Program):
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         token: str = API_TOKEN,
+        port: int | None = None,
     ) -> None:
         """`config` is the text of its `alir.toml`."""
         given = {"ALIR_API_TOKEN": token, **(environment or {})}
-        super().__init__(folder, options=options, environment=given)
+        super().__init__(folder, options=options, environment=given, port=port)
         self.token = token
         if config:
             (folder / "alir.toml").write_text(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -36,6 +36,7 @@ class MemoryOutbox:
 
     Attributes:
         in_doubt: a begin that fails has taken effect all the same.
+        told: what users were told, of which message, in order.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -46,6 +47,7 @@ class MemoryOutbox:
         self.tries = 0
         self.window_shut: set[MessageId] = set()
         self.queued: Callable[[Message], None] = lambda _: None
+        self.told: list[tuple[MessageId, str]] = []
         self._open: dict[str, asyncio.Event] = {}
 
     def hold(self, name: str) -> Callable[[], None]:
@@ -97,6 +99,7 @@ class MemoryOutbox:
             raise NotFound("no message has this id")
         decided = decide(self.messages[id_])
         if decided is not None:
+            self.told += [(id_, happened.name) for happened in decided.events]
             self._put(decided.message)
         return self.messages[id_]
 
@@ -240,7 +243,11 @@ class Outcomes:
 
 
 class World:
-    """A running dispatcher. Use as an async context manager."""
+    """A running dispatcher. Use as an async context manager.
+
+    Attributes:
+        gates: of all senders, which have one account; the first alone has messages.
+    """
 
     def __init__(
         self,
@@ -252,18 +259,20 @@ class World:
         jitter: float = 0.0,
         clock: FakeClock | None = None,
         pair: PairLimit | None = None,
+        senders: Sequence[SenderName] = (MAIN,),
     ) -> None:
         self.clock = clock or FakeClock()
         self.outbox = MemoryOutbox(self.clock)
         self.provider = ScriptedProvider(self.clock)
         self.provider.open.set()
         self.outcomes = Outcomes()
-        self.gate = Gate(pair or PairLimit(0))
+        self.gates = {name: Gate(pair or PairLimit(0)) for name in senders}
+        self.gate = self.gates[MAIN]
         self.pause_store = MemoryPauses()
         self.pauses = Pauses(
-            {MAIN: self.gate},
-            {MAIN: self.provider},
-            {MAIN: "main"},
+            self.gates,
+            dict.fromkeys(senders, self.provider),
+            dict.fromkeys(senders, "main"),
             self.pause_store,
             self.clock,
             changed=lambda _: self.dispatcher.wake(),
