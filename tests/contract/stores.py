@@ -43,13 +43,18 @@ class Consequences:
     Attributes:
         of: by the provider's code, what queues a message again.
         seen: message, attempt and code of each failed receipt, once it was on disk.
+        arrivals: message and attempt of each other receipt that changed something.
     """
 
     of: dict[str, Again] = field(default_factory=dict)
     seen: list[tuple[MessageId, int, str]] = field(default_factory=list)
+    arrivals: list[tuple[MessageId, int]] = field(default_factory=list)
 
     def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
         return self.of.get((error or {}).get("provider_code", ""))
+
+    def arrived(self, message: Message, attempt: int) -> None:
+        self.arrivals.append((message.id, attempt))
 
     def failed(self, message: Message, attempt: int, error: Mapping[str, Any] | None) -> None:
         self.seen.append((message.id, attempt, (error or {}).get("provider_code", "")))

@@ -50,4 +50,10 @@ class Aftermath:
         failure = self._failure_of(message.sender, error or {})
         tried = message.attempt(attempt)
         if isinstance(failure, ProviderBusy) and failure.pauses is not None and tried is not None:
-            self._pauses.strike(message, failure, begun_at=tried.begun_at)
+            self._pauses.strike(message, failure, begun_at=tried.begun_at, by_receipt=True)
+
+    def arrived(self, message: Message, attempt: int) -> None:
+        """Attempt `attempt` of `message` was sent on, or more: nothing need stand still for it."""
+        tried = message.attempt(attempt)
+        if tried is not None:
+            self._pauses.passed(message, begun_at=tried.begun_at, by_receipt=True)

@@ -135,11 +135,11 @@ def again_of(
         case ProviderRefused(window_shut=True):
             return Again(now, fallback=True)
         case ProviderBusy() if not _tried_enough(failure, message):
-            if failure.pauses is not None:
-                return Again(now)
             delay = next_delay(
                 message.tries, policy=policy, jitter=jitter, asked=failure.retry_after
             )
+            if failure.pauses is not None:
+                return Again(due_after_pause(failure.pauses, now, now=now, delay=delay))
             due_at = _due(message, now + delay, policy, now)
             return None if due_at is None else Again(due_at)
         case _:

@@ -33,6 +33,10 @@ class Pause:
         since: when it began; of a Flow, when it was last refused.
         until: when one message is let through to see; none: when an operator resumes it.
         wait: how long it lasts each time; a slow Flow lets one message through after each.
+        tells_from: attempts begun from here on tell whether it is over; those begun before were
+            under way when it was refused.
+        by_receipt: whether a receipt asked for it. Then only a receipt can tell that it is over:
+            a provider that refuses by receipt takes everything at first.
         strikes: how often in a row it was refused, from 1.
     """
 
@@ -44,6 +48,8 @@ class Pause:
     since: datetime
     until: datetime | None = None
     wait: timedelta = timedelta()
+    tells_from: datetime | None = None
+    by_receipt: bool = False
     strikes: int = 1
 
     @property
@@ -71,6 +77,7 @@ class Strike:
     Attributes:
         begun_at: when the attempt was begun that was refused.
         retry_after: how long the provider asked to wait, where it did.
+        by_receipt: whether it came after the provider had taken the message.
     """
 
     asked: PauseAsked
@@ -78,6 +85,7 @@ class Strike:
     title: str
     begun_at: datetime
     retry_after: timedelta | None = None
+    by_receipt: bool = False
 
 
 def struck(
@@ -88,7 +96,7 @@ def struck(
     What was under way when the pause began is refused too, and makes it no longer; only the
     refusal of what was let through since then does.
     """
-    if before is not None and (before.until is None or strike.begun_at < before.until):
+    if before is not None and (before.tells_from is None or strike.begun_at < before.tells_from):
         asked_until = now + min(strike.retry_after or timedelta(), LONGEST_ASKED)
         if before.until is None or asked_until <= before.until:
             return before
@@ -105,6 +113,8 @@ def struck(
         since=now if is_new else before.since,  # type: ignore[union-attr]  # not new
         until=None if wait is None else now + wait,
         wait=wait or timedelta(),
+        tells_from=None if wait is None else now + wait,
+        by_receipt=strike.by_receipt,
         strikes=strikes,
     )
 
@@ -133,17 +143,27 @@ def is_over(pause: Pause, *, now: datetime) -> bool:
     return pause.scope is PauseScope.OPERATOR and pause.until is not None and pause.until <= now
 
 
-def is_healed(pause: Pause, *, begun_at: datetime, now: datetime) -> bool:
+def opened(pause: Pause, *, now: datetime) -> Pause:
+    """The pause letting one through now: something changed that may have ended its reason."""
+    return replace(pause, until=now, tells_from=now)
+
+
+def is_healed(pause: Pause, *, begun_at: datetime, now: datetime, by_receipt: bool = False) -> bool:
     """Whether an attempt that the provider did not refuse for it, begun then, ends the pause.
 
     Only one that was begun since it let one through says anything. A Flow that is slow may be used
     so all the same, so that it stays slow until it was not refused for `FLOW_IS_SLOW_FOR`.
+
+    Args:
+        by_receipt: whether a receipt says so, that it was sent on or more; else the answer.
     """
-    if pause.scope is PauseScope.OPERATOR or pause.until is None:
+    if pause.scope is PauseScope.OPERATOR or pause.tells_from is None:
+        return False
+    if pause.by_receipt and not by_receipt:
         return False
     if pause.scope is PauseScope.FLOW:
         return now >= pause.since + FLOW_IS_SLOW_FOR
-    return begun_at >= pause.until
+    return begun_at >= pause.tells_from
 
 
 def _wait(strike: Strike, strikes: int) -> timedelta | None:

@@ -23,6 +23,7 @@ from alir.dispatch.pause import (
     by_operator,
     is_healed,
     is_over,
+    opened,
     prolonged,
     struck,
 )
@@ -57,7 +58,7 @@ class PauseStore(Protocol):
         ...
 
     async def release(self, pause: Pause, *, limit: int) -> int:
-        """Let up to `limit` messages be due that wait for a Flow; how many those were."""
+        """Let up to `limit` messages be due that wait for it; how many those were."""
         ...
 
 
@@ -97,9 +98,18 @@ class Pauses:
         return sorted(self._pauses[sender].values(), key=lambda pause: pause.since)
 
     def strike(
-        self, message: Message, failure: ProviderBusy, *, begun_at: datetime
+        self,
+        message: Message,
+        failure: ProviderBusy,
+        *,
+        begun_at: datetime,
+        by_receipt: bool = False,
     ) -> datetime | None:
         """Begin the pause that a refusal of `message` asks for, or make it longer.
+
+        Args:
+            begun_at: when the attempt was begun that was refused.
+            by_receipt: whether it was taken first and failed by a receipt.
 
         Returns:
             When it lets one through; none: when somebody resumes it.
@@ -112,6 +122,7 @@ class Pauses:
             title=failure.title,
             begun_at=begun_at,
             retry_after=failure.retry_after,
+            by_receipt=by_receipt,
         )
         key = {PauseScope.RECIPIENT: message.person, PauseScope.FLOW: message.flow_id or ""}.get(
             asked.scope, ""
@@ -128,8 +139,12 @@ class Pauses:
             self._try_fresh_secrets(message.sender)
         return until
 
-    def passed(self, message: Message, *, begun_at: datetime) -> None:
-        """The provider took `message`, or refused it for itself: what let it through is over."""
+    def passed(self, message: Message, *, begun_at: datetime, by_receipt: bool = False) -> None:
+        """The provider took `message`, or refused it for itself: what let it through is over.
+
+        Args:
+            by_receipt: whether a receipt says so: that it was sent on, or more.
+        """
         mine = self._pauses[message.sender]
         if not mine:
             return
@@ -142,7 +157,8 @@ class Pauses:
         for place in places:
             pause = mine.get(place)
             if pause is not None and (
-                is_over(pause, now=now) or is_healed(pause, begun_at=begun_at, now=now)
+                is_over(pause, now=now)
+                or is_healed(pause, begun_at=begun_at, now=now, by_receipt=by_receipt)
             ):
                 self._end_everywhere(pause)
 
@@ -194,7 +210,7 @@ class Pauses:
             if pause.sender not in self._pauses:
                 continue
             if pause.scope is PauseScope.ACCOUNT and pause.until is not None:
-                pause = prolonged(pause, now=now - pause.wait)  # noqa: PLW2901
+                pause = opened(pause, now=now)  # noqa: PLW2901
             self._hold(pause)
 
     async def run(self) -> None:
@@ -262,7 +278,7 @@ class Pauses:
         await self._release(pause)
 
     async def _release(self, pause: Pause) -> None:
-        if pause.scope is PauseScope.FLOW:
+        if pause.key:
             limit = 500  # bounds how long one write holds up others
             while await self._store.release(pause, limit=limit) == limit:
                 pass
@@ -302,7 +318,7 @@ class Pauses:
         for name in self._reach(sender, PauseScope.ACCOUNT):
             pause = self._pauses[name].get((PauseScope.ACCOUNT, ""))
             if pause is not None and (pause.until is None or pause.until > now):
-                self._begin(prolonged(pause, now=now - pause.wait), is_new=False)
+                self._begin(opened(pause, now=now), is_new=False)
 
     def _forget_recipients(self) -> None:
         long_ago = self._clock.now() - FORGOTTEN_AFTER

@@ -101,6 +101,10 @@ class Consequences(Protocol):
         """Attempt `attempt` of `message` failed so, and that is on disk."""
         ...
 
+    def arrived(self, message: Message, attempt: int) -> None:
+        """Attempt `attempt` of `message` was sent on, or more, and that is on disk."""
+        ...
+
 
 class Receipts(Protocol):
     """What providers told, applied to messages."""

@@ -33,10 +33,13 @@ class Applied:
     """What receipts changed."""
 
     changed: list[Message] = field(default_factory=list)
+    arrived: list[tuple[Message, int]] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
 
     def tell(self, consequences: Consequences) -> None:
         """Once it is on disk: let stand still what the failures say, before anything goes on."""
+        for message, attempt in self.arrived:
+            consequences.arrived(message, attempt)
         for failed in self.failed:
             consequences.failed(failed.message, failed.attempt, failed.error)
 
@@ -82,6 +85,8 @@ def apply_one(  # noqa: PLR0917 - what is written, where, and to what
         applied.changed.append(after)
         if has_failed:
             applied.failed.append(Failed(after, number, told.error))
+        else:
+            applied.arrived.append((after, number))
     return after
 
 

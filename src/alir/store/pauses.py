@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import ColumnElement, delete, or_, select, text, update
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.pause import Pause
@@ -19,8 +20,18 @@ _p, _m = tables.pause.c, tables.message.c
 _MILLISECOND = timedelta(milliseconds=1)
 
 _PUT = Statement(
-    upsert(tables.pause, replaced=["code", "title", "since", "until", "wait", "strikes"])
+    upsert(
+        tables.pause,
+        replaced=[n for n in tables.pause.c.keys() if n not in tables.pause.primary_key.columns],
+    )
 )
+
+
+#: Which messages a pause of that scope and key holds.
+_OF: Mapping[PauseScope, Callable[[str], ColumnElement[bool]]] = {
+    PauseScope.FLOW: lambda key: _m.flow_id == key,
+    PauseScope.RECIPIENT: lambda key: or_(_m.to == key, _m.recipient == key),
+}
 
 
 class PauseStore:
@@ -59,14 +70,14 @@ class PauseStore:
         )
 
     async def release(self, pause: Pause, *, limit: int) -> int:
-        """Let up to `limit` messages be due that wait for a Flow; how many those were."""
+        """Let up to `limit` messages be due that wait for it; how many those were."""
         now = to_milliseconds(self._clock.now())
         waiting = (
             select(_m.seq)
             .where(
                 text("message.status = 'queued'"),
                 _m.sender == pause.sender,
-                _m.flow_id == pause.key,
+                _OF[pause.scope](pause.key),
                 _m.due_at > now,
                 _m.due_at > _m.first_due_at,
             )
@@ -104,12 +115,14 @@ def _row(pause: Pause) -> dict[str, object]:
         "since": to_milliseconds(pause.since),
         "until": None if pause.until is None else to_milliseconds(pause.until),
         "wait": pause.wait // _MILLISECOND,
+        "tells_from": None if pause.tells_from is None else to_milliseconds(pause.tells_from),
+        "by_receipt": int(pause.by_receipt),
         "strikes": pause.strikes,
     }
 
 
 def _pause(row: rows.Row) -> Pause:
-    sender, scope, key, code, title, since, until, wait, strikes = row
+    sender, scope, key, code, title, since, until, wait, tells_from, by_receipt, strikes = row
     return Pause(
         sender=sender,
         scope=PauseScope(scope),
@@ -119,5 +132,7 @@ def _pause(row: rows.Row) -> Pause:
         since=from_milliseconds(since),
         until=None if until is None else from_milliseconds(until),
         wait=wait * _MILLISECOND,
+        tells_from=None if tells_from is None else from_milliseconds(tells_from),
+        by_receipt=bool(by_receipt),
         strikes=strikes,
     )

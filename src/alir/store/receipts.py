@@ -113,6 +113,7 @@ class ReceiptStore:
         after, _ = change(connection, message, told[0].guessed_by(made.attempt, now), now)
         rest = apply_all(connection, told[1:], now, self._consequences)  # found by its id now
         applied.changed += [after, *rest.changed]
+        applied.arrived += rest.arrived
         applied.failed += rest.failed
 
     def _try_again(

@@ -228,6 +228,10 @@ pause = Table(
     Column("until", BigInteger),
     # How long each wait is, in milliseconds.
     Column("wait", BigInteger, nullable=False),
+    # Attempts begun from here on tell whether it is over.
+    Column("tells_from", BigInteger),
+    # 1 where only a receipt can tell.
+    Column("by_receipt", Integer, nullable=False),
     Column("strikes", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

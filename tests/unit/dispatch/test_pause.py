@@ -24,12 +24,14 @@ STOPPED = PauseAsked(PauseScope.FLOW, None, None)
 SLOW = PauseAsked(PauseScope.FLOW, timedelta(seconds=371), timedelta(seconds=371))
 
 
-def strike(asked: PauseAsked, before: Pause | None = None, **fields: timedelta) -> Pause:
+def strike(
+    asked: PauseAsked, before: Pause | None = None, *, retry_after: timedelta | None = None
+) -> Pause:
     """A refusal of what was let through when `before` ended, at that moment."""
     now = START if before is None or before.until is None else before.until
     return struck(
         before,
-        Strike(asked=asked, code="1", title="Too many", begun_at=now, **fields),
+        Strike(asked=asked, code="1", title="Too many", begun_at=now, retry_after=retry_after),
         sender=MAIN,
         key="",
         now=now,

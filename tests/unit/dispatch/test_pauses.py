@@ -11,12 +11,15 @@ from tests.examples import MAIN, OTHER, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
 
+from alir.dispatch.aftermath import Aftermath
+from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import SYNC_SECONDS, Pauses
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, PauseAsked, PauseScope, ProviderBusy, ProviderRefused
-from alir.messages.model import Message, Status
+from alir.messages import life
+from alir.messages.model import Message, Receipt, ReceiptStatus, Status
 
 
 def pausing(scope: PauseScope, first: float | None, longest: float | None = None) -> ProviderBusy:
@@ -330,3 +333,78 @@ async def test_senders_of_one_account_stand_still_together() -> None:
 
 def test_it_looks_often_enough_that_an_operator_does_not_wait() -> None:
     assert SYNC_SECONDS <= 1
+
+
+# Where a provider takes everything, and refuses by receipt
+
+
+def told_later(world: World, message: Message, status: ReceiptStatus) -> None:
+    """A receipt of the latest attempt comes: a failed one says that the account is blocked."""
+    aftermath = Aftermath(
+        lambda *_: BAD_TOKEN,
+        world.pauses,
+        policy=BusyPolicy(),
+        clock=world.clock,
+        random=lambda: 0.0,
+    )
+    stands = world.stands(message)
+    number = len(stands.attempts)
+    error = {"provider_code": "131042"} if status is ReceiptStatus.FAILED else None
+    again = aftermath.again(stands, error) if error else None
+    receipt = Receipt(attempt=number, status=status, at=world.clock.now(), error=error)
+    change = life.receive(stands, receipt, now=world.clock.now(), provider_id=None, again=again)
+    assert change is not None
+    if error:
+        aftermath.failed(change.message, number, error)
+    else:
+        aftermath.arrived(change.message, number)
+    world.outbox.put(change.message)
+
+
+@in_a_loop
+async def test_a_pause_that_a_receipt_began_tries_one_at_a_time_until_a_receipt_ends_it() -> None:
+    async with World() as world:
+        messages = [await world.queue(to=f"+1555124000{i}") for i in range(10)]
+        assert statuses(world, messages) == [Status.ACCEPTED] * 10
+        for message in messages:
+            told_later(world, message, ReceiptStatus.FAILED)
+        await idle()
+        assert statuses(world, messages) == [Status.QUEUED] * 10
+        assert len(world.provider.sent) == 10
+
+        await world.advance(60)
+        assert len(world.provider.sent) == 11, "that it was taken tells nothing"
+        [first] = [m for m in messages if world.stands(m).status is Status.ACCEPTED]
+        told_later(world, first, ReceiptStatus.FAILED)
+        [pause] = world.pauses.of(MAIN)
+        assert (pause.strikes, world.stands(first).status) == (2, Status.FAILED)
+
+        await world.advance(120)
+        assert len(world.provider.sent) == 12
+        [second] = [m for m in messages if world.stands(m).status is Status.ACCEPTED]
+        told_later(world, second, ReceiptStatus.SENT)
+        await world.advance(1)
+        assert world.pauses.of(MAIN) == []
+        assert statuses(world, messages).count(Status.ACCEPTED) == 8
+
+
+@in_a_loop
+async def test_a_late_receipt_of_what_was_sent_before_a_pause_does_not_end_it() -> None:
+    async with World() as world:
+        early, refused = await world.queue(), await world.queue(to="+15551240001")
+        told_later(world, refused, ReceiptStatus.FAILED)
+        told_later(world, early, ReceiptStatus.DELIVERED)
+
+        assert len(world.pauses.of(MAIN)) == 1
+
+
+@in_a_loop
+async def test_what_waits_for_a_recipient_goes_as_soon_as_that_heals() -> None:
+    async with World() as world:
+        world.provider.answers.extend([pausing(PauseScope.RECIPIENT, 256)])
+        for _ in range(3):
+            await world.queue()
+        await world.advance(257)
+        await world.pauses.finish()
+
+        assert world.pause_store.released == ["+15551230001"]

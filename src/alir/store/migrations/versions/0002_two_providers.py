@@ -61,6 +61,8 @@ def _pause() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger()),
         sa.Column("wait", sa.BigInteger(), nullable=False),
+        sa.Column("tells_from", sa.BigInteger()),
+        sa.Column("by_receipt", sa.Integer(), nullable=False),
         sa.Column("strikes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("sender", "scope", "key"),
         sqlite_with_rowid=False,
