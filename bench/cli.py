@@ -173,14 +173,17 @@ def _latency(bench: Bench, alir: Contender, options: argparse.Namespace) -> Sing
 def _pacing(bench: Bench, alir: Alir, options: argparse.Namespace) -> Pacing:
     pieces, runs = in_process(options.folder, messages=options.pacing_messages, runs=options.rounds)
     _progress("pacing, in the process: " + ", ".join(f"{one:.1f} us" for one in runs))
-    paced = replace(alir, name="paced", pair_seconds=PAIR_SECONDS)
-    rows = _rounds(
-        "pacing",
-        [replace(alir, name="unpaced"), paced],
-        options.rounds,
-        partial(bench.carry, seconds=options.seconds, delay_ms=0, recipients=RECIPIENTS),
+    contenders = [replace(alir, name="unpaced")]
+    contenders += [replace(alir, name="paced", pair_seconds=PAIR_SECONDS)]
+    take = partial(bench.carry, seconds=options.seconds, delay_ms=0, recipients=RECIPIENTS)
+    rows: list[Row] = []
+    for _ in range(options.rounds):
+        rows += _rounds("pacing", contenders, 1, take)
+        contenders.reverse()  # so that neither is always the first of a pair
+    unpaced, paced = (
+        [row.rounds[0] for row in rows if row.contender == name] for name in ("unpaced", "paced")
     )
-    return Pacing(pieces=pieces, runs=runs, unpaced=rows[0].rounds, paced=rows[1].rounds)
+    return Pacing(pieces=pieces, runs=runs, unpaced=unpaced, paced=paced)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, object]:
