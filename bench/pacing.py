@@ -19,6 +19,7 @@ from random import Random
 from statistics import median
 
 from alir.dispatch.gate import Gate, PairLimit
+from alir.dispatch.places import Places, place
 from alir.errors import PauseScope, SendFailure
 from alir.ids import SenderName
 from alir.messages import window
@@ -114,8 +115,12 @@ def _numbers(count: int) -> Sequence[str]:
     return [f"+1555{number:07}" for number in range(count)]
 
 
+def _places(person: str) -> Places:
+    return Places(place(PauseScope.RECIPIENT, person), place(PauseScope.FLOW, _FLOW_ID))
+
+
 def _gate(messages: int) -> Callable[[], None]:
-    """As `Dispatcher.admit` and `Dispatcher._decide`, while another recipient stands still."""
+    """As `Turns` does, at the admission and again when it is begun, while another stands still."""
     gate = Gate(PairLimit(PAIR_SECONDS, share=0.97))
     gate.shut(PauseScope.RECIPIENT, "+15559999999", 1e9, wait=4)
     people = _numbers(messages)
@@ -124,13 +129,15 @@ def _gate(messages: int) -> Callable[[], None]:
         now = 0.0
         for person in people:
             now += _STEP_SECONDS
-            if gate.opens(person, _FLOW_ID, now) > now or gate.waits(person, now):
+            places = _places(person)
+            if gate.blocked(places, now) is not None:
                 raise BenchFailed("a recipient waits who was sent nothing")
             if not gate.is_open or gate.room(now) is not None:
                 raise BenchFailed("the gate is shut")
-            if gate.opens(person, _FLOW_ID, now) > now or gate.waits(person, now):
+            places = _places(person)
+            if gate.blocked(places, now) is not None:
                 raise BenchFailed("a recipient waits who was sent nothing")
-            gate.take(person, _FLOW_ID, now)
+            gate.take(places, now)
             if not gate.anything_shut:
                 raise BenchFailed("nobody stands still")
 

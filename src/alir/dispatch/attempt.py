@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alir.dispatch.places import place_held_by
 from alir.errors import (
     OutcomeUnknown,
     PauseAsked,
@@ -101,7 +102,10 @@ def settlement_of(
             due_at = due_after_pause(asked, opens_at, now=now, delay=delay)
             if message.expires_at is not None:
                 due_at = min(due_at, max(message.expires_at, now))
-            return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
+            parked = place_held_by(asked.scope, message)
+            if parked is not None:
+                due_at = message.due_at  # nobody who waits there shall pass it
+            return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at, parked=parked)
         case ProviderRefused(window_shut=shut):
             return Settlement(outcome=Outcome.REFUSED, error=error, window_shut=shut)
         case OutcomeUnknown():
@@ -139,6 +143,9 @@ def again_of(
                 message.tries, policy=policy, jitter=jitter, asked=failure.retry_after
             )
             if failure.pauses is not None:
+                parked = place_held_by(failure.pauses.scope, message)
+                if parked is not None:
+                    return Again(message.due_at, parked=parked)
                 return Again(due_after_pause(failure.pauses, now, now=now, delay=delay))
             due_at = _due(message, now + delay, policy, now)
             return None if due_at is None else Again(due_at)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alir.clock import Clock
 from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
-from alir.dispatch.gate import Gate
+from alir.dispatch.gate import Gate, Turn
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider
+from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider, Served
 from alir.dispatch.turns import Turns
 from alir.errors import NotFound, ProviderBusy, ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import SenderName
@@ -33,6 +33,8 @@ STORE_PAUSE_SECONDS = 0.5
 #: Due times are moments of the wall clock, which may jump, and runs on while the machine sleeps;
 #: and of a message whose storing was in doubt nobody is told.
 LONGEST_SLEEP_SECONDS = 10.0
+#: How often it is looked at who waits for a recipient or a Flow without anybody knowing.
+REFRESH_SECONDS = 60.0
 
 _log = get_logger("dispatch")
 
@@ -92,9 +94,15 @@ class Dispatcher:
         self._caught_up = False
         self._stopping = False
         self._sleeps_until = math.inf
+        self._refreshed_at = clock.elapsed()
 
     def queued(self, message: Message) -> None:
         """A message of this sender came into the queue, or back into it."""
+        if message.parked is not None:
+            self._gate.park(message.parked)
+            if self._gate.next_turn < self._sleeps_until:
+                self._woken.set()
+            return
         ahead = (message.due_at - self._clock.now()).total_seconds()
         if ahead <= 0:
             self._heard += 1
@@ -117,9 +125,9 @@ class Dispatcher:
         there is room now. What has to wait for its recipient is told so at once, and holds up
         nobody.
         """
-        wait_until = self._turns.must_wait(message)
-        if wait_until is not None:
-            return Place(due_at=wait_until)
+        parked = self._turns.must_wait(message)
+        if parked is not None:
+            return Place(parked=parked)
         if self._something_waits or self._stopping or not self._gate.is_open or self._room() < 1:
             self._heard += 1  # what is stored after it must not overtake it
             return Place()
@@ -130,6 +138,8 @@ class Dispatcher:
         """Send a message that was admitted and is on disk as begun."""
         self._leave()
         self.pace.take(1, self._clock.elapsed())
+        if self._gate.anything_shut:
+            self._pauses.begun(message)
         self._start(self._hand_over(message, admitted_at))
 
     def dismiss(self, message: Message, *, in_doubt: bool) -> None:
@@ -138,7 +148,7 @@ class Dispatcher:
         if in_doubt:
             self._give_back(message, "Its storing was in doubt")
         else:
-            self._gate.give_back(message.person)
+            self._turns.give_back(message)
 
     @property
     def calls(self) -> int:
@@ -151,6 +161,7 @@ class Dispatcher:
         try:
             while not self._stopping:
                 self._woken.clear()
+                await self._refresh()
                 wait = self._wait_for_room()
                 if wait is None:
                     wait = self._wait_for_more(await self._begin())
@@ -161,6 +172,16 @@ class Dispatcher:
     async def take_over(self) -> None:
         """Remember what an earlier process sent to whom, and whom it told to wait."""
         await self._turns.take_over(self.sender, self._outbox)
+
+    def expected_wait(self, message: Message) -> timedelta:
+        """How long a message that was just stored waits for its turn, about."""
+        now = self._clock.elapsed()
+        if not self._gate.is_open:
+            return timedelta.max
+        if message.parked is None:
+            return timedelta()
+        seconds = self._gate.expected(message.parked, now)
+        return timedelta.max if math.isinf(seconds) else timedelta(seconds=seconds)
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -179,6 +200,16 @@ class Dispatcher:
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+
+    async def _refresh(self) -> None:
+        now = self._clock.elapsed()
+        if now < self._refreshed_at + REFRESH_SECONDS:
+            return
+        self._refreshed_at = now
+        try:
+            await self._turns.refresh(self.sender, self._outbox)
+        except StoreUnavailable as error:
+            _log.warning("refresh_failed", sender=self.sender, reason=str(error))
 
     @property
     def _something_waits(self) -> bool:
@@ -218,8 +249,13 @@ class Dispatcher:
         self._caught_up = self._caught_up and self._heard <= limit
         self._heard, self._reserved = 0, limit
         at = self._clock.elapsed()
+        is_probe = not self._gate.is_open
+        turns = self._gate.turns(at, limit=limit)
+        begun: Begun | None = None
         try:
-            begun = await self._outbox.begin(self.sender, limit=limit, judge=self._turns.judge())
+            begun = await self._outbox.begin(
+                self.sender, limit=limit, judge=self._turns.judge(), turns=turns
+            )
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
             self._caught_up = False
@@ -231,6 +267,7 @@ class Dispatcher:
             return None
         finally:
             self._reserved = 0
+            self._end_turns(turns, begun)
         if begun.in_doubt:
             for message in begun.messages:
                 self._give_back(message, "Its beginning was in doubt")
@@ -238,13 +275,21 @@ class Dispatcher:
             return None
         self._caught_up = not begun.more
         self.pace.take(len(begun.messages), self._clock.elapsed())
-        if begun.messages and not self._gate.is_open:
+        if begun.messages and is_probe:
             self._gate.probe = begun.messages[0].id
         for message in begun.messages:
             if self._gate.anything_shut:
                 self._pauses.begun(message)
             self._start(self._hand_over(message, at))
         return begun
+
+    def _end_turns(self, turns: Sequence[Turn], begun: Begun | None) -> None:
+        """Let each place that had its turn wait for the next one."""
+        served = {} if begun is None else {one.place: one for one in begun.served}
+        now = self._clock.elapsed()
+        for turn in turns:
+            one = served.get(turn.place, Served(turn.place, 0, is_empty=False))
+            self._gate.served(turn, now, gone=one.gone, is_empty=one.is_empty)
 
     def _give_back(self, message: Message, title: str) -> None:
         """Settle an attempt that was never handed over, if it is there at all.
@@ -275,10 +320,10 @@ class Dispatcher:
             return STORE_PAUSE_SECONDS
         if begun.more:
             return 0.0
-        if begun.next_due is None:
-            return LONGEST_SLEEP_SECONDS  # a new message wakes
-        seconds = (begun.next_due - self._clock.now()).total_seconds()
-        return min(max(0.0, seconds), LONGEST_SLEEP_SECONDS)
+        wait = min(LONGEST_SLEEP_SECONDS, self._gate.next_turn - self._clock.elapsed())
+        if begun.next_due is not None:  # else a new message wakes
+            wait = min(wait, (begun.next_due - self._clock.now()).total_seconds())
+        return max(0.0, wait)
 
     async def _sleep(self, seconds: float) -> None:
         """Until woken, or for so long."""

@@ -57,10 +57,6 @@ class PauseStore(Protocol):
         """Every pause of every sender."""
         ...
 
-    async def release(self, pause: Pause, *, limit: int) -> int:
-        """Let up to `limit` messages be due that wait for it; how many those were."""
-        ...
-
 
 class Pauses:
     """What stands still, of every sender of this process.
@@ -200,7 +196,6 @@ class Pauses:
         for pause in ended:
             await self._store.remove(pause)
             self._let_go(pause)
-            await self._release(pause)
         return ended
 
     async def load(self) -> None:
@@ -240,7 +235,6 @@ class Pauses:
             for pause in list(mine.values()):
                 if (sender, *pause.place) not in stored:
                     self._let_go(pause)
-                    await self._release(pause)
         for pause in stored.values():
             if pause.sender in self._pauses and pause != self._pauses[pause.sender].get(
                 pause.place
@@ -271,18 +265,7 @@ class Pauses:
             other = self._pauses[sender].get(pause.place)
             if other is not None:
                 self._let_go(other)
-                self._write(partial(self._ended, other))
-
-    async def _ended(self, pause: Pause) -> None:
-        await self._store.remove(pause)
-        await self._release(pause)
-
-    async def _release(self, pause: Pause) -> None:
-        if pause.key:
-            limit = 500  # bounds how long one write holds up others
-            while await self._store.release(pause, limit=limit) == limit:
-                pass
-            self._changed(pause.sender)
+                self._write(partial(self._store.remove, other))
 
     def _hold(self, pause: Pause) -> None:
         self._generation += 1

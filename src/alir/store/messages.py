@@ -14,7 +14,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select, text
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
-from alir.dispatch.ports import Begun, Judge
+from alir.dispatch.gate import Turn
+from alir.dispatch.ports import Begun, Judge, Served
 from alir.errors import (
     AlirError,
     IdempotencyConflict,
@@ -36,8 +37,8 @@ from alir.store.writing import Decide, NewMessage, change, event_row, insert_all
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
-#: How many due messages one begin puts off, whose recipient or Flow must wait.
-MOST_PUT_OFF = 50
+#: How many due messages one begin parks, whose recipient or Flow must wait.
+MOST_PARKED = 50
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
 
@@ -51,14 +52,22 @@ _BY_KEY = Statement(
 )
 # The partial index is used only where its condition stands in the query as a constant.
 _QUEUED = text("message.status = 'queued'")
+_IN_LINE = text("message.status = 'queued' AND message.parked IS NULL")
+_PARKED = text("message.status = 'queued' AND message.parked IS NOT NULL")
 _UNKNOWN = text("message.status = 'unknown'")
 _DUE = Statement(
     select(_m.id, _m.version)
-    .where(_m.sender == bindparam("sender"), _QUEUED, _m.due_at <= bindparam("now"))
+    .where(_m.sender == bindparam("sender"), _IN_LINE, _m.due_at <= bindparam("now"))
     .order_by(_m.due_at, _m.seq)
     .limit(bindparam("limit"))
 )
-_NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _QUEUED))
+_HEADS = Statement(
+    select(_m.id, _m.version)
+    .where(_m.sender == bindparam("sender"), _PARKED, _m.parked == bindparam("place"))
+    .order_by(_m.due_at, _m.seq)
+    .limit(bindparam("limit"))
+)
+_NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _IN_LINE))
 
 
 class MessageStore:
@@ -171,10 +180,13 @@ class MessageStore:
             raise found
         return found
 
-    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
-        """Begin an attempt of up to `limit` due messages of `sender`, longest due first.
+    async def begin(
+        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+    ) -> Begun:
+        """Begin an attempt of up to `limit` messages of `sender`, as `judge` decides.
 
-        What has expired is marked so, what has to wait is put off; neither counts.
+        First those whose turn it is at their places, then what is due, longest first. What has
+        expired is marked so, what has to wait is parked; neither counts.
 
         Raises:
             StoreUnavailable: nothing was begun.
@@ -183,41 +195,69 @@ class MessageStore:
 
         def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
-            now = self._clock.now()
-            most = limit + MOST_PUT_OFF
-            due = _DUE.run(
-                connection, {"sender": sender, "now": to_milliseconds(now), "limit": most}
-            )
-            changes: list[tuple[Message, life.Change]] = []
-            looked_at = begun = 0
-            for message_id, version in due:
-                looked_at += 1
-                message = self._fresh.get(message_id)
-                if message is None or message.version != version:
-                    message = load(connection, message_id)
-                change = judge(message, window_shut=_window_is_shut(connection, message, now))
-                changes.append((message, change))
-                begun += change.message.status is Status.SENDING
-                if begun == limit:
-                    break
-            due.close()
-            saved = save_all(connection, changes, now) or []
-            more = begun == limit or looked_at == most
-            next_due = None if more else _next_due(connection, sender)
-            sending = [message for message in saved if message.status is Status.SENDING]
-            last = Begun(tuple(sending), next_due, more)
-            ended = (Status.SENDING, Status.QUEUED)
-            return last, [message for message in saved if message.status not in ended]
+            last, others = self._begin(connection, sender, limit, judge, turns)
+            return last, others
 
         try:
-            result, expired = await self._database.write(work)
+            result, others = await self._database.write(work)
         except StoreUnavailable as error:
             if error.in_doubt:
                 return Begun(last.messages, None, more=True, in_doubt=True)
             raise
-        for message in (*expired, *result.messages):
+        for message in (*others, *result.messages):
             self._changed(message)
         return result
+
+    def _begin(
+        self,
+        connection: Connection,
+        sender: SenderName,
+        limit: int,
+        judge: Judge,
+        turns: Sequence[Turn],
+    ) -> tuple[Begun, list[Message]]:
+        now = self._clock.now()
+        changes: list[tuple[Message, life.Change]] = []
+        begun = looked_at = 0
+
+        def look(message_id: str, version: int, place: str | None) -> bool:
+            """Judge one; whether it was begun."""
+            message = self._fresh.get(message_id)
+            if message is None or message.version != version:
+                message = load(connection, message_id)
+            shut = _window_is_shut(connection, message, now)
+            decided = judge(message, window_shut=shut, head_of=place)
+            if decided is None:
+                return False
+            changes.append((message, decided))
+            return decided.message.status is Status.SENDING
+
+        served = []
+        for turn in turns:
+            most = min(turn.most, limit - begun)
+            values = {"sender": sender, "place": turn.place, "limit": most}
+            heads = _HEADS.run(connection, values).fetchall()
+            gone = sum(look(id_, version, turn.place) for id_, version in heads)
+            begun += gone
+            served.append(Served(turn.place, gone, is_empty=not heads))
+            if begun >= limit:
+                break
+        most_looked_at = limit - begun + MOST_PARKED
+        if begun < limit:
+            values = {"sender": sender, "now": to_milliseconds(now), "limit": most_looked_at}
+            due = _DUE.run(connection, values)
+            for message_id, version in due:
+                looked_at += 1
+                begun += look(message_id, version, None)
+                if begun == limit:
+                    break
+            due.close()
+        saved = save_all(connection, changes, now) or []
+        more = begun >= limit or looked_at == most_looked_at
+        next_due = None if more else _next_due(connection, sender)
+        sending = tuple(message for message in saved if message.status is Status.SENDING)
+        others = [message for message in saved if message.status is not Status.SENDING]
+        return Begun(sending, next_due, more, served=tuple(served)), others
 
     async def change(self, message: Message | MessageId, decide: Decide) -> Message:
         """Decide upon a message as it stands, and write what became of it.
@@ -295,7 +335,11 @@ class MessageStore:
     def _changed(self, message: Message) -> None:
         if message.status is not Status.QUEUED:
             self._fresh.pop(message.id, None)
-        elif len(self._fresh) < MOST_FRESH and message.due_at <= message.created_at:
+        elif (
+            len(self._fresh) < MOST_FRESH
+            and message.due_at <= message.created_at
+            and message.parked is None
+        ):
             self._fresh[message.id] = message
         self._tell(message)
 
@@ -376,22 +420,13 @@ class MessageStore:
             ]
         )
 
-    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
-        """Whose messages were told to wait, and until when the last of each."""
-        person = func.coalesce(_m.to, _m.recipient)
+    async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
+        """Where messages wait for their turn, and how many at each place."""
         query = (
-            select(person, func.max(_m.due_at))
-            .where(
-                _m.sender == sender,
-                _QUEUED,
-                _m.due_at > to_milliseconds(self._clock.now()),
-                _m.due_at > _m.first_due_at,
-                _m.tries == 0,
-            )
-            .group_by(person)
+            select(_m.parked, func.count()).where(_m.sender == sender, _PARKED).group_by(_m.parked)
         )
         return await self._database.read(
-            lambda connection: [(who, from_milliseconds(at)) for who, at in run(connection, query)]
+            lambda connection: [(place, count) for place, count in run(connection, query)]
         )
 
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
@@ -434,7 +469,7 @@ class MessageStore:
         """How many messages are due (counted up to `at_most`), and since when the longest is."""
         waiting = (
             select(_m.due_at)
-            .where(_m.sender == sender, _QUEUED, _m.due_at <= to_milliseconds(self._clock.now()))
+            .where(_m.sender == sender, _IN_LINE, _m.due_at <= to_milliseconds(self._clock.now()))
             .order_by(_m.due_at, _m.seq)
             .limit(at_most)
             .subquery()
