@@ -18,7 +18,7 @@ from alir.intake.ports import IdempotencyKey
 from alir.messages import life
 from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
 from alir.receipts.model import Heard
-from alir.store.messages import MOST_PARKED
+from alir.store.queue import MOST_PARKED
 
 
 def _later(seconds: float) -> dict[str, object]:

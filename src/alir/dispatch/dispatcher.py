@@ -19,7 +19,15 @@ from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider, Served
 from alir.dispatch.turns import Turns
-from alir.errors import NotFound, ProviderBusy, ProviderRefused, SendFailure, StoreUnavailable
+from alir.errors import (
+    NotFound,
+    PauseAsked,
+    PauseScope,
+    ProviderBusy,
+    ProviderRefused,
+    SendFailure,
+    StoreUnavailable,
+)
 from alir.ids import SenderName
 from alir.messages import life
 from alir.messages.life import Settlement
@@ -35,6 +43,13 @@ STORE_PAUSE_SECONDS = 0.5
 LONGEST_SLEEP_SECONDS = 10.0
 #: How often it is looked at who waits for a recipient or a Flow without anybody knowing.
 REFRESH_SECONDS = 60.0
+
+#: So many calls in a row without an answer pause the sender (design, section 5).
+UNKNOWN_IN_ROW = 5
+_SILENT = ProviderBusy(
+    "Five calls in a row ended without an answer",
+    pauses=PauseAsked(PauseScope.SENDER, timedelta(seconds=5), timedelta(minutes=5)),
+)
 
 _log = get_logger("dispatch")
 
@@ -93,6 +108,7 @@ class Dispatcher:
         # Whether the last begin took, or the one under way will take, all that was due.
         self._caught_up = False
         self._stopping = False
+        self._unknown_in_row = 0
         self._sleeps_until = math.inf
         self._refreshed_at = clock.elapsed()
 
@@ -359,8 +375,19 @@ class Dispatcher:
             if title is None:
                 self._pauses.unclear(self.sender)  # unless it has told something by now
             self._woken.set()
+        self._notice_silence(message, settlement.outcome)
         self._measure.settled(self.sender, settlement.outcome, self._clock.elapsed() - started)
         await self._record(message, settlement, number)
+
+    def _notice_silence(self, message: Message, outcome: Outcome) -> None:
+        """Pause the sender where one call after the other ends without an answer."""
+        if outcome is not Outcome.UNKNOWN:
+            self._unknown_in_row = 0
+            return
+        self._unknown_in_row += 1
+        if self._unknown_in_row >= UNKNOWN_IN_ROW and self._gate.is_open:
+            begun_at = message.attempts[-1].begun_at
+            self._pauses.strike(message, _SILENT, begun_at=begun_at)
 
     def _too_late(self, message: Message, seconds: float) -> str | None:
         """Why a message that was begun `seconds` ago must not leave any more, if it must not."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, select
 
-from alir.clock import Clock, from_milliseconds, to_milliseconds
+from alir.clock import Clock, to_milliseconds
 from alir.dispatch.gate import Turn
-from alir.dispatch.ports import Begun, Judge, Served
+from alir.dispatch.ports import Begun, Judge
 from alir.errors import (
     AlirError,
     IdempotencyConflict,
@@ -25,20 +25,19 @@ from alir.errors import (
 from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life, window
-from alir.messages.model import Flag, Message, Status
+from alir.messages.model import Message, Status
 from alir.receipts.ports import Consequences
 from alir.store import rows, tables
 from alir.store.applying import Applied, apply_one
 from alir.store.contacts import anybody_heard, heard_at, learn
 from alir.store.database import Connection, Database, Statement, run
 from alir.store.parked import parked_among, unpark
+from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load, with_rest
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
-#: How many due messages one begin parks, whose recipient or Flow must wait.
-MOST_PARKED = 50
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
 
@@ -50,27 +49,9 @@ _BY_KEY = Statement(
         _m.idempotency_key.is_not(None),
     )
 )
-# The partial index is used only where its condition stands in the query as a constant.
-_QUEUED = text("message.status = 'queued'")
-_IN_LINE = text("message.status = 'queued' AND message.parked IS NULL")
-_PARKED = text("message.status = 'queued' AND message.parked IS NOT NULL")
-_UNKNOWN = text("message.status = 'unknown'")
-_DUE = Statement(
-    select(_m.id, _m.version)
-    .where(_m.sender == bindparam("sender"), _IN_LINE, _m.due_at <= bindparam("now"))
-    .order_by(_m.due_at, _m.seq)
-    .limit(bindparam("limit"))
-)
-_HEADS = Statement(
-    select(_m.id, _m.version)
-    .where(_m.sender == bindparam("sender"), _PARKED, _m.parked == bindparam("place"))
-    .order_by(_m.due_at, _m.seq)
-    .limit(bindparam("limit"))
-)
-_NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _IN_LINE))
 
 
-class MessageStore:
+class MessageStore(QueueReader):
     """The messages of one database.
 
     `changed` is told, on the event loop, of every message that this process changed, once that is
@@ -85,8 +66,7 @@ class MessageStore:
         changed: Callable[[Message], None],
         consequences: Consequences,
     ) -> None:
-        self._database = database
-        self._clock = clock
+        super().__init__(database, clock)
         self._tell = changed
         self._consequences = consequences
         # Messages that this process stored a moment ago, so that beginning them does not read
@@ -195,7 +175,8 @@ class MessageStore:
 
         def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
-            last, others = self._begin(connection, sender, limit, judge, turns)
+            begin = Beginning(sender, limit, judge, turns)
+            last, others = begin.run(connection, self._fresh, self._clock.now())
             return last, others
 
         try:
@@ -207,57 +188,6 @@ class MessageStore:
         for message in (*others, *result.messages):
             self._changed(message)
         return result
-
-    def _begin(
-        self,
-        connection: Connection,
-        sender: SenderName,
-        limit: int,
-        judge: Judge,
-        turns: Sequence[Turn],
-    ) -> tuple[Begun, list[Message]]:
-        now = self._clock.now()
-        changes: list[tuple[Message, life.Change]] = []
-        begun = looked_at = 0
-
-        def look(message_id: str, version: int, place: str | None) -> bool:
-            """Judge one; whether it was begun."""
-            message = self._fresh.get(message_id)
-            if message is None or message.version != version:
-                message = load(connection, message_id)
-            shut = _window_is_shut(connection, message, now)
-            decided = judge(message, window_shut=shut, head_of=place)
-            if decided is None:
-                return False
-            changes.append((message, decided))
-            return decided.message.status is Status.SENDING
-
-        served = []
-        for turn in turns:
-            most = min(turn.most, limit - begun)
-            values = {"sender": sender, "place": turn.place, "limit": most}
-            heads = _HEADS.run(connection, values).fetchall()
-            gone = sum(look(id_, version, turn.place) for id_, version in heads)
-            begun += gone
-            served.append(Served(turn.place, gone, is_empty=not heads))
-            if begun >= limit:
-                break
-        most_looked_at = limit - begun + MOST_PARKED
-        if begun < limit:
-            values = {"sender": sender, "now": to_milliseconds(now), "limit": most_looked_at}
-            due = _DUE.run(connection, values)
-            for message_id, version in due:
-                looked_at += 1
-                begun += look(message_id, version, None)
-                if begun == limit:
-                    break
-            due.close()
-        saved = save_all(connection, changes, now) or []
-        more = begun >= limit or looked_at == most_looked_at
-        next_due = None if more else _next_due(connection, sender)
-        sending = tuple(message for message in saved if message.status is Status.SENDING)
-        others = [message for message in saved if message.status is not Status.SENDING]
-        return Begun(sending, next_due, more, served=tuple(served)), others
 
     async def change(self, message: Message | MessageId, decide: Decide) -> Message:
         """Decide upon a message as it stands, and write what became of it.
@@ -395,93 +325,6 @@ class MessageStore:
 
         return await self._database.read(work)
 
-    async def left_begun(self) -> list[tuple[MessageId, int]]:
-        """Message and number of every attempt that is begun and not settled."""
-        query = (
-            select(_a.message_id, _a.number)
-            .where(text("attempt.outcome IS NULL"))
-            .order_by(_a.begun_at)
-        )
-        return await self._database.read(
-            lambda connection: [(row[0], row[1]) for row in run(connection, query)]
-        )
-
-    async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
-        """To whom attempts were begun since then, and when each was, in that order."""
-        query = (
-            select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
-            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-            .where(_a.begun_at >= to_milliseconds(since), _m.sender == sender)
-            .order_by(_a.begun_at)
-        )
-        return await self._database.read(
-            lambda connection: [
-                (person, from_milliseconds(at)) for person, at in run(connection, query)
-            ]
-        )
-
-    async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
-        """Where messages wait for their turn, and how many at each place."""
-        query = (
-            select(_m.parked, func.count()).where(_m.sender == sender, _PARKED).group_by(_m.parked)
-        )
-        return await self._database.read(
-            lambda connection: [(place, count) for place, count in run(connection, query)]
-        )
-
-    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
-        """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
-        query = (
-            select(*rows.MESSAGE_COLUMNS)
-            .where(
-                text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
-                _m.flags.not_like(f'%"{Flag.RESENT}"%'),
-            )
-            .order_by(_m.seq)
-            .limit(limit)
-        )
-        return await self._database.read(
-            lambda connection: [with_rest(connection, row) for row in run(connection, query)]
-        )
-
-    async def expired(self, *, limit: int) -> list[MessageId]:
-        """Messages whose `expires_at` passed while they wait, longest ago first."""
-        query = (
-            select(_m.id)
-            .where(
-                _QUEUED,
-                _m.expires_at.is_not(None),
-                _m.expires_at <= to_milliseconds(self._clock.now()),
-            )
-            .order_by(_m.expires_at)
-            .limit(limit)
-        )
-        return await self._database.read(
-            lambda connection: [row[0] for row in run(connection, query)]
-        )
-
-    async def unknown(self) -> dict[SenderName, int]:
-        """How many messages of each sender are unknown; none of them: left out."""
-        query = select(_m.sender, func.count()).where(_UNKNOWN).group_by(_m.sender)
-        return await self._database.read(lambda connection: dict(run(connection, query).fetchall()))
-
-    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
-        """How many messages are due (counted up to `at_most`), and since when the longest is."""
-        waiting = (
-            select(_m.due_at)
-            .where(_m.sender == sender, _IN_LINE, _m.due_at <= to_milliseconds(self._clock.now()))
-            .order_by(_m.due_at, _m.seq)
-            .limit(at_most)
-            .subquery()
-        )
-        query = select(func.count(), func.min(waiting.c.due_at))
-
-        def work(connection: Connection) -> tuple[int, datetime | None]:
-            [count, oldest] = run(connection, query).fetchone()
-            return count, None if oldest is None else from_milliseconds(oldest)
-
-        return await self._database.read(work)
-
 
 class _New(NamedTuple):
     """A message to be stored; see `MessageStore.accept`."""
@@ -515,13 +358,6 @@ def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -
     return window.is_shut(heard_at(connection, message.sender, message.person), when)
 
 
-def _window_is_shut(connection: Connection, message: Message, now: datetime) -> bool:
-    """Whether it is known that only a template goes; asked of what has one only."""
-    if message.fallback is None or message.as_template is not None:
-        return False
-    return window.is_shut(heard_at(connection, message.sender, message.person), now)
-
-
 def _by_key(
     connection: Connection, token: ApiTokenId, key: IdempotencyKey
 ) -> Message | IdempotencyConflict | None:
@@ -532,8 +368,3 @@ def _by_key(
     if found[1] != key.request_hash:
         return IdempotencyConflict("the Idempotency-Key stands for another request")
     return load(connection, found[0])
-
-
-def _next_due(connection: Connection, sender: SenderName) -> datetime | None:
-    [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
-    return None if next_due is None else from_milliseconds(next_due)

@@ -406,3 +406,33 @@ async def test_what_waits_for_a_recipient_goes_as_soon_as_that_heals() -> None:
         await world.advance(0.1)
 
         assert statuses(world, messages) == [Status.ACCEPTED] * 3
+
+
+# Where a provider says nothing any more
+
+
+@in_a_loop
+async def test_five_calls_in_a_row_without_an_answer_pause_the_sender() -> None:
+    async with World() as world:
+        world.provider.answers.extend([OutcomeUnknown("No answer")] * 6)
+        for i in range(8):
+            await world.queue(to=f"+1555124000{i}")
+        assert len(world.provider.sent) == 5
+        await world.advance(5)
+        assert len(world.provider.sent) == 6, "one, to see"
+        await world.advance(5)
+        await idle()
+        assert len(world.provider.sent) == 8
+        assert world.pauses.of(MAIN) == []
+
+
+@in_a_loop
+async def test_an_answer_between_them_keeps_the_sender_going() -> None:
+    async with World() as world:
+        lost = OutcomeUnknown("No answer")
+        world.provider.answers.extend([*[lost] * 4, None, *[lost] * 4])
+        for i in range(9):
+            await world.queue(to=f"+1555124000{i}")
+
+        assert len(world.provider.sent) == 9
+        assert world.pauses.of(MAIN) == []
