@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from alir.providers.registry import PROVIDERS
 from alir.providers.whatsapp.codes import Concern, read_rows
 from alir.providers.whatsapp.words import CLASSES, what_alir_does
 from docs.problems_page import table
@@ -64,23 +65,29 @@ that pause something, tries for all that are busy. An environment variable does 
 
 ## WhatsApp
 
-The codes of Meta's Cloud API. Route Mobile passes them on.
+The codes of Meta's Cloud API. Other providers pass them on.
 
-{whatsapp}
-## Route Mobile
+{whatsapp}{others}"""
+_OTHER = """
+## {title}
 
-Route Mobile's own codes, besides those of WhatsApp.
+{title}'s own codes, besides those of WhatsApp.
 
-{routemobile}"""
+{codes}"""
 
 
 def errors_page() -> str:
     """The page, in Markdown."""
     classes = [(f"`{concern}`", CLASSES[concern]) for concern in Concern]
+    others = "".join(
+        _OTHER.format(title=kind.title, codes=_codes(kind.own_codes))
+        for kind in PROVIDERS.values()
+        if kind.own_codes is not None
+    )
     return (
         _INTRODUCTION.replace("{classes}", table(("class", "what it means"), classes))
         .replace("{whatsapp}", _codes("alir.providers.whatsapp"))
-        .replace("{routemobile}", _codes("alir.providers.routemobile"))
+        .replace("{others}", others)
     )
 
 

@@ -35,7 +35,6 @@ from alir.messages.model import Message, Status
 from alir.observe import Metrics, get_logger
 from alir.outbound.http import PooledHttpClient
 from alir.providers.registry import PROVIDERS
-from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.sender import Sender
 from alir.providers.tools import Tools
 from alir.providers.whatsapp.codes import Table
@@ -274,15 +273,11 @@ class RunningGateway:
             keep=self._settings.simulator.keep_messages,
             callback_url=f"{base_url}/callbacks/cloud",
             routemobile_callback_urls={
-                sender.username.reveal(): f"{base_url}{self._callback_path(sender)}"
+                user: f"{base_url}{sender.callback_path}"
                 for sender in self._senders.values()
-                if isinstance(sender, RouteMobileSender) and sender.is_simulated
+                if (user := sender.simulated_user) is not None
             },
         )
-
-    @staticmethod
-    def _callback_path(sender: RouteMobileSender) -> str:
-        return f"/callbacks/routemobile/{sender.callback_secret.reveal()}"
 
     def _mounted(self) -> list[Mounted]:
         if self._simulator is None:
@@ -308,7 +303,7 @@ class RunningGateway:
             waiting=self._waiting,
             senders=self._desk,
             inbox=self._inbox,
-            callbacks={name: kind.secret_in_path for name, kind in PROVIDERS.items()},
+            callbacks=PROVIDERS,
             handshakes={d.name: d for d in dialects if isinstance(d, Handshake)},
             clock=self._clock,
             limits=Limits(

@@ -69,7 +69,7 @@ def test_it_has_the_hot_routes_beside_the_others(contract: ContractDocument) -> 
         "POST /senders/{name}/resume": "resume_sender",
         "GET /callbacks/cloud": "check_cloud_callback",
         "POST /callbacks/cloud": "take_cloud_callback",
-        "POST /callbacks/routemobile/{secret}": "take_route_mobile_callback",
+        "POST /callbacks/routemobile/{secret}": "take_routemobile_callback",
         "GET /healthz": "healthz",
         "GET /readyz": "readyz",
         "GET /metrics": "metrics",

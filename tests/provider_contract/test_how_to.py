@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from tests.docs.blocks import ROOT, Block, blocks
@@ -32,6 +38,23 @@ from pathlib import Path
 from alir.settings import load
 settings = load(Path("alir.toml"), {"EXAMPLE_KEY": "k", "EXAMPLE_SECRET": "s"})
 assert settings.senders["main"].base_url == "https://api.example.com", settings
+"""
+PUT_TOGETHER = """
+import asyncio, httpx, json, sys
+from pathlib import Path
+from alir.compose import RunningGateway
+from alir.settings import load
+settings = load(Path("alir.toml"), {"EXAMPLE_KEY": "k", "EXAMPLE_SECRET": "s"})
+
+async def ask():
+    app = RunningGateway(settings, base_url="http://gateway.test").app
+    asgi = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=asgi, base_url="http://gateway.test") as client:
+        document = (await client.get("/openapi.json")).json()
+        refused = (await client.post("/callbacks/example", content=b"{}")).json()
+    return {"operation": document["paths"]["/callbacks/example"]["post"], "refused": refused}
+
+print(json.dumps(asyncio.run(ask())))
 """
 
 
@@ -60,7 +83,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     imports, _, entry = block_of(REGISTRY).text.partition("\n\n")
     registry = (ROOT / REGISTRY).read_text("utf-8")
-    after, end = "from alir.providers.sender import", "    }\n)\n"
+    after, end = "from alir.providers.finding import", "    }\n)\n"
     assert registry.count(after) == registry.count(end) == 1
     registry = registry.replace(after, f"{imports}\n{after}").replace(end, f"{entry}{end}")
     (root / REGISTRY).write_text(registry, "utf-8")
@@ -72,13 +95,39 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """The address of a server that answers everything with this status and an empty object."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def run(
+    checkout: Path,
+    *arguments: str,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
     """Run Python with the copy in the place of alir."""
-    environ = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=checkout,
-        env=environ,
+        env=own | environ,
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -101,8 +150,50 @@ def test_the_settings_of_the_page_load(checkout: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def test_what_is_said_of_providers_is_said_of_this_one_too(checkout: Path) -> None:
+    ran = run(checkout, "-c", PUT_TOGETHER)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    explained = run(checkout, "-m", "alir", "explain", "7001")
+
+    assert found["operation"]["operationId"] == "take_example_callback"
+    assert found["operation"]["summary"] == "Callbacks: Example"
+    assert found["refused"]["type"] == "/problems/bad_signature"
+    assert "Hub" not in found["refused"]["detail"]
+    assert (
+        "7001  The recipient is not on WhatsApp\n  from            Example only" in explained.stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "key"), [(200, "ok "), (401, "wrong "), (500, "unknown ")], ids=str
+)
+def test_the_page_s_sender_can_be_checked(checkout: Path, status: int, key: str) -> None:
+    with answering(status) as url:
+        environ = {"EXAMPLE_KEY": "k", "EXAMPLE_SECRET": "s", "ALIR_EXAMPLE__BASE_URL": url}
+        ran = run(checkout, "-m", "alir", "sender", "check", "main", environ=environ)
+
+    assert ran.returncode == (status == 401), ran.stderr
+    connection, said = ran.stdout.splitlines()
+    assert connection.startswith("ok ")
+    assert said.startswith(key)
+    assert "API key: " in said
+
+
+@pytest.mark.parametrize(
+    "tool", [("ruff", "check", "--no-cache"), ("ruff", "format", "--diff", "--no-cache"), ("mypy",)]
+)
+def test_what_the_page_shows_is_held_to_what_all_code_is(
+    checkout: Path, tool: tuple[str, ...]
+) -> None:
+    shutil.copy(ROOT / "pyproject.toml", checkout)
+    ran = run(checkout, "-m", *tool, FOLDER, CONTRACT_TEST, REGISTRY)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_a_provider_and_its_contract_are_small() -> None:
-    assert len(files()) == 6
+    assert len(files()) == 7
     assert sum(len(text.splitlines()) for text in files().values()) < LINES
 
 

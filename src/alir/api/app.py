@@ -12,6 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alir import __version__
 from alir.api import pages
+from alir.api.callback_operations import callback_paths
 from alir.api.failures import Failures, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
@@ -44,8 +45,8 @@ class Door:
         }
         self._with_secret = {
             f"/callbacks/{provider}/": Callback(gateway, provider)
-            for provider, secret_in_path in gateway.callbacks.items()
-            if secret_in_path
+            for provider, route in gateway.callbacks.items()
+            if route.secret_in_path
         }
         # Where a proxy on this machine says who asks, who may use the simulator goes by that.
         self._mounted = [Mounted(m.path, _believing_proxies(m.app)) for m in mounted]
@@ -85,8 +86,8 @@ def _callbacks(gateway: Gateway) -> dict[tuple[str, str], ASGIApp]:
     """The callbacks whose path has no secret in it, and the handshakes."""
     callbacks: dict[tuple[str, str], ASGIApp] = {
         ("POST", f"/callbacks/{provider}"): Callback(gateway, provider)
-        for provider, secret_in_path in gateway.callbacks.items()
-        if not secret_in_path
+        for provider, route in gateway.callbacks.items()
+        if not route.secret_in_path
     }
     for provider in gateway.handshakes:
         callbacks["GET", f"/callbacks/{provider}"] = HandshakeAnswer(gateway, provider)
@@ -109,9 +110,10 @@ def _fastapi(
         generate_unique_id_function=lambda route: route.name,
     )
     rights = Rights(gateway.tokens)
+    callbacks = callback_paths(gateway.callbacks, gateway.handshakes)
     app.include_router(messages.router(gateway, rights), prefix=BASE)
     app.include_router(senders.router(gateway, rights), prefix=BASE)
     app.include_router(health.router(gateway))
-    app.include_router(pages.router(app, base=BASE, simulator=simulator))
+    app.include_router(pages.router(app, callbacks, base=BASE, simulator=simulator))
     Failures(app, hot)
     return app

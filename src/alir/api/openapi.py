@@ -13,12 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from alir.api.documented import API_TOKEN
-from alir.api.hot_operations import (
-    CLOUD_CALLBACK,
-    CLOUD_HANDSHAKE,
-    ROUTE_MOBILE_CALLBACK,
-    SEND,
-)
+from alir.api.hot_operations import SEND
 from alir.api.sender_shapes import SenderAnswer, SendersAnswer
 from alir.api.shapes import MessageAnswer, MessagesAnswer, ProblemShape, QueuedAnswer, SentAnswer
 from alir.intake.pausing import PauseRequest
@@ -58,8 +53,13 @@ _MODELS: Final = (
 Document = dict[str, Any]
 
 
-def document(app: FastAPI, *, base: str) -> Document:
-    """The document of `app` and of the hot routes; `base` is what the API's paths begin with."""
+def document(app: FastAPI, callbacks: Document, *, base: str) -> Document:
+    """The document of `app` and of the hot routes.
+
+    Args:
+        callbacks: the paths that providers call.
+        base: what the API's paths begin with.
+    """
     content: Document = get_openapi(
         title=app.title,
         version=app.version,
@@ -69,15 +69,14 @@ def document(app: FastAPI, *, base: str) -> Document:
         tags=_TAGS,
     )
     messages = f"{base}/messages"
-    paths = {
-        messages: {"post": _keyed_by_text(SEND), **content["paths"].pop(messages)},
+    paths: Document = {
+        messages: {"post": SEND, **content["paths"].pop(messages)},
         **content["paths"],
-        "/callbacks/cloud": {
-            "get": _keyed_by_text(CLOUD_HANDSHAKE),
-            "post": _keyed_by_text(CLOUD_CALLBACK),
-        },
-        "/callbacks/routemobile/{secret}": {"post": _keyed_by_text(ROUTE_MOBILE_CALLBACK)},
+        **callbacks,
     }
+    for operations in paths.values():
+        for method, operation in operations.items():
+            operations[method] = _keyed_by_text(operation)
     for parameter in _parameters(paths):
         _leave_null_out(parameter)
     components = content["components"]

@@ -48,14 +48,15 @@ _DEFAULT_ORIGIN: Final = "http://127.0.0.1:8080"
 _CODE: Final = re.compile(r"`([^`]+)`")
 
 
-def router(app: FastAPI, *, base: str, simulator: str | None) -> APIRouter:
+def router(app: FastAPI, callbacks: Document, *, base: str, simulator: str | None) -> APIRouter:
     """The pages of `app`, the OpenAPI document among them.
 
     Args:
+        callbacks: the paths that providers call, as OpenAPI has them.
         base: what the API's paths begin with.
         simulator: where the simulator's page is, if it is on.
     """
-    pages = _Pages(app, base, simulator)
+    pages = _Pages(app, callbacks, base, simulator)
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
@@ -102,8 +103,9 @@ def router(app: FastAPI, *, base: str, simulator: str | None) -> APIRouter:
 class _Pages:
     """Makes the pages; what costs much is made when it is first asked for."""
 
-    def __init__(self, app: FastAPI, base: str, simulator: str | None) -> None:
+    def __init__(self, app: FastAPI, callbacks: Document, base: str, simulator: str | None) -> None:
         self._app = app
+        self._callbacks = callbacks
         self._base = base
         self._shared = {"base": base, "simulator": simulator, "version": __version__}
         self._templates = Environment(
@@ -132,7 +134,7 @@ class _Pages:
 
     @cached_property
     def _document(self) -> Document:
-        return document(self._app, base=self._base)
+        return document(self._app, self._callbacks, base=self._base)
 
     def html(self, template: str, request: Request, **values: Any) -> Response:
         values |= self._shared | {"origin": _origin(request), "here": request.scope["path"]}

@@ -15,6 +15,7 @@ from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message
 from alir.receipts.inbox import Inbox
+from alir.receipts.ports import CallbackForm
 
 
 class Measure(Protocol):
@@ -25,9 +26,26 @@ class Measure(Protocol):
     def stored(self, message: Message) -> None: ...
 
 
+class CallbackRoute(Protocol):
+    """Where a provider calls back, and in which form."""
+
+    @property
+    def title(self) -> str:
+        """The provider's name, for people."""
+        ...
+
+    @property
+    def secret_in_path(self) -> bool:
+        """Whether a secret ends the path."""
+        ...
+
+    @property
+    def form(self) -> CallbackForm: ...
+
+
 @runtime_checkable
 class Handshake(Protocol):
-    """Answers a provider that checks the callback URL."""
+    """Answers a provider that checks the callback URL as Meta does."""
 
     def challenge_answer(self, query: Mapping[str, str]) -> str | None: ...
 
@@ -68,7 +86,7 @@ class Gateway:
     """Everything behind the door.
 
     Attributes:
-        callbacks: the providers that call back, and whether a secret ends the path of theirs.
+        callbacks: of the providers, by their names.
         handshakes: of the providers that check the callback URL.
         expected_wait: how long a message of this sender that came now would wait for its turn.
         is_ready: what keeps it from doing its work; none: nothing does.
@@ -80,7 +98,7 @@ class Gateway:
     waiting: Waiting
     senders: Senders
     inbox: Inbox
-    callbacks: Mapping[str, bool]
+    callbacks: Mapping[str, CallbackRoute]
     handshakes: Mapping[str, Handshake]
     clock: Clock
     limits: Limits

@@ -66,12 +66,12 @@ TYPES: Mapping[str, ProblemType] = {
             "bad_signature",
             401,
             "No known secret signed this callback",
-            "A provider's callback is signed with the app secret of the sender that it is about. "
+            "A provider's callback is signed with a secret of the sender that it is about. "
             "This one is not signed, or not with any configured secret, or its bytes were changed "
             "on the way.",
-            "Compare `app_secret` in alir.toml with the provider's. A proxy in between must not "
-            "rewrite bodies.",
-            {"detail": "X-Hub-Signature-256 is not that of any sender's app secret."},
+            "Compare the secret in alir.toml, `app_secret` of a cloud sender, with the provider's. "
+            "A proxy in between must not rewrite bodies.",
+            {"detail": "X-Hub-Signature-256 is not made with the secret of any sender."},
         ),
         ProblemType(
             "request_timeout",

@@ -21,8 +21,6 @@ _NEARBY = 4
 #: Between a number and its unit, while lines are broken.
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 
-_PROVIDERS = {"Cloud API": None, "Route Mobile": "alir.providers.routemobile"}
-
 
 def explain(
     codes: Annotated[list[int], typer.Argument(help="Error codes, such as 131047.", min=0)],
@@ -32,8 +30,8 @@ def explain(
 ) -> None:
     """Explain error codes, and say what alir does and what you can do.
 
-    The codes are those of WhatsApp and Route Mobile, as in a message's error.provider_code. What
-    the settings change is taken into account.
+    The codes are those of WhatsApp and of the providers, as in a message's error.provider_code.
+    What the settings change is taken into account.
     """
     import os
 
@@ -55,9 +53,10 @@ def explain(
 
 def _tables(changes: Mapping[int, Change]) -> dict[str, Table]:
     """Each provider's table, changed where it has the code or where none has."""
+    from alir.providers.registry import PROVIDERS
     from alir.providers.whatsapp.codes import changed, meanings
 
-    tables = {name: meanings(package) for name, package in _PROVIDERS.items()}
+    tables = {kind.title: meanings(kind.own_codes) for kind in PROVIDERS.values()}
     everywhere = set().union(*tables.values())
     return {
         name: changed(
@@ -70,12 +69,15 @@ def _tables(changes: Mapping[int, Change]) -> dict[str, Table]:
 def _explained(
     code: int, tables: Mapping[str, Table], changes: Mapping[int, Change]
 ) -> Iterator[str]:
-    found = {name: table[code] for name, table in tables.items() if code in table}
-    same = len(set(found.values())) == 1
-    for name, meaning in [*found.items()][: 1 if same else None]:
+    names: dict[Meaning, list[str]] = {}
+    for name, table in tables.items():
+        if code in table:
+            names.setdefault(table[code], []).append(name)
+    for meaning, named in names.items():
         yield f"{code}  {meaning.title}"
-        if not same or len(found) < len(tables):
-            yield from _labelled("from", f"{name} only" if same else name)
+        if len(named) < len(tables):
+            only = " only" if len(names) == 1 else ""
+            yield from _labelled("from", f"{' and '.join(named)}{only}")
         yield from _said_of(meaning, is_changed=code in changes)
 
 
@@ -116,9 +118,10 @@ def _near(code: int) -> list[int]:
     """Known codes that look like this one, and then those that are close by."""
     import difflib
 
+    from alir.providers.registry import PROVIDERS
     from alir.providers.whatsapp.codes import read_rows
 
-    packages = ("alir.providers.whatsapp", _PROVIDERS["Route Mobile"])
+    packages = ("alir.providers.whatsapp", *(kind.own_codes for kind in PROVIDERS.values()))
     known = [codes.start for package in packages if package for codes, _ in read_rows(package)]
     alike = difflib.get_close_matches(str(code), map(str, known), n=_NEARBY // 2, cutoff=0.8)
     close = sorted(known, key=lambda other: (abs(other - code), other))

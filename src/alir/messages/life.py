@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from alir.errors import TooLate
 from alir.ids import ProviderId
+from alir.messages import limits
 from alir.messages.model import (
     Attempt,
     Flag,
@@ -126,7 +127,11 @@ def error(
     """The one shape of an error in messages, attempts and receipts.
 
     Attributes of the answer: `code` is alir's and never renamed; `provider_code` the provider's.
+
+    Args:
+        detail: more about it, of any length; kept are `limits.DETAIL` characters.
     """
+    detail = None if detail is None else detail[: limits.DETAIL]
     return {"code": code, "provider_code": provider_code, "title": title, "detail": detail}
 
 

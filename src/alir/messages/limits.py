@@ -37,6 +37,8 @@ TEMPLATE_VALUES: Final = 20  #: alir's own; WhatsApp documents none
 TEMPLATE_VALUE: Final = 1024  #: [T] the body with its variables filled in
 LAST_BUTTON: Final = 9  #: [T] a template has up to ten buttons, counted from 0
 
+DETAIL: Final = 1_000  #: alir's own; what is kept of a provider's own words about an error
+
 USER_ID: Final = 128  #: letters and digits of a business-scoped user id after its dots; [B]
 DIGITS_MIN: Final = 7  #: alir's own; the shortest numbers with a country code
 DIGITS_MAX: Final = 15  #: [E]

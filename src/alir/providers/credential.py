@@ -24,7 +24,8 @@ class Credential(Protocol):
 def strike_out(failure: SendFailure, *secrets: str) -> None:
     """Take these out of a provider's own words: some repeat the token that they do not accept.
 
-    Those words are kept with the message, and shown to callers.
+    Those words are kept with the message, and shown to callers. They must be whole here: whoever
+    cuts them before, may cut a secret in two. `life.error` cuts them where they are kept.
     """
     for secret in secrets:
         if failure.details is not None and secret:

@@ -1,13 +1,16 @@
-"""Reading the JSON that providers send: as strictly as is fast, else whatever can be read."""
+"""Reading what providers send: as strictly as is fast, else whatever can be read."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import orjson
 
 #: A whole number of more digits is kept as the text that it came as.
 _WHOLE_DIGITS = 18
+#: Digits of Unix seconds that a `datetime` can hold.
+_TIMESTAMP_DIGITS = 11
 
 
 def parse(body: bytes) -> object:
@@ -24,6 +27,19 @@ def parse(body: bytes) -> object:
     except ValueError:
         return _mended(body)
     return parsed
+
+
+def moment(said: object, now: datetime) -> datetime:
+    """Unix seconds, given as a string or a number; `now` where that is not what came.
+
+    >>> moment("1790000000", now=datetime(2026, 9, 1, tzinfo=UTC)).isoformat()
+    '2026-09-21T14:13:20+00:00'
+    """
+    # Nothing else is turned to text: of a list in a thousand lists that would fail.
+    text = str(said) if isinstance(said, int | str) else ""
+    if not (text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS):
+        return now
+    return datetime.fromtimestamp(int(text), UTC)
 
 
 def _mended(body: bytes) -> object:

@@ -41,6 +41,16 @@ class Sender(Defaults):
         return False
 
     @property
+    def simulated_user(self) -> str | None:
+        """The user that it logs in to alir's own simulator as, where it does."""
+        return None
+
+    @property
+    def callback_path(self) -> str:
+        """Where its callbacks come in; a secret may end it."""
+        return f"/callbacks/{self.provider}"
+
+    @property
     def by_user_id(self) -> bool:
         """Whether it may write to business-scoped user ids."""
         return False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from alir.errors import SendFailure
 from alir.ids import SenderName
@@ -41,6 +41,40 @@ class CallbackRequest(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """The header that signs the callbacks of a provider, in the words of the API's reference.
+
+    Attributes:
+        header: its name, as people write it.
+        says: what is in it, in sentences.
+        pattern: a regular expression that it matches.
+        example: the signature of the example of a callback.
+    """
+
+    header: str
+    says: str
+    pattern: str = "."
+    example: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackForm:
+    """What the callbacks of a provider look like, for the API's reference.
+
+    Attributes:
+        signature: the header that signs them, where one does.
+        example: a callback about nobody.
+    """
+
+    signature: Signature | None = None
+    example: Mapping[str, object] = field(default_factory=dict)
+
+
+#: Of a provider that does not say it.
+UNSAID: Final = CallbackForm()
 
 
 class Dialect(Protocol):

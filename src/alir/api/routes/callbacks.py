@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from alir.api import door
 from alir.api.door import Disconnected, Request, respond, respond_problem
-from alir.api.ports import Gateway
+from alir.api.ports import CallbackRoute, Gateway
 from alir.api.problems import Problem, Refusal, problem_of
 from alir.errors import StoreUnavailable
 from alir.receipts.ports import CallbackRequest
@@ -17,9 +17,6 @@ from alir.receipts.ports import CallbackRequest
 #: The parameter of the path, where a secret stands in it.
 SECRET: Final = "secret"  # noqa: S105 - a name
 
-_NOT_SIGNED: Final = Problem(
-    "bad_signature", "X-Hub-Signature-256 is not that of any sender's app secret."
-)
 #: As if there were no such path: what is wrong with a guess is nobody's business.
 _NO_SUCH_SECRET: Final = Problem("not_found", "There is nothing at this path; see /docs.")
 
@@ -30,6 +27,7 @@ class Callback:
     def __init__(self, gateway: Gateway, provider: str) -> None:
         self._gateway = gateway
         self._provider = provider
+        self._refusal = _refusal(gateway.callbacks[provider])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
@@ -44,8 +42,7 @@ class Callback:
             if await gateway.inbox.take(self._provider, callback):
                 await respond(send, 200, b"", media_type="text/plain")
             else:
-                problem = _NOT_SIGNED if secret is None else _NO_SUCH_SECRET
-                await respond_problem(send, problem, request.path)
+                await respond_problem(send, self._refusal, request.path)
         except Disconnected:
             return  # the provider sends it again
         except Refusal as refusal:
@@ -56,8 +53,17 @@ class Callback:
             gateway.measure.answered("callback", gateway.clock.elapsed() - begun)
 
 
+def _refusal(route: CallbackRoute) -> Problem:
+    """What a callback is answered that nobody's secret shows."""
+    if route.secret_in_path:
+        return _NO_SUCH_SECRET
+    signature = route.form.signature
+    what = "The callback" if signature is None else signature.header
+    return Problem("bad_signature", f"{what} is not made with the secret of any sender.")
+
+
 class HandshakeAnswer:
-    """`GET`: Meta checks the callback URL, and wants its challenge back as it sent it."""
+    """`GET`: a provider checks the callback URL, and wants its challenge back as it sent it."""
 
     def __init__(self, gateway: Gateway, provider: str) -> None:
         self._handshake = gateway.handshakes[provider]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -19,12 +20,25 @@ from alir.providers.whatsapp.codes import Table
 from alir.providers.whatsapp.failure import failure_of_receipt
 from alir.providers.whatsapp.told import told_in, values_in
 from alir.receipts.model import Heard, Told
-from alir.receipts.ports import CallbackRequest
+from alir.receipts.ports import CallbackForm, CallbackRequest, Signature
 
 NAME: Final = "cloud"
 SIGNATURE_HEADER: Final = "x-hub-signature-256"
 _SCHEME: Final = "sha256="
 _FIELD: Final = "messages"  #: what is subscribed to; the others are about other things
+_ABOUT_NOBODY: Final = {"object": "whatsapp_business_account", "entry": []}
+#: Made with the simulator's app secret, which is public.
+_ITS_DIGEST: Final = hmac.new(b"simulator", json.dumps(_ABOUT_NOBODY).encode(), "sha256")
+FORM: Final = CallbackForm(
+    signature=Signature(
+        header="X-Hub-Signature-256",
+        says="HMAC-SHA-256 of the body's bytes, with the app secret of a sender; in the example "
+        "with the simulator's, `simulator`.",
+        pattern="^sha256=[0-9a-f]{64}$",
+        example=f"{_SCHEME}{_ITS_DIGEST.hexdigest()}",
+    ),
+    example=_ABOUT_NOBODY,
+)
 
 
 class CloudCallbacks:

@@ -66,6 +66,16 @@ class RouteMobileSender(RouteMobileDefaults, Sender):
         return self.base_url.endswith(SIMULATED_PATH)
 
     @property
+    def simulated_user(self) -> str | None:
+        """See `Sender.simulated_user`."""
+        return self.username.reveal() if self.is_simulated else None
+
+    @property
+    def callback_path(self) -> str:
+        """See `Sender.callback_path`."""
+        return f"/callbacks/{self.provider}/{self.callback_secret.reveal()}"
+
+    @property
     def gives_marks(self) -> bool:
         """See `Sender.gives_marks`."""
         return self.send_extra

@@ -22,9 +22,23 @@ from alir.providers.whatsapp.codes import Table
 from alir.providers.whatsapp.failure import failure_of_receipt
 from alir.providers.whatsapp.told import Value, told_in, values_in
 from alir.receipts.model import Heard, Told
-from alir.receipts.ports import CallbackRequest
+from alir.receipts.ports import CallbackForm, CallbackRequest
 
 NAME: Final = "routemobile"
+FORM: Final = CallbackForm(
+    example={
+        "statuses": [
+            {
+                "id": "00000000-f142-11eb-8e02-000000000000",
+                "recipient_id": "620000000001",
+                "status": "delivered",
+                "timestamp": "1790000000",
+                "type": "message",
+            }
+        ],
+        "brand_msisdn": "620000000009",
+    }
+)
 
 
 class RouteMobileCallbacks:

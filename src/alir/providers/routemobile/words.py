@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from alir.providers.whatsapp.naming import LONGEST_DETAIL, in_alirs_words
+from alir.providers.whatsapp.naming import in_alirs_words
 
 Path = tuple[str, ...]
 
@@ -57,7 +57,7 @@ def detail_of(answer: object) -> str | None:
     for key in ("message", "status", "response"):
         if not words and isinstance(answer.get(key), str):
             words = in_alirs_words(answer[key])
-    return words[:LONGEST_DETAIL] or None
+    return words or None
 
 
 def field_of(path: Path) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from alir.errors import PauseAsked, PauseScope, ProviderBusy, ProviderRefused, SendFailure
+from alir.messages import life
 from alir.providers.whatsapp.codes import Concern, Meaning, Table, meaning_of
 
 #: Digits of a code that is believed to be one; more would be an id, or an attack.
@@ -59,6 +60,19 @@ def failure_of_receipt(error: Mapping[str, Any], table: Table) -> SendFailure:
     if code is None:
         return ProviderRefused(str(error.get("title") or "Undelivered"), details=details)
     return failure(meaning_of(code, table=table), details=details)
+
+
+def undelivered(said: object, table: Table, *, detail: str | None = None) -> dict[str, Any]:
+    """The error of a failed receipt (`Told.error`), by the code that it says.
+
+    Args:
+        said: the code as it came; what is none of any form is no reason.
+        detail: the provider's own words.
+    """
+    if (code := code_of(said)) is None:
+        return life.error("undelivered", "The provider gave no reason", detail=detail)
+    title = meaning_of(code, table=table).title
+    return life.error("undelivered", title, provider_code=str(code), detail=detail)
 
 
 def code_of(said: object) -> int | None:

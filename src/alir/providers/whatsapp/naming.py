@@ -6,9 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: The longest of a provider's own words that are kept, in characters.
-LONGEST_DETAIL: Final = 1_000
-
 #: WhatsApp writes a field below another in two ways: `body.text` and `body['text']`.
 _BRACKETED = re.compile(r"\['(\w+)'\]")
 #: WhatsApp's names of fields, and alir's. Longer ones first: one may hold another.
@@ -32,15 +29,17 @@ _FIELDS: Final = (
 
 
 def in_alirs_words(text: str) -> str:
-    """The same with alir's names of fields, cut to `LONGEST_DETAIL`.
+    """The same with alir's names of fields.
+
+    It is not cut here: what a cut leaves of a secret would be found by nobody; see `strike_out`.
 
     >>> in_alirs_words("Param interactive['action']['parameters']['flow_cta'] is empty.")
     'Param flow.text is empty.'
     """
-    text = _BRACKETED.sub(r".\1", text[: 2 * LONGEST_DETAIL])
+    text = _BRACKETED.sub(r".\1", text)
     for theirs, ours in _FIELDS:
         text = text.replace(theirs, ours)
-    return text[:LONGEST_DETAIL]
+    return text
 
 
 def words_of(error: Mapping[str, Any]) -> str | None:

@@ -7,20 +7,19 @@ Source: Meta, "Webhooks" and the message status reference, read 2026-09-14. Rout
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from alir.ids import ProviderId, SenderName
 from alir.messages import life
 from alir.messages.model import WAMID, ReceiptStatus
+from alir.providers import lenient
 from alir.providers.whatsapp import mark
-from alir.providers.whatsapp.codes import Table, meaning_of
-from alir.providers.whatsapp.failure import code_of
+from alir.providers.whatsapp.codes import Table
+from alir.providers.whatsapp.failure import code_of, undelivered
 from alir.providers.whatsapp.naming import words_of
 from alir.receipts.model import Heard, Told
 
-#: Digits of Unix seconds that a `datetime` can hold.
-_TIMESTAMP_DIGITS: Final = 11
 _STATUSES: Final = {status.value: status for status in ReceiptStatus}
 #: Of a template's approval or pause, in the list of receipts.
 _NO_RECEIPT: Final = "event"
@@ -67,7 +66,7 @@ def _heard(sender: SenderName, message: Any, now: datetime) -> Heard | None:
     ids = (_text(message.get("message_id")), _text(message.get("id")))
     return Heard(
         sender=sender,
-        at=_moment(message.get("timestamp"), now),
+        at=lenient.moment(message.get("timestamp"), now),
         wa_id=None if wa_id is None else wa_id.removeprefix("+"),
         user_id=user_id,
         wamid=next((one for one in ids if one is not None and one.startswith(WAMID)), None),
@@ -85,7 +84,7 @@ def _told(sender: SenderName, status: Any, now: datetime, table: Table) -> Told 
                 sender=sender,
                 provider_id=ProviderId(id_),
                 status=_STATUSES[word],
-                at=_moment(status.get("timestamp"), now),
+                at=lenient.moment(status.get("timestamp"), now),
                 mark=mark.read(said),
                 wa_id=None if wa_id is None else wa_id.removeprefix("+"),
                 wamid=None if wamid is None else ProviderId(wamid),
@@ -97,14 +96,8 @@ def _told(sender: SenderName, status: Any, now: datetime, table: Table) -> Told 
 def _error(status: ReceiptStatus, errors: list[Any], table: Table) -> Mapping[str, Any] | None:
     """The first error with a code; of a failed receipt there always is one."""
     for said in errors:
-        code = code_of(said.get("code")) if isinstance(said, dict) else None
-        if code is not None:
-            return life.error(
-                "undelivered",
-                meaning_of(code, table=table).title,
-                provider_code=str(code),
-                detail=words_of(said),
-            )
+        if isinstance(said, dict) and code_of(said.get("code")) is not None:
+            return undelivered(said["code"], table, detail=words_of(said))
     if status is ReceiptStatus.FAILED:
         return life.error("undelivered", "WhatsApp gave no reason")
     return None
@@ -112,12 +105,3 @@ def _error(status: ReceiptStatus, errors: list[Any], table: Table) -> Mapping[st
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _moment(timestamp: object, now: datetime) -> datetime:
-    """Unix seconds, given as a string or a number; `now` where that is not what came."""
-    # Nothing else is turned to text: of a list in a thousand lists that would fail.
-    text = str(timestamp) if isinstance(timestamp, int | str) else ""
-    if not (text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS):
-        return now
-    return datetime.fromtimestamp(int(text), UTC)

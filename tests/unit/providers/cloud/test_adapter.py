@@ -16,6 +16,7 @@ from tests.senders import a_cloud_sender
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.ids import ProviderId
+from alir.messages import life, limits
 from alir.outbound.http import Answer, NeverConnected, NoAnswer
 from alir.providers.cloud.adapter import CloudProvider
 from alir.providers.tools import Tools
@@ -107,6 +108,18 @@ async def test_the_access_token_is_asked_for_at_each_call() -> None:
 
     sent = [headers["authorization"] for _, _, headers, _ in http.requests]
     assert sent == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize("before", range(limits.DETAIL - len("token-1"), limits.DETAIL + 1))
+@in_a_loop
+async def test_no_part_of_an_access_token_that_meta_repeats_is_kept(before: int) -> None:
+    said = {"error": {"code": 190, "message": f"{'x' * before}token-1 is malformed"}}
+    with pytest.raises(SendFailure) as caught:
+        await provider(Scripted(Answer(401, {}, json.dumps(said).encode()))).send(a_message(), 1)
+
+    kept = life.error("provider_busy", caught.value.title, detail=caught.value.details)
+    assert "to" not in kept["detail"]
+    assert len(kept["detail"]) == limits.DETAIL
 
 
 @pytest.mark.parametrize("allowed", [True, False])
