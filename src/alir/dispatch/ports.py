@@ -29,6 +29,21 @@ class Sent(NamedTuple):
 class Provider(Protocol):
     """Who carries messages of one sender to WhatsApp."""
 
+    def is_ready(self) -> bool:
+        """Whether a send needs nothing else first, such as a log-in. Costs next to nothing."""
+        ...
+
+    async def get_ready(self) -> None:
+        """Fetch what a send needs first. Nothing is handed over, and it may be cancelled.
+
+        A message must leave within seconds of its begin. Whoever calls this looks at the clock
+        after it, so that `send` has nothing to wait for.
+
+        Raises:
+            ProviderBusy: as `send` would; later it may go.
+        """
+        ...
+
     async def send(self, message: Message, attempt: int) -> Sent:
         """Hand over attempt `attempt` of `message`, once.
 

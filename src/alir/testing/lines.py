@@ -47,6 +47,11 @@ SAMPLES: Final = Line(
     "The samples cover what a provider has to know.",
     "Give the sample that is named; see `alir.testing.asked.Asked` for what each one is.",
 )
+READY: Final = Line(
+    "What a send needs first, `get_ready()` fetches: it sends nothing, and fails as ProviderBusy.",
+    "Fetch in `get_ready()` whatever `send` would have to ask for first, such as a log-in's token, "
+    "and keep it. Let `is_ready()` say whether it is there; where nothing is needed, it is True.",
+)
 ONE_REQUEST: Final = Line(
     "A send makes one request, and never a second.",
     "Call `tools.http.request` once in `send`, and repeat nothing: dispatch does that where it is "
@@ -153,7 +158,7 @@ FRESH_SECRETS: Final = Line(
 
 #: All of them, in the order in which the how-to page lists them.
 CONTRACT: Final = (
-    *(ONE_REQUEST, NEVER_CONNECTED, NO_ANSWER, NO_REDIRECT, KNOWN_ANSWER, UNKNOWN_ANSWER),
+    *(READY, ONE_REQUEST, NEVER_CONNECTED, NO_ANSWER, NO_REDIRECT, KNOWN_ANSWER, UNKNOWN_ANSWER),
     *(ONLY_FAILURES, MESSAGE_ARRIVES, NOT_SUPPORTED, MARK, RECEIPTS, HEARD, OTHER_KINDS),
     *(NEVER_RAISES, ONE_BAD_ITEM, SIGNED, SIGNATURE_NEVER_RAISES, ONLY_ITS_SENDERS, SAME_CODE),
     *(NO_SECRETS, FINGERPRINT, FRESH_SECRETS),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from alir.testing import callbacks, secrets, sends
+from alir.testing import callbacks, ready, secrets, sends
 from alir.testing.asked import Asked
 from alir.testing.checks import Check
 from alir.testing.lines import NO_SECRETS, hold
@@ -25,6 +25,7 @@ __all__ = ["ProviderContract", "checks"]
 
 def checks(asked: Asked) -> Iterator[Check]:
     """Everything that is tried, without pytest."""
+    yield from ready.checks(asked)
     yield from sends.checks(asked)
     yield from callbacks.checks(asked)
     yield from secrets.checks(asked)

@@ -23,9 +23,9 @@ from alir.tables.fields import Surroundings
 from alir.tables.secret import Secret
 from alir.testing.asked import Asked
 from alir.testing.clock import HandClock
-from alir.testing.lines import ONLY_FAILURES, ContractBroken
+from alir.testing.lines import ONLY_FAILURES, READY, ContractBroken
 from alir.testing.messages import MAIN, OTHER, a_message
-from alir.testing.server import Reply, Request, Server
+from alir.testing.server import HANG_UP, Reply, Request, Server
 
 End = Sent | SendFailure  #: what a send came to
 
@@ -125,6 +125,7 @@ class Rig:
         self._server = Server(self._answer)
         self._open = ExitStack()
         self._replies: list[Reply] = []
+        self._instead: Reply | None = None
         self.clock = HandClock()
         self.requests: list[Request] = []
         self.sends: list[Request] = []
@@ -174,6 +175,31 @@ class Rig:
         end = self._run(self._send(message or a_message(), attempt))
         return Caught(end, tuple(self.sends[before:]))
 
+    def get_ready(self, *, instead: Reply | None = None) -> ProviderBusy | None:
+        """Have the provider get ready; why it did not, where it says so.
+
+        Args:
+            instead: what the server answers to whatever is no send, such as a log-in.
+
+        Raises:
+            ContractBroken: it raised something else than it may.
+        """
+        # So is a send answered, which does not belong here.
+        self._instead, self._replies = instead, [HANG_UP]
+        try:
+            self._run(self._get_ready())
+        except ProviderBusy as failure:
+            return failure
+        except Exception as error:
+            raise ContractBroken(READY, f"{type(error).__name__}: {error}") from error
+        finally:
+            self._instead = None
+        return None
+
+    async def _get_ready(self) -> None:
+        async with asyncio.timeout(_STUCK):
+            await self.provider.get_ready()
+
     async def _send(self, message: Message, attempt: int) -> End:
         try:
             async with asyncio.timeout(_STUCK):
@@ -191,7 +217,7 @@ class Rig:
         self.requests.append(request)
         own = self._asked.before_send(request)
         if own is not None:
-            return own
+            return self._instead or own
         self.sends.append(request)
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
 

@@ -204,6 +204,12 @@ class ScriptedProvider:
     token: bytes = b"first"
     in_file: bytes | None = None
 
+    def is_ready(self) -> bool:
+        return True
+
+    async def get_ready(self) -> None:
+        return
+
     def credentials(self) -> bytes:
         return self.token
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from tests.provider_contract.test_cloud import TestCloud as CloudContract
+from tests.provider_contract.test_routemobile import TestRouteMobile as RouteMobileContract
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
@@ -21,18 +23,36 @@ from alir.providers.cloud.adapter import CloudProvider
 from alir.providers.cloud.settings import CloudSender
 from alir.providers.cloud.webhook import SIGNATURE_HEADER, CloudCallbacks
 from alir.providers.registry import PROVIDERS
+from alir.providers.routemobile.adapter import RouteMobileProvider
 from alir.providers.tools import Tools
 from alir.receipts.model import Heard, Told
 from alir.receipts.ports import CallbackRequest
 from alir.testing import lines
 from alir.testing.broken import breaks
 from alir.testing.lines import CONTRACT, ContractBroken, Line
-from alir.testing.provider import checks
+from alir.testing.messages import a_message
+from alir.testing.provider import ProviderContract, checks
 from alir.testing.samples import refused
 
 CLOUD = PROVIDERS["cloud"]
 
 # Providers with one fault each
+
+
+class NeverReady(CloudProvider):
+    def is_ready(self) -> bool:
+        return False
+
+
+class GetsReadyBySending(CloudProvider):
+    async def get_ready(self) -> None:
+        with contextlib.suppress(SendFailure):
+            await self.send(a_message(), 1)
+
+
+class FailsToGetReady(CloudProvider):
+    async def get_ready(self) -> None:
+        raise OutcomeUnknown("No answer")
 
 
 class SendsAgain(CloudProvider):
@@ -134,6 +154,10 @@ class RaisesItsSecret(CloudProvider):
 
 #: What is tried, which line is found broken, and by which check.
 FAULTY_PROVIDERS: list[tuple[type[CloudProvider], Line, str]] = [
+    (NeverReady, lines.READY, "ready: what a send needs is fetched before it"),
+    (NeverReady, lines.READY, "ready: nothing listens"),
+    (GetsReadyBySending, lines.READY, "ready: what a send needs is fetched before it"),
+    (FailsToGetReady, lines.READY, "ready: the answer is 401"),
     (SendsAgain, lines.ONE_REQUEST, "hung up after the request"),
     (SendsAgain, lines.ONE_REQUEST, "time is over"),
     (SendsAgain, lines.ONE_REQUEST, "server errors with a page"),
@@ -264,9 +288,11 @@ FAULTY_DIALECTS: list[tuple[type[CloudCallbacks], Line, str]] = [
 ]
 
 
-def broken_by(name: str, **members: Any) -> ContractBroken:
-    """What one check says of the Cloud API's contract with these members in it."""
-    asked = type("Changed", (CloudContract,), members)()
+def broken_by(
+    name: str, contract: type[ProviderContract] = CloudContract, **members: Any
+) -> ContractBroken:
+    """What one check says of the contract of a provider with these members in it."""
+    asked = type("Changed", (contract,), members)()
     [check] = [one for one in checks(asked) if one.name == name]
     with pytest.raises(ContractBroken) as caught:
         check.run()
@@ -282,6 +308,33 @@ def test_a_fault_of_a_provider_is_found(
     assert found.line is line
     assert line.promise in str(found)
     assert line.advice in str(found)
+
+
+class ClaimsToBeReady(RouteMobileProvider):
+    def is_ready(self) -> bool:
+        return True
+
+
+class LeavesTheLogInToTheSend(RouteMobileProvider):
+    async def get_ready(self) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    ("provider", "check"),
+    [
+        (ClaimsToBeReady, "ready: what is said to be there is"),
+        (ClaimsToBeReady, "ready: nothing listens"),
+        (LeavesTheLogInToTheSend, "ready: what a send needs is fetched before it"),
+        (LeavesTheLogInToTheSend, "ready: the answer is 200 and a page"),
+    ],
+)
+def test_a_log_in_that_is_left_to_the_send_is_found(
+    provider: type[RouteMobileProvider], check: str
+) -> None:
+    kind = replace(PROVIDERS["routemobile"], provider=provider)
+
+    assert broken_by(check, RouteMobileContract, kind=kind).line is lines.READY
 
 
 @pytest.mark.parametrize(("dialect", "line", "check"), FAULTY_DIALECTS)

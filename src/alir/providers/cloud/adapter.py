@@ -23,6 +23,13 @@ class CloudProvider:
         number = f"{sender.graph_version}/{sender.phone_number_id}"
         self._url = f"{sender.graph_url}/{number}/messages"
 
+    def is_ready(self) -> bool:
+        """See `Provider.is_ready`: the access token is all that it takes."""
+        return True
+
+    async def get_ready(self) -> None:
+        """See `Provider.get_ready`."""
+
     async def send(self, message: Message, attempt: int) -> Sent:
         """Hand over one attempt; see `Provider.send`."""
         if message.to is None and not self._sender.recipients_by_user_id:

@@ -14,8 +14,9 @@ from alir.providers.routemobile.login import LogIn
 from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.tools import Tools
 
-#: A begun message must leave soon or not at all (design, section 5, point 4): one that waited so
-#: long for a log-in, in seconds, is queued again, and finds the token there.
+#: A begun message must leave soon or not at all (design, section 5, point 4). There is a token when
+#: it is sent, which may have been ended before its time: where the new one comes so long after the
+#: call, in seconds, the message is queued again, and finds the token there.
 LONGEST_FOR_A_TOKEN: Final = 3.0
 
 
@@ -27,6 +28,14 @@ class RouteMobileProvider:
         self._tools = tools
         self._log_in = LogIn(sender, tools)
         self._url = f"{sender.base_url}/wba/v1/messages"
+
+    def is_ready(self) -> bool:
+        """See `Provider.is_ready`: it is while there is a token that is good for a while."""
+        return self._log_in.known_token() is not None
+
+    async def get_ready(self) -> None:
+        """Log in; see `Provider.get_ready`."""
+        await self._log_in.token()
 
     async def send(self, message: Message, attempt: int) -> Sent:
         """Hand over one attempt; see `Provider.send`."""

@@ -46,16 +46,20 @@ class LogIn:
         self._token: _Token | None = None
         self._asking: tuple[_Credentials, asyncio.Task[Answer | None]] | None = None
 
+    def known_token(self) -> str | None:
+        """A token that is good as far as anybody knows; None: it takes a log-in."""
+        return self._known(self._credentials())
+
     async def token(self) -> str:
-        """A token that is good as far as anybody knows.
+        """A token that is good as far as anybody knows, by a log-in where it takes one.
 
         Raises:
             ProviderBusy: there is none to be had now.
         """
         credentials = self._credentials()
-        known, elapsed = self._token, self._tools.clock.elapsed()
-        if known is not None and known.of == credentials and elapsed < known.good_until:
-            return known.text
+        known = self._known(credentials)
+        if known is not None:
+            return known
         answer = await self._ask(credentials)
         if answer is None:
             raise wire.no_log_in("Route Mobile's log-in could not be reached")
@@ -77,6 +81,12 @@ class LogIn:
 
     def _credentials(self) -> _Credentials:
         return _Credentials(self._sender.username.reveal(), self._sender.password.reveal())
+
+    def _known(self, credentials: _Credentials) -> str | None:
+        known, elapsed = self._token, self._tools.clock.elapsed()
+        if known is not None and known.of == credentials and elapsed < known.good_until:
+            return known.text
+        return None
 
     async def _ask(self, credentials: _Credentials) -> Answer | None:
         """The answer to a log-in: whoever asks while one is under way gets that one's."""

@@ -187,6 +187,86 @@ async def test_whoever_stops_waiting_does_not_take_the_log_in_from_the_others() 
         assert server.calls == {LOG_IN: 1, SEND: 1}
 
 
+@in_a_loop
+async def test_it_is_ready_once_it_has_logged_in_and_a_send_then_needs_nothing_else() -> None:
+    async with serving() as (server, provider):
+        assert not provider.is_ready()
+        await provider.get_ready()
+        assert provider.is_ready()
+        assert server.calls == {LOG_IN: 1}
+
+        await provider.get_ready()
+        await provider.send(a_message(), 1)
+        assert server.calls == {LOG_IN: 1, SEND: 1}
+
+
+@in_a_loop
+async def test_it_is_not_ready_where_the_token_is_over_or_was_refused_or_the_password_changed(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("password-1")
+    async with serving(password=Secret.in_file(file, elapsed=lambda: 0.0)) as (server, provider):
+        await provider.get_ready()
+        server.clock.leap(3541)
+        assert not provider.is_ready()
+
+        await provider.get_ready()
+        server.before[SEND] = server.good.clear
+        with pytest.raises(ProviderBusy):
+            await provider.send(a_message(), 1)
+        assert not provider.is_ready()
+
+        await provider.get_ready()
+        file.write_text("password-2")
+        provider.refresh_credentials()
+        assert not provider.is_ready()
+
+
+@in_a_loop
+async def test_500_that_get_ready_at_once_log_in_once_and_any_of_them_may_give_up() -> None:
+    async with serving() as (server, provider):
+        server.open.clear()
+        waiting = [asyncio.create_task(provider.get_ready()) for _ in range(500)]
+        await server.has_heard(LOG_IN, 1)
+        for one in waiting[::2]:
+            one.cancel()
+        server.open.set()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert ends[1::2] == [None] * 250
+        assert {type(end) for end in ends[::2]} == {asyncio.CancelledError}
+        assert provider.is_ready()
+        assert server.calls == {LOG_IN: 1}
+
+
+@in_a_loop
+async def test_a_log_in_goes_on_where_all_that_waited_for_it_gave_up() -> None:
+    async with serving() as (server, provider):
+        server.open.clear()
+        first = asyncio.create_task(provider.get_ready())
+        await server.has_heard(LOG_IN, 1)
+        first.cancel()
+        second = asyncio.create_task(provider.get_ready())
+        server.open.set()
+        await second
+
+        assert server.calls == {LOG_IN: 1}
+
+
+@in_a_loop
+async def test_getting_ready_fails_as_a_send_would_and_sends_nothing() -> None:
+    async with serving() as (server, provider):
+        server.passwords.clear()
+        with pytest.raises(ProviderBusy) as caught:
+            await provider.get_ready()
+
+        assert caught.value.pauses is not None
+        assert caught.value.pauses.scope is PauseScope.ACCOUNT
+        assert not provider.is_ready()
+        assert server.calls == {LOG_IN: 1}
+
+
 @pytest.mark.parametrize(
     ("lifetime", "kept", "over"), [(3600, 3539, 2), (3600.5, 3540, 1), (None, 3299, 2)]
 )
@@ -322,6 +402,19 @@ async def test_a_message_that_waited_long_for_a_log_in_is_queued_again() -> None
 
         await provider.send(a_message(), 2)
         assert server.calls == {LOG_IN: 1, SEND: 1}
+
+
+@in_a_loop
+async def test_a_401_is_not_followed_by_a_repeat_that_would_leave_late() -> None:
+    async with serving() as (server, provider):
+        await provider.get_ready()
+        server.good.clear()
+        server.before[LOG_IN] = lambda: server.clock.leap(LONGEST_FOR_A_TOKEN + 0.1)
+        with pytest.raises(ProviderBusy):
+            await provider.send(a_message(), 1)
+
+        assert server.calls == {LOG_IN: 2, SEND: 1}
+        assert provider.is_ready()
 
 
 @in_a_loop
