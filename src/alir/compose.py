@@ -16,7 +16,8 @@ from alir.clock import Clock, SystemClock
 from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
-from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.calls import DispatchPolicy
+from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.dispatchers import Dispatchers
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper

@@ -15,7 +15,8 @@ from tests.clock import FakeClock, idle
 from tests.examples import MAIN, a_message
 
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.calls import DispatchPolicy
+from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.gate import Gate, PairLimit, Turn
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
@@ -204,11 +205,17 @@ class ScriptedProvider:
     token: bytes = b"first"
     in_file: bytes | None = None
 
+    ready: asyncio.Event | None = None
+    log_in_fails: Exception | None = None
+
     def is_ready(self) -> bool:
-        return True
+        return self.ready is None
 
     async def get_ready(self) -> None:
-        return
+        assert self.ready is not None
+        await self.ready.wait()
+        if self.log_in_fails is not None:
+            raise self.log_in_fails
 
     def credentials(self) -> bytes:
         return self.token
@@ -282,10 +289,11 @@ class World:
         clock: FakeClock | None = None,
         pair: PairLimit | None = None,
         senders: Sequence[SenderName] = (MAIN,),
+        provider: Callable[[FakeClock], ScriptedProvider] = ScriptedProvider,
     ) -> None:
         self.clock = clock or FakeClock()
         self.outbox = MemoryOutbox(self.clock)
-        self.provider = ScriptedProvider(self.clock)
+        self.provider = provider(self.clock)
         self.provider.open.set()
         self.outcomes = Outcomes()
         self.gates = {name: Gate(pair or PairLimit(0)) for name in senders}

@@ -155,11 +155,7 @@ async def test_a_message_that_is_to_blame_itself_does_not_stop_the_others_for_go
                 self.answers.append(BAD_TOKEN)
             return await super().send(message, attempt)
 
-    world = World()
-    poison = Poison(world.clock)
-    poison.open.set()
-    world.dispatcher._provider = poison
-    async with world:
+    async with World(provider=Poison) as world:
         await world.queue(to="+15550000190")
         others = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
         await world.advance(60)
