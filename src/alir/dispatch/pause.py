@@ -10,6 +10,7 @@ from alir.clock import rfc3339
 from alir.dispatch.attempt import LONGEST_ASKED
 from alir.errors import PauseAsked, PauseScope
 from alir.ids import SenderName
+from alir.messages.model import Message
 
 #: Everything that a sender sends stands still with these.
 WHOLE: Final = frozenset({PauseScope.SENDER, PauseScope.ACCOUNT, PauseScope.OPERATOR})
@@ -18,6 +19,9 @@ WHOLE: Final = frozenset({PauseScope.SENDER, PauseScope.ACCOUNT, PauseScope.OPER
 #: Cloud API error codes, 131056, read 2026-09-11); the other factor is alir's own.
 GROWTH_OF_RECIPIENT: Final = 4
 GROWTH: Final = 2
+
+#: Before a template's name, where only WhatsApp knows which Flow it opens.
+_TEMPLATE: Final = "template:"
 
 #: A throttled Flow is slow until it was not refused for so long; alir's own.
 FLOW_IS_SLOW_FOR: Final = timedelta(hours=24)
@@ -28,7 +32,7 @@ class Pause:
     """Something of one sender that stands still.
 
     Attributes:
-        key: the recipient or the Flow's id; empty for what holds the whole sender.
+        key: the recipient, or the Flow as `flow_key` names it; empty for what holds the whole sender.
         code: the provider's, if it was one that asked for it.
         since: when it began; of a Flow, when it was last refused.
         until: when one message is let through to see; none: when an operator resumes it.
@@ -51,6 +55,12 @@ class Pause:
     tells_from: datetime | None = None
     by_receipt: bool = False
     strikes: int = 1
+
+    @property
+    def flow_id(self) -> str | None:
+        """The Flow that stands still, where it is one whose id is known."""
+        is_flow = self.scope is PauseScope.FLOW and not self.key.startswith(_TEMPLATE)
+        return (self.key or None) if is_flow else None
 
     @property
     def place(self) -> tuple[PauseScope, str]:
@@ -86,6 +96,16 @@ class Strike:
     begun_at: datetime
     retry_after: timedelta | None = None
     by_receipt: bool = False
+
+
+def flow_key(message: Message) -> str:
+    """What stands for the message's Flow: its id; of a template, whose Flow only WhatsApp knows,
+    the template's name.
+    """
+    if message.flow_id:
+        return message.flow_id
+    template = message.as_template
+    return "" if template is None else f"{_TEMPLATE}{template['name']}"
 
 
 def struck(

@@ -21,6 +21,7 @@ from alir.dispatch.pause import (
     Pause,
     Strike,
     by_operator,
+    flow_key,
     is_healed,
     is_over,
     opened,
@@ -124,7 +125,7 @@ class Pauses:
             retry_after=failure.retry_after,
             by_receipt=by_receipt,
         )
-        key = {PauseScope.RECIPIENT: message.person, PauseScope.FLOW: message.flow_id or ""}.get(
+        key = {PauseScope.RECIPIENT: message.person, PauseScope.FLOW: flow_key(message)}.get(
             asked.scope, ""
         )
         until = None
@@ -152,7 +153,7 @@ class Pauses:
         places = [(scope, "") for scope in WHOLE]
         places += [
             (PauseScope.RECIPIENT, message.person),
-            (PauseScope.FLOW, message.flow_id or ""),
+            (PauseScope.FLOW, flow_key(message)),
         ]
         for place in places:
             pause = mine.get(place)
@@ -173,7 +174,7 @@ class Pauses:
 
     def begun(self, message: Message) -> None:
         """A message goes: where its Flow is slow, that was the one for now."""
-        pause = self._pauses[message.sender].get((PauseScope.FLOW, message.flow_id or ""))
+        pause = self._pauses[message.sender].get((PauseScope.FLOW, flow_key(message)))
         if pause is not None:
             self._begin(prolonged(pause, now=self._clock.now()), is_new=False)
 

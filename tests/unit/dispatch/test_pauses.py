@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from tests.clock import FakeClock, idle
-from tests.examples import MAIN, OTHER, a_message
+from tests.examples import MAIN, OTHER, TEMPLATE, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
 
@@ -225,6 +225,25 @@ async def test_a_stopped_flow_waits_for_an_operator_and_other_flows_go_on() -> N
         assert world.pause_store.released == ["987654321098765"]
         await world.run_for(600, step=10)
         assert statuses(world, [stopped, same]) == [Status.ACCEPTED] * 2
+
+
+@in_a_loop
+async def test_a_template_whose_flow_is_stopped_stops_no_other_message() -> None:
+    async with World() as world:
+        world.provider.answers.append(FLOW_STOPPED)
+        stopped = await world.queue(type="template", flow={}, template=TEMPLATE)
+        another = TEMPLATE | {"name": "another_form"}
+        others = [
+            await world.queue(),
+            await world.queue(type="template", flow={}, template=another),
+        ]
+
+        [pause] = world.pauses.of(MAIN)
+        assert (pause.scope, pause.key) == (PauseScope.FLOW, "template:visit_form")
+        assert statuses(world, [stopped, *others]) == [
+            Status.QUEUED,
+            *[Status.ACCEPTED] * 2,
+        ]
 
 
 @in_a_loop
