@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from alir.errors import (
     OutcomeUnknown,
@@ -15,7 +17,7 @@ from alir.errors import (
 )
 from alir.messages import life
 from alir.messages.life import Again, Settlement
-from alir.messages.model import Message, Outcome
+from alir.messages.model import Message, Outcome, ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,26 @@ def again_of(
 
 
 def _tried_enough(failure: ProviderBusy, message: Message) -> bool:
-    return failure.at_most is not None and message.tries + 1 >= failure.at_most
+    """Whether this was the last try that the provider's code is worth.
+
+    Counted are the attempts that came to the same code, as answer or by receipt, since the message
+    was last asked for: what else it was queued again for does not use its tries up.
+    """
+    if failure.at_most is None:
+        return False
+    code = failure.provider_code
+    asked = [a for a in message.attempts if a.begun_at >= message.first_due_at]
+    came_to = {a.number for a in asked if _code_of(a.error) == code}
+    came_to |= {
+        receipt.attempt
+        for receipt in message.receipts
+        if receipt.status is ReceiptStatus.FAILED and _code_of(receipt.error) == code
+    } & {a.number for a in asked}
+    return len(came_to) + 1 >= failure.at_most
+
+
+def _code_of(error: Mapping[str, Any] | None) -> str | None:
+    return None if error is None else error.get("provider_code")
 
 
 def never_handed_over(title: str, *, now: datetime) -> Settlement:

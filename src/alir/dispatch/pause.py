@@ -32,7 +32,7 @@ class Pause:
     """Something of one sender that stands still.
 
     Attributes:
-        key: the recipient, or the Flow as `flow_key` names it; empty for what holds the whole sender.
+        key: the recipient, or the Flow by its `flow_key`; empty for what holds the whole sender.
         code: the provider's, if it was one that asked for it.
         since: when it began; of a Flow, when it was last refused.
         until: when one message is let through to see; none: when an operator resumes it.

@@ -22,7 +22,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _PUT = Statement(
     upsert(
         tables.pause,
-        replaced=[n for n in tables.pause.c.keys() if n not in tables.pause.primary_key.columns],
+        replaced=[column.name for column in tables.pause.c if not column.primary_key],
     )
 )
 

@@ -13,12 +13,14 @@ from tests.examples import a_message
 from alir.dispatch.attempt import (
     LONGEST_ASKED,
     BusyPolicy,
+    again_of,
     never_handed_over,
     next_delay,
     settlement_of,
 )
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
-from alir.messages.model import Outcome
+from alir.messages import life
+from alir.messages.model import Attempt, Message, Outcome, Receipt, ReceiptStatus
 
 POLICY = BusyPolicy()
 DAY = timedelta(hours=24)
@@ -99,6 +101,47 @@ def test_busy_is_tried_again_until_it_expires_or_a_day_after_it_was_first_due(
     settled = settlement_of(ProviderBusy("t"), message, policy=POLICY, now=START, jitter=0.0)
 
     assert settled.due_at == (None if due_in is None else START + timedelta(seconds=due_in))
+
+
+def after(*codes: str | None, by_receipt: str | None = None) -> Message:
+    """A message whose attempts came to these provider codes, and one more that is under way."""
+    attempts = [
+        Attempt(n, START, START, Outcome.BUSY, error=life.error("busy", "t", provider_code=code))
+        for n, code in enumerate(codes, 1)
+    ]
+    failed = Receipt(len(codes), ReceiptStatus.FAILED, START, {"provider_code": by_receipt})
+    return a_message(
+        tries=len(codes),
+        attempts=(*attempts, Attempt(len(codes) + 1, START)),
+        receipts=(failed,) if by_receipt else (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome"),
+    [
+        (after(), Outcome.BUSY),
+        (after("131000"), Outcome.BUSY),
+        (after("131000", "131000"), Outcome.REFUSED),
+        (after(*["130429", None] * 5), Outcome.BUSY),
+        (after("131000", "130429", "131000"), Outcome.REFUSED),
+        (after("131000", None, by_receipt="131000"), Outcome.REFUSED),
+        (after("131000", "131000", by_receipt="131000"), Outcome.REFUSED),
+        (after("131000", by_receipt="131000"), Outcome.BUSY),
+        (after("131000", None, by_receipt="130429"), Outcome.BUSY),
+        (after("131000", "131000").but(first_due_at=START + DAY), Outcome.BUSY),
+    ],
+)
+def test_only_attempts_that_came_to_the_same_code_use_its_tries_up(
+    message: Message, outcome: Outcome
+) -> None:
+    failure = ProviderBusy("t", provider_code="131000", at_most=3)
+    now = message.first_due_at
+
+    settled = settlement_of(failure, message, policy=POLICY, now=now, jitter=0.0)
+    assert settled.outcome is outcome
+    again = again_of(failure, message, policy=POLICY, now=now, jitter=0.0)
+    assert (again is None) is (outcome is Outcome.REFUSED)
 
 
 def test_what_was_never_handed_over_is_due_at_once() -> None:

@@ -180,6 +180,18 @@ async def test_a_message_is_not_given_up_because_its_account_stood_still() -> No
 
 
 @in_a_loop
+async def test_what_stood_still_uses_no_tries_up() -> None:
+    thrice = ProviderBusy("Unknown", provider_code="1", at_most=3)
+    async with World() as world:
+        world.provider.answers.extend([BAD_TOKEN] * 5 + [thrice] * 3)
+        message = await world.queue()
+        await world.run_for(3600, step=10)
+
+        assert world.stands(message).status is Status.FAILED
+        assert len(world.provider.sent) == 8
+
+
+@in_a_loop
 async def test_it_expires_all_the_same() -> None:
     async with World() as world:
         world.provider.answers.append(BAD_TOKEN)
