@@ -37,6 +37,11 @@ class BusyPolicy:
 
 #: How long a message of a Flow waits that nobody knows when will be sent again.
 LOOK_AGAIN = timedelta(minutes=5)
+#: Where a whole sender stands still, a refused message goes so far behind what else waits, at most:
+#: once the sender is well again nothing waits longer than this.
+LONGEST_BEHIND = timedelta(seconds=30)
+#: How far behind the first that is let through it goes, at most.
+BEHIND_THE_FIRST = timedelta(seconds=1)
 #: A provider that asks for a longer wait is asked again after this.
 LONGEST_ASKED = timedelta(hours=1)
 
@@ -100,9 +105,8 @@ def settlement_of(
             return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
         case ProviderBusy(pauses=PauseAsked() as asked):
             delay = next_delay(message.tries, policy=policy, jitter=jitter)
-            due_at = due_after_pause(asked, opens_at, now=now, delay=delay)
-            if message.expires_at is not None:
-                due_at = min(due_at, max(message.expires_at, now))
+            wanted = due_after_pause(asked, opens_at, now=now, delay=delay)
+            due_at = _due_again(asked, message, wanted, policy, now)
             return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
         case ProviderRefused(window_shut=shut):
             return Settlement(outcome=Outcome.REFUSED, error=error, window_shut=shut)
@@ -117,12 +121,19 @@ def due_after_pause(
 ) -> datetime:
     """When a message is due again whose refusal paused more than itself.
 
-    It is not to blame, as far as anybody knows, and so is not given up for it. Where the whole
-    sender stands still it goes a little behind the others: were it to blame after all, it would
-    else be the one that is let through to see, each time.
+    Where the whole sender stands still it goes a little behind the others: were it to blame after
+    all, it would else be the one that is let through to see, each time. But no more than a little,
+    for where nothing else waits, it alone can show that the sender is well again.
+
+    Args:
+        opens_at: when what stands still lets one through; none: nobody knows.
+        delay: how far behind the others it may go, at most.
     """
     if asked.scope in (PauseScope.SENDER, PauseScope.ACCOUNT):
-        return now + delay
+        behind = min(delay, LONGEST_BEHIND)
+        if opens_at is not None:
+            behind = min(behind, max(timedelta(), opens_at - now) + BEHIND_THE_FIRST)
+        return now + behind
     return now + LOOK_AGAIN if opens_at is None else max(opens_at, now)
 
 
@@ -140,9 +151,11 @@ def again_of(
             delay = next_delay(
                 message.tries, policy=policy, jitter=jitter, asked=failure.retry_after
             )
-            if failure.pauses is not None:
-                return Again(due_after_pause(failure.pauses, now, now=now, delay=delay))
-            due_at = _due(message, now + delay, policy, now)
+            if failure.pauses is None:
+                due_at = _due(message, now + delay, policy, now)
+            else:
+                wanted = _due_behind_the_gate(failure.pauses, now=now, delay=delay)
+                due_at = _due_again(failure.pauses, message, wanted, policy, now)
             return None if due_at is None else Again(due_at)
         case _:
             return None
@@ -174,6 +187,25 @@ def _code_of(error: Mapping[str, Any] | None) -> str | None:
 def never_handed_over(title: str, *, now: datetime) -> Settlement:
     """An attempt of which its own process knows that it never reached the HTTP client."""
     return Settlement(outcome=Outcome.BUSY, error=life.error("not_handed_over", title), due_at=now)
+
+
+def _due_behind_the_gate(asked: PauseAsked, *, now: datetime, delay: timedelta) -> datetime:
+    is_whole = asked.scope in (PauseScope.SENDER, PauseScope.ACCOUNT)
+    return due_after_pause(asked, None if is_whole else now, now=now, delay=delay)
+
+
+def _due_again(
+    asked: PauseAsked, message: Message, wanted: datetime, policy: BusyPolicy, now: datetime
+) -> datetime | None:
+    """When a message is tried again whose refusal paused something; None: never.
+
+    Where it is the message's own recipient it is given up as any that a busy provider does not
+    take. Where a sender, an account or a Flow stands still, the message is not to blame, as far as
+    anybody knows, and somebody will mend that: it waits however long it takes, until it expires.
+    """
+    if asked.scope is PauseScope.RECIPIENT:
+        return _due(message, wanted, policy, now)
+    return wanted if message.expires_at is None else min(wanted, max(message.expires_at, now))
 
 
 def _due(message: Message, wanted: datetime, policy: BusyPolicy, now: datetime) -> datetime | None:

@@ -192,6 +192,31 @@ async def test_what_stood_still_uses_no_tries_up() -> None:
 
 
 @in_a_loop
+async def test_a_message_is_given_up_whose_recipient_stood_still_for_a_day() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_MANY_TO_ONE] * 1000)
+        message = await world.queue()
+        await world.run_for(23.9 * 3600, step=100)
+        assert world.stands(message).status is Status.QUEUED
+
+        await world.run_for(1000, step=100)
+        stands = world.stands(message)
+        assert (stands.status, (stands.error or {})["code"]) == (Status.FAILED, "gave_up")
+
+
+@in_a_loop
+async def test_what_was_let_through_in_vain_goes_soon_after_the_sender_is_well() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_FAST] * 20)
+        messages = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
+        await world.run_for(600, step=0.5)
+        world.provider.answers.clear()
+        await world.run_for(32, step=0.5)
+
+        assert statuses(world, messages) == [Status.ACCEPTED] * 3
+
+
+@in_a_loop
 async def test_it_expires_all_the_same() -> None:
     async with World() as world:
         world.provider.answers.append(BAD_TOKEN)
