@@ -55,10 +55,13 @@ class PauseStore:
 
         await self._database.write(work)
 
-    async def all(self) -> list[Pause]:
-        """Every pause of every sender."""
+    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
+        """Every pause of every sender; on request without those of recipients, which are many."""
+        pauses = select(*tables.pause.c)
+        if but_recipients:
+            pauses = pauses.where(_p.scope != PauseScope.RECIPIENT.value)
         return await self._database.read(
-            lambda connection: [_pause(row) for row in run(connection, select(*tables.pause.c))]
+            lambda connection: [_pause(row) for row in run(connection, pauses)]
         )
 
     def _tell(self, connection: Connection, kind: str, pause: Pause) -> None:

@@ -238,26 +238,47 @@ class ScriptedProvider:
 
 
 class MemoryPauses:
-    """Pauses in memory, and what users were told of them."""
+    """Pauses in memory, and what users were told of them.
+
+    Attributes:
+        broken: nothing can be written.
+        faults: what the next writes raise.
+        held: pauses of these scopes are not written before `open` is set.
+    """
 
     def __init__(self) -> None:
         self.stored: dict[tuple[SenderName, PauseScope, str], Pause] = {}
         self.told: list[tuple[str, str]] = []
         self.broken = False
+        self.faults: list[Exception] = []
+        self.held: set[PauseScope] = set()
+        self.open = asyncio.Event()
 
     async def put(self, pause: Pause, *, is_new: bool) -> None:
-        if self.broken:
-            raise UNAVAILABLE
+        await self._reached(pause)
         self.stored[pause.sender, pause.scope, pause.key] = pause
         if is_new:
             self.told.append(("paused", pause.scope.value))
 
     async def remove(self, pause: Pause) -> None:
+        await self._reached(pause)
         if self.stored.pop((pause.sender, pause.scope, pause.key), None) is not None:
             self.told.append(("resumed", pause.scope.value))
 
-    async def all(self) -> list[Pause]:
-        return list(self.stored.values())
+    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
+        return [
+            pause
+            for pause in self.stored.values()
+            if not (but_recipients and pause.scope is PauseScope.RECIPIENT)
+        ]
+
+    async def _reached(self, pause: Pause) -> None:
+        if pause.scope in self.held:
+            await self.open.wait()
+        if self.faults:
+            raise self.faults.pop(0)
+        if self.broken:
+            raise UNAVAILABLE
 
 
 class Outcomes:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from tests.clock import FakeClock, idle
-from tests.examples import MAIN, OTHER, a_message
+from tests.examples import MAIN, OTHER, TEMPLATE, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
 
@@ -176,6 +176,43 @@ async def test_a_message_is_not_given_up_because_its_account_stood_still() -> No
 
 
 @in_a_loop
+async def test_what_stood_still_uses_no_tries_up() -> None:
+    thrice = ProviderBusy("Unknown", provider_code="1", at_most=3)
+    async with World() as world:
+        world.provider.answers.extend([BAD_TOKEN] * 5 + [thrice] * 3)
+        message = await world.queue()
+        await world.run_for(3600, step=10)
+
+        assert world.stands(message).status is Status.FAILED
+        assert len(world.provider.sent) == 8
+
+
+@in_a_loop
+async def test_a_message_is_given_up_whose_recipient_stood_still_for_a_day() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_MANY_TO_ONE] * 1000)
+        message = await world.queue()
+        await world.run_for(23.9 * 3600, step=100)
+        assert world.stands(message).status is Status.QUEUED
+
+        await world.run_for(1000, step=100)
+        stands = world.stands(message)
+        assert (stands.status, (stands.error or {})["code"]) == (Status.FAILED, "gave_up")
+
+
+@in_a_loop
+async def test_what_was_let_through_in_vain_goes_soon_after_the_sender_is_well() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_FAST] * 20)
+        messages = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
+        await world.run_for(600, step=0.5)
+        world.provider.answers.clear()
+        await world.run_for(32, step=0.5)
+
+        assert statuses(world, messages) == [Status.ACCEPTED] * 3
+
+
+@in_a_loop
 async def test_it_expires_all_the_same() -> None:
     async with World() as world:
         world.provider.answers.append(BAD_TOKEN)
@@ -220,6 +257,25 @@ async def test_a_stopped_flow_waits_for_an_operator_and_other_flows_go_on() -> N
         await world.pauses.resume(MAIN)
         await idle()
         assert statuses(world, [stopped, same]) == [Status.ACCEPTED] * 2
+
+
+@in_a_loop
+async def test_a_template_whose_flow_is_stopped_stops_no_other_message() -> None:
+    async with World() as world:
+        world.provider.answers.append(FLOW_STOPPED)
+        stopped = await world.queue(type="template", flow={}, template=TEMPLATE)
+        another = TEMPLATE | {"name": "another_form"}
+        others = [
+            await world.queue(),
+            await world.queue(type="template", flow={}, template=another),
+        ]
+
+        [pause] = world.pauses.of(MAIN)
+        assert (pause.scope, pause.key) == (PauseScope.FLOW, "template:visit_form")
+        assert statuses(world, [stopped, *others]) == [
+            Status.QUEUED,
+            *[Status.ACCEPTED] * 2,
+        ]
 
 
 @in_a_loop
