@@ -167,6 +167,7 @@ class Calls:
 
         Not one byte of the message has left, and none does where a stop comes first.
         """
+        used = self._provider.credentials()
         ready = asyncio.ensure_future(self._provider.get_ready())
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
@@ -174,7 +175,7 @@ class Calls:
             if ready.done():
                 ready.result()
         except SendFailure as failure:
-            return self._not_confirmed(message, failure, message.attempts[-1].begun_at)
+            return self._not_confirmed(message, failure, message.attempts[-1].begun_at, used)
         except Exception as fault:
             _log.error("get_ready_broke", sender=self._sender, exc_info=fault)
             return never_handed_over("It broke off inside alir", now=self._clock.now())
@@ -207,10 +208,11 @@ class Calls:
 
     async def _call(self, message: Message, number: int) -> Settlement:
         begun_at = message.attempts[-1].begun_at
+        used = self._provider.credentials()
         try:
             sent = await self._provider.send(message, number)
         except SendFailure as failure:
-            return self._not_confirmed(message, failure, begun_at)
+            return self._not_confirmed(message, failure, begun_at, used)
         except Exception as fault:
             # A fault of alir's own: how far the call came is not known, and an attempt left
             # begun would look as if it were still under way.
@@ -226,12 +228,16 @@ class Calls:
         )
 
     def _not_confirmed(
-        self, message: Message, failure: SendFailure, begun_at: datetime
+        self, message: Message, failure: SendFailure, begun_at: datetime, used: bytes
     ) -> Settlement:
-        """What a failure means for the message; what else it pauses stands still from now on."""
+        """What a failure means for the message; what else it pauses stands still from now on.
+
+        Args:
+            used: a fingerprint of the secrets that the call used.
+        """
         opens_at = None
         if isinstance(failure, ProviderBusy) and failure.pauses is not None:
-            opens_at = self._pauses.strike(message, failure, begun_at=begun_at)
+            opens_at = self._pauses.strike(message, failure, begun_at=begun_at, used=used)
         elif isinstance(failure, ProviderRefused):
             self._passed(message, begun_at)
         return settlement_of(

@@ -243,7 +243,7 @@ class MemoryPauses:
     Attributes:
         broken: nothing can be written.
         faults: what the next writes raise.
-        held: pauses of these scopes are not written before `open` is set.
+        held: pauses of these scopes are not put before `open` is set.
     """
 
     def __init__(self) -> None:
@@ -255,13 +255,15 @@ class MemoryPauses:
         self.open = asyncio.Event()
 
     async def put(self, pause: Pause, *, is_new: bool) -> None:
-        await self._reached(pause)
+        if pause.scope in self.held:
+            await self.open.wait()
+        self._fail()
         self.stored[pause.sender, pause.scope, pause.key] = pause
         if is_new:
             self.told.append(("paused", pause.scope.value))
 
     async def remove(self, pause: Pause) -> None:
-        await self._reached(pause)
+        self._fail()
         if self.stored.pop((pause.sender, pause.scope, pause.key), None) is not None:
             self.told.append(("resumed", pause.scope.value))
 
@@ -272,9 +274,7 @@ class MemoryPauses:
             if not (but_recipients and pause.scope is PauseScope.RECIPIENT)
         ]
 
-    async def _reached(self, pause: Pause) -> None:
-        if pause.scope in self.held:
-            await self.open.wait()
+    def _fail(self) -> None:
         if self.faults:
             raise self.faults.pop(0)
         if self.broken:

@@ -221,7 +221,6 @@ async def test_a_refusal_for_its_recipient_or_flow_shows_that_the_sender_is_well
         first = await world.queue()
         other = await world.queue(to="+15551240001", flow={**a_message().flow, "id": "2"})
         await world.advance(1)
-        await world.advance(1)
 
         assert [pause.scope for pause in world.pauses.of(MAIN)] == [narrow]
         assert sorted(statuses(world, [first, other])) == [Status.ACCEPTED, Status.QUEUED]
