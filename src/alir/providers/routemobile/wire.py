@@ -26,7 +26,7 @@ from alir.errors import (
 from alir.ids import ProviderId
 from alir.messages.model import Message
 from alir.providers import lenient
-from alir.providers.routemobile.settings import RouteMobileSender
+from alir.providers.routemobile.settings import Failed500, RouteMobileSender
 from alir.providers.routemobile.words import detail_of
 from alir.providers.waits import retry_after
 from alir.providers.whatsapp import mark
@@ -196,18 +196,25 @@ def no_log_in(title: str) -> ProviderBusy:
 
 
 def read_answer(
-    status: int, headers: Mapping[str, str], body: bytes, *, codes: Table, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    codes: Table,
+    now: datetime,
+    failed_500: Failed500 = "unknown",
 ) -> Sent:
     """What Route Mobile's answer to a send means.
 
     A message was taken where there is a `request_id`. It certainly was not where the answer is one
-    that Route Mobile documents for what it did not take. One of those is its own 500, `{"message",
-    "status": "failed"}`: Route Mobile itself says there that the request failed, and names no
-    `request_id`. Any other answer, such as a proxy's page, says nothing about the message.
+    that Route Mobile documents for what it did not take. Any other answer, such as a proxy's page,
+    says nothing about the message. Nor does its own 500, `{"message", "status": "failed"}`: it is
+    documented as a fault within, which may come after the message went on its way.
 
     Args:
         codes: what error codes mean.
         now: what a date in `Retry-After` is counted from.
+        failed_500: what its own 500 is taken for.
 
     Raises:
         ProviderBusy: not taken; safe to try again later.
@@ -220,6 +227,8 @@ def read_answer(
             case {"request_id": str(request_id), **rest} if request_id and not _denies(rest):
                 return Sent(ProviderId(request_id), request_id=request_id)
         raise _unknown(status)
+    if failed_500 == "unknown" and _is_its_own_500(status, answer):
+        raise _unknown(status, detail_of(answer))
     raise _failure(status, headers, answer, codes, now)
 
 
@@ -236,7 +245,7 @@ def _failure(
             return _nothing_there(code)
         case 429:
             return failure(meaning, provider_code=code, retry_after=retry_after(headers, now))
-        case 500 if _is_its_own_failure(answer):
+        case 500 if _is_its_own_500(status, answer):
             return failure(meaning, provider_code=code, details=details)
         case 400 | 422 if isinstance(answer, dict) and answer:
             title = "Route Mobile refused the message"
@@ -253,10 +262,11 @@ def _nothing_there(code: str) -> ProviderBusy:
     )
 
 
-def _unknown(status: int) -> OutcomeUnknown:
+def _unknown(status: int, details: str | None = None) -> OutcomeUnknown:
     return OutcomeUnknown(
         "The provider's answer does not say whether it took the message",
         provider_code=f"HTTP {status}",
+        details=details,
     )
 
 
@@ -265,9 +275,9 @@ def _denies(answer: Mapping[Any, object]) -> bool:
     return isinstance(status, str) and status.lower() in _DENIALS
 
 
-def _is_its_own_failure(answer: object) -> bool:
-    match answer:
-        case {"message": str(), **rest}:
+def _is_its_own_500(status: int, answer: object) -> bool:
+    match status, answer:
+        case 500, {"message": str(), **rest}:
             return _denies(rest) and "request_id" not in rest
     return False
 

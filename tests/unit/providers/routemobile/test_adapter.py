@@ -349,6 +349,24 @@ async def test_what_cannot_be_sent_needs_no_log_in() -> None:
         assert server.calls == {}
 
 
+# 500
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"), [({}, OutcomeUnknown), ({"failed_500": "busy"}, ProviderBusy)]
+)
+@in_a_loop
+async def test_its_own_500_is_taken_for_what_the_sender_says(
+    settings: dict[str, Any], end: type[Exception]
+) -> None:
+    async with serving(**settings) as (server, provider):
+        server.send_answer = (500, {"message": "Internal error", "status": "failed"})
+        with pytest.raises(end):
+            await provider.send(a_message(), 1)
+
+        assert server.calls[SEND] == 1
+
+
 # 401
 
 
