@@ -27,7 +27,7 @@ from alir.ids import ProviderId
 from alir.messages.model import Message
 from alir.providers import lenient
 from alir.providers.routemobile.settings import Failed500, RouteMobileSender
-from alir.providers.routemobile.words import detail_of
+from alir.providers.routemobile.words import TemplateField, detail_of
 from alir.providers.waits import retry_after
 from alir.providers.whatsapp import mark
 from alir.providers.whatsapp.codes import Table, meaning_of
@@ -77,13 +77,17 @@ def build_send(message: Message, attempt: int, sender: RouteMobileSender) -> byt
     if sender.send_extra:
         body["extra"] = mark.write(message.id, attempt)
     if template is not None:
-        at = "template" if message.template is not None else "fallback"
-        body["media"] = _template(template, at=at)
+        body["media"] = _template(template, at=template_field(message))
         return orjson.dumps(body)
     body |= _flow_message(message.flow, sender)
     if sender.send_reply_to and message.reply_to is not None:
         body["reply_to"] = message.reply_to
     return orjson.dumps(body)
+
+
+def template_field(message: Message) -> TemplateField:
+    """Which field of the message its template is, where it has one."""
+    return "template" if message.template is not None else "fallback"
 
 
 def _flow_message(flow: Mapping[str, Any], sender: RouteMobileSender) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _flow(flow: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _template(template: Mapping[str, Any], *, at: str) -> dict[str, Any]:
+def _template(template: Mapping[str, Any], *, at: TemplateField) -> dict[str, Any]:
     flow = template["flow"]
     if flow.get("data"):
         raise ProviderRefused(
@@ -203,6 +207,7 @@ def read_answer(
     codes: Table,
     now: datetime,
     failed_500: Failed500 = "unknown",
+    template: TemplateField = "template",
 ) -> Sent:
     """What Route Mobile's answer to a send means.
 
@@ -215,6 +220,7 @@ def read_answer(
         codes: what error codes mean.
         now: what a date in `Retry-After` is counted from.
         failed_500: what its own 500 is taken for.
+        template: which field of the message the template was that went out, if one did.
 
     Raises:
         ProviderBusy: not taken; safe to try again later.
@@ -227,15 +233,17 @@ def read_answer(
             case {"request_id": str(request_id), **rest} if request_id and not _denies(rest):
                 return Sent(ProviderId(request_id), request_id=request_id)
         raise _unknown(status)
+    details = detail_of(answer, template=template)
     if failed_500 == "unknown" and _is_its_own_500(status, answer):
-        raise _unknown(status, detail_of(answer))
-    raise _failure(status, headers, answer, codes, now)
+        raise _unknown(status, details)
+    wait = retry_after(headers, now)
+    raise _failure(status, answer, codes, details=details, wait=wait)
 
 
 def _failure(
-    status: int, headers: Mapping[str, str], answer: object, codes: Table, now: datetime
+    status: int, answer: object, codes: Table, *, details: str | None, wait: timedelta | None
 ) -> SendFailure:
-    code, details = f"HTTP {status}", detail_of(answer)
+    code = f"HTTP {status}"
     meaning = meaning_of(status, http_status=status, table=codes)
     match status:
         case 401 | 403:
@@ -244,7 +252,7 @@ def _failure(
         case 404 | 405:
             return _nothing_there(code)
         case 429:
-            return failure(meaning, provider_code=code, retry_after=retry_after(headers, now))
+            return failure(meaning, provider_code=code, retry_after=wait)
         case 500 if _is_its_own_500(status, answer):
             return failure(meaning, provider_code=code, details=details)
         case 400 | 422 if isinstance(answer, dict) and answer:

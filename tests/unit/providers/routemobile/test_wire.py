@@ -266,6 +266,26 @@ def test_what_it_refuses_is_refused_with_alirs_names_of_fields(
     assert found.provider_code == f"HTTP {status}"
 
 
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    ("reason", "details"),
+    [
+        ({"media": {"button": {"0": ["No."]}}}, "fallback.flow.0: No."),
+        ({"media": {"template_name": ["No."]}}, "fallback.name: No."),
+        ({"media": {"lang_code": ["No."]}}, "fallback.language: No."),
+        ({"media": {"header": {"0": ["No."]}}}, "fallback.header.0: No."),
+        ({"media": {"body": ["{template} no."]}}, "fallback.body: {template} no."),
+        ({"phone": ["No."]}, "to: No."),
+    ],
+)
+def test_what_it_refuses_in_a_fallback_is_named_after_the_fallback(
+    status: int, reason: object, details: str
+) -> None:
+    found = failure(status, {"message": "m", "reason": reason}, template="fallback")
+
+    assert found.details == details
+
+
 @pytest.mark.parametrize(
     ("status", "content", "scope"),
     [
