@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,17 +18,18 @@ from bench import machine
 from bench.bodies import bodies
 from bench.contenders import Alir, Contender, Plain, prototype
 from bench.measure import CONNECTIONS, Bench, Round, Single
+from bench.pacing import PAIR_SECONDS, RECIPIENTS, Pacing, in_process
 from bench.processes import BenchFailed
 from bench.report import Results, Row, as_text
 
-MEASURES = ("accept", "carry", "latency", "memory")
+MEASURES = ("accept", "carry", "latency", "memory", "pacing")
 DELAYS_MS = (0, 100)
 LATENCY_RATE = 200.0
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 _DESCRIPTION = """\
 Measures alir on this machine, beside a plain design and, where ALIR_BENCH_PROTOTYPE names its
-folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 6 minutes.
+folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 7 minutes.
 """
 _EXAMPLES = """\
 examples:
@@ -78,6 +80,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, help="seconds of load a round (3)")
     add("--latency-seconds", type=float, help="seconds of the latency rounds together (25)")
     add("--memory-messages", type=int, help="messages before memory is read (100000)")
+    add("--pacing-messages", type=int, help="messages a run of pacing in the process (20000)")
     add("--recipients", type=int, default=1, help="different recipients to accept and carry (1)")
     add("--quick", action="store_true", help="a smoke run: 1 round of 1 s, little of the rest")
     add("--json", type=Path, default=_RESULTS / "latest.json", help="where the JSON goes")
@@ -86,8 +89,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     command = Path(sys.executable).with_name("alir")
     add("--alir", type=Path, default=command, help="the alir command to measure")
     options = parser.parse_args(arguments)
-    defaults = (1, 1.0, 2.0, 2000) if options.quick else (5, 3.0, 25.0, 100_000)
-    names = ("rounds", "seconds", "latency_seconds", "memory_messages")
+    defaults = (1, 1.0, 2.0, 2000, 2000) if options.quick else (5, 3.0, 25.0, 100_000, 20_000)
+    names = ("rounds", "seconds", "latency_seconds", "memory_messages", "pacing_messages")
     for name, default in zip(names, defaults, strict=True):
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -134,6 +137,8 @@ def _run(options: argparse.Namespace) -> Results:
         if "memory" in options.only:
             _progress("memory")
             results.memory = bench.memory(alir, messages=options.memory_messages)
+        if "pacing" in options.only:
+            results.pacing = _pacing(bench, alir, options)
     return results
 
 
@@ -163,6 +168,22 @@ def _latency(bench: Bench, alir: Contender, options: argparse.Namespace) -> Sing
         figures = "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(one.figures)
         _progress(f"latency {number}/{options.rounds} {alir.name}: {figures}")
     return Single.of(taken)
+
+
+def _pacing(bench: Bench, alir: Alir, options: argparse.Namespace) -> Pacing:
+    pieces, runs = in_process(options.folder, messages=options.pacing_messages, runs=options.rounds)
+    _progress("pacing, in the process: " + ", ".join(f"{one:.1f} us" for one in runs))
+    contenders = [replace(alir, name="unpaced")]
+    contenders += [replace(alir, name="paced", pair_seconds=PAIR_SECONDS)]
+    take = partial(bench.carry, seconds=options.seconds, delay_ms=0, recipients=RECIPIENTS)
+    rows: list[Row] = []
+    for _ in range(options.rounds):
+        rows += _rounds("pacing", contenders, 1, take)
+        contenders.reverse()  # so that neither is always the first of a pair
+    unpaced, paced = (
+        [row.rounds[0] for row in rows if row.contender == name] for name in ("unpaced", "paced")
+    )
+    return Pacing(pieces=pieces, runs=runs, unpaced=unpaced, paced=paced)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, object]:

@@ -91,10 +91,12 @@ class Alir:
 
     Attributes:
         command: path of the `alir` command.
+        pair_seconds: between two messages to one recipient; 0: no limit, and nothing is kept.
     """
 
     command: Path
     name: str = "alir"
+    pair_seconds: float = 0
 
     _TOKEN = "bench-only-token-of-more-than-32-characters"
     _STORED = "SELECT count(*) FROM message"
@@ -140,7 +142,7 @@ access_token = "bench"
 app_secret = "bench"
 graph_url = "http://127.0.0.1:{spot.provider_port}"
 messages_per_second = 0
-pair_seconds = 0
+pair_seconds = {self.pair_seconds:g}
 """
 
 

@@ -162,14 +162,17 @@ class Bench:
             problems=problems,
         )
 
-    def carry(self, contender: Contender, *, seconds: float, delay_ms: int) -> Round:
+    def carry(
+        self, contender: Contender, *, seconds: float, delay_ms: int, recipients: int | None = None
+    ) -> Round:
         """How many messages it carries, from the first request to the last one recorded."""
         with self._running(contender, delay_ms=delay_ms) as (server, spot):
-            self._await_carried(contender, server, spot, self._warm_up(contender, server))
+            warm = self._warm_up(contender, server, recipients)
+            self._await_carried(contender, server, spot, warm)
             before, clock = contender.recorded(spot), self._clock(server)
             self._reset(delay_ms)
             cap = round(seconds * SLOW_PROVIDER_RATE) if delay_ms else None
-            load = self._load(contender, server, seconds=seconds, count=cap)
+            load = self._load(contender, server, seconds=seconds, count=cap, recipients=recipients)
             self._await_carried(contender, server, spot, load.answered, before=before)
             took = time.monotonic() - load.began_at
             cpu, others = clock.server_cpu(), clock.provider_cpu() + load.cpu_seconds
@@ -255,7 +258,7 @@ class Bench:
             ) as server:
                 yield server, spot
 
-    def _warm_up(self, contender: Contender, server: Server) -> int:
+    def _warm_up(self, contender: Contender, server: Server, recipients: int | None = None) -> int:
         """Open connections and fill caches; how many messages that took.
 
         Raises:
@@ -268,7 +271,7 @@ class Bench:
         if status not in _TAKEN:
             text = answer.decode(errors="replace")
             raise BenchFailed(server.story(f"answered its first message with {status}: {text}"))
-        load = self._load(contender, server, count=WARM_UP)
+        load = self._load(contender, server, count=WARM_UP, recipients=recipients)
         if load.problems():
             raise BenchFailed(server.story(f"when warmed up: {'; '.join(load.problems())}"))
         return load.answered + 1

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from bench.measure import Round, Single
+from bench.pacing import CONTACTS, PAIR_SECONDS, RECIPIENTS, Pacing
 
 #: The measures that are rounds, in the order of the table, with their headings.
 HEADINGS = {
@@ -84,6 +85,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     latency: Single | None = None
     memory: Single | None = None
+    pacing: Pacing | None = None
 
     def targets(self) -> list[Target]:
         """What the gateway is to reach, in the order in which it was agreed."""
@@ -98,6 +100,13 @@ class Results:
             self._times_plain("carried messages/s, times the plain design's", "carry-0", 8),
             _below("p99 of the added latency", 25, "ms", self.latency, "p99_ms"),
             _below("resident memory", 150, "MB", self.memory, "resident_mb"),
+            Target(
+                name="pacing and table, a message",
+                bound=20,
+                unit="us",
+                at_least=False,
+                measured=self.pacing.together_us if self.pacing else None,
+            ),
         ]
 
     def failures(self) -> list[str]:
@@ -110,7 +119,8 @@ class Results:
         ]
         for name, single in (("latency", self.latency), ("memory", self.memory)):
             found += [f"{name}: {problem}" for problem in (single.problems if single else [])]
-        return found
+        paced = self.pacing.problems() if self.pacing else []
+        return found + [f"pacing, {problem}" for problem in paced]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -121,6 +131,7 @@ class Results:
             "rows": [asdict(row) for row in self.rows],
             "latency": asdict(self.latency) if self.latency else None,
             "memory": asdict(self.memory) if self.memory else None,
+            "pacing": asdict(self.pacing) if self.pacing else None,
             "targets": [asdict(target) | {"verdict": target.verdict} for target in self.targets()],
             "failures": self.failures(),
         }
@@ -155,6 +166,8 @@ def as_text(results: Results) -> str:
         parts.append(_latency(results.latency))
     if results.memory:
         parts.append(_memory(results.memory))
+    if results.pacing:
+        parts.append(_pacing(results.pacing))
     parts.append("targets\n" + _aligned([_target_cells(one) for one in results.targets()]))
     failures = results.failures()
     if failures:
@@ -230,6 +243,24 @@ def _memory(single: Single) -> str:
         f"memory after {figures['messages']:,.0f} messages taken and carried\n"
         f"  resident {figures['resident_mb']:.0f} MB, at most {figures['peak_mb']:.0f} MB, "
         f"{figures['at_start_mb']:.0f} MB at the start"
+    )
+
+
+def _pacing(pacing: Pacing) -> str:
+    pieces = ", ".join(f"{name} {us:.1f}" for name, us in pacing.pieces.items())
+    runs = " ".join(f"{us:.1f}" for us in pacing.runs)
+    paced, unpaced = (
+        median(one.per_cpu_second for one in rounds) for rounds in (pacing.paced, pacing.unpaced)
+    )
+    differences = " ".join(f"{us:+.1f}" for us in pacing.differences_us)
+    return (
+        f"what pauses, pairs, the window ({CONTACTS:,} contacts) and the error table cost, "
+        f"in us of CPU a message\n"
+        f"  in the process: {pieces}: {pacing.together_us:.1f} together (runs {runs})\n"
+        f"  carried to {RECIPIENTS:,} recipients: {paced:,.0f} per CPU-s with one message each "
+        f"{PAIR_SECONDS:g} s to each of them, {unpaced:,.0f} without:\n"
+        f"  {median(pacing.differences_us):+.1f} a message (rounds in pairs {differences}); "
+        "what is smaller than these differ is noise"
     )
 
 

@@ -49,6 +49,10 @@ class FakeClock:
         self._passed = end
         await idle()
 
+    def set_back(self, seconds: float) -> None:
+        """Let somebody set the wall clock back; what has elapsed stays."""
+        self._start -= timedelta(seconds=seconds)
+
     def leap(self, seconds: float) -> None:
         """Let time pass before anybody could notice, as in a suspend."""
         self._passed += timedelta(seconds=seconds)

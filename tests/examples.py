@@ -33,7 +33,7 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-def begin_due(message: Message, *, window_shut: bool) -> Change:
+def begin_due(message: Message, *, window_shut: bool, head_of: str | None = None) -> Change | None:
     """A judge that begins everything that is due, unless it has expired by then."""
     now = max(message.due_at, START)
     return life.expire(message, now=now) or life.begin(message, now=now, window_shut=window_shut)

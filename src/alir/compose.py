@@ -16,7 +16,8 @@ from alir.clock import Clock, SystemClock
 from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.backlog import Backlog
-from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
+from alir.dispatch.calls import DispatchPolicy
+from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.dispatchers import Dispatchers
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
@@ -326,15 +327,16 @@ class RunningGateway:
             if dispatcher is not None:
                 dispatcher.queued(message)
 
-    def _expected_wait(self, sender: SenderName) -> timedelta:
-        gate = self._gates.get(sender)
-        if gate is not None and not gate.is_open:
-            return timedelta.max
-        known = self._senders.get(sender)  # a repeat may find a message of one that is gone
-        per_second = known.messages_per_second * self._settings.dispatch.rate_share if known else 0
-        if not per_second:
+    def _expected_wait(self, message: Message) -> timedelta:
+        dispatcher = self._dispatchers.get(message.sender)
+        if dispatcher is None:  # a repeat may find a message of one that is gone
             return timedelta()
-        return timedelta(seconds=self._backlog.due(sender) / per_second)
+        wait = dispatcher.expected_wait(message)
+        limit = self._senders[message.sender].messages_per_second
+        per_second = limit * self._settings.dispatch.rate_share
+        if not per_second or wait == timedelta.max:
+            return wait
+        return wait + timedelta(seconds=self._backlog.due(message.sender) / per_second)
 
     async def _is_ready(self) -> str | None:
         try:

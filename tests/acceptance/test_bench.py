@@ -39,5 +39,7 @@ def test_a_smoke_run_of_the_bench_takes_every_figure_and_loses_nothing(tmp_path:
     assert all(row["per_second"] > 0 and row["per_cpu_second"] > 0 for row in results["rows"])
     assert results["latency"]["figures"]["p99_ms"] > 0
     assert results["memory"]["figures"]["messages"] == 2000
-    assert len(results["targets"]) == 6
+    assert len(results["pacing"]["pieces"]) == 3
+    assert results["pacing"]["paced"][0]["messages"] > 0
+    assert len(results["targets"]) == 7
     assert [left.name for left in tmp_path.iterdir()] == ["bench.json"]

@@ -11,12 +11,14 @@ from tests.contract.stores import Backend, told
 from tests.examples import MAIN, OTHER, TEMPLATE, a_message, begin_due
 from tests.running import in_a_loop
 
+from alir.dispatch.gate import Turn
+from alir.dispatch.ports import Served
 from alir.errors import RequestInvalid
 from alir.intake.ports import IdempotencyKey
 from alir.messages import life
 from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
 from alir.receipts.model import Heard
-from alir.store.messages import MOST_PUT_OFF
+from alir.store.queue import MOST_PARKED
 
 
 def _later(seconds: float) -> dict[str, object]:
@@ -170,16 +172,19 @@ async def test_expired_messages_at_the_head_do_not_hide_what_is_due_behind_them(
 
 
 @in_a_loop
-async def test_what_is_put_off_does_not_hide_what_is_due_behind_it(database: Backend) -> None:
+async def test_what_has_to_wait_is_parked_and_hides_nothing_that_is_due_behind_it(
+    database: Backend,
+) -> None:
     async with database.open() as store:
-        for _ in range(MOST_PUT_OFF + 1):
+        for _ in range(MOST_PARKED + 1):
             await store.accepted(to="+15551230009")
         other = await store.accepted()
-        later = START + timedelta(seconds=6)
 
-        def judge(message: Message, *, window_shut: bool) -> life.Change:
+        def judge(
+            message: Message, *, window_shut: bool, head_of: str | None = None
+        ) -> life.Change | None:
             if message.id != other.id:
-                return life.defer(message, later)
+                return life.park(message, "recipient +15551230009")
             return begin_due(message, window_shut=window_shut)
 
         first = await store.messages.begin(MAIN, limit=1, judge=judge)
@@ -187,10 +192,42 @@ async def test_what_is_put_off_does_not_hide_what_is_due_behind_it(database: Bac
 
         assert (first.messages, first.more) == ((), True)
         assert [m.id for m in second.messages] == [other.id]
-        assert await store.messages.put_off(MAIN) == [("+15551230009", later)]
+        assert await store.messages.parked(MAIN) == [("recipient +15551230009", MOST_PARKED + 1)]
         assert await store.messages.lately(MAIN, since=START) == [(other.to, START)]
         third = await store.messages.begin(MAIN, limit=1, judge=judge)
-        assert (third.messages, third.next_due) == ((), later)
+        assert (third.messages, third.next_due) == ((), None)
+
+
+@in_a_loop
+async def test_of_a_place_that_has_its_turn_the_longest_waiting_go_first(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        place = "recipient +15551230001"
+        ids = [(await store.accepted(parked=place)).id for _ in range(5)]
+        again = await store.accepted(parked=place, due_at=START - timedelta(seconds=9))
+        elsewhere = await store.accepted(parked="flow 1")
+        turns = [Turn(place, 3, 6), Turn("flow 2", 1, 1)]
+        begun = await store.messages.begin(MAIN, limit=10, judge=begin_due, turns=turns)
+
+        assert [m.id for m in begun.messages] == [again.id, *ids[:2]]
+        assert [m.parked for m in begun.messages] == [None] * 3
+        assert begun.served == (Served(place, 3, False), Served("flow 2", 0, True))
+        assert dict(await store.messages.parked(MAIN)) == {place: 3, "flow 1": 1}
+        assert (await store.messages.get(elsewhere.id)).status is Status.QUEUED
+
+
+@in_a_loop
+async def test_what_is_parked_expires_and_can_be_cancelled(database: Backend) -> None:
+    async with database.open() as store:
+        in_a_minute = START + timedelta(minutes=1)
+        first = await store.accepted(parked="flow 1", expires_at=in_a_minute)
+        second = await store.accepted(parked="flow 1")
+        store.clock.leap(60)
+        assert await store.messages.expired(limit=10) == [first.id]
+        assert (await store.messages.change(second, life.cancel)).status is Status.CANCELLED
+        assert await store.messages.parked(MAIN) == [("flow 1", 1)]
+        assert await store.messages.due(MAIN, at_most=10) == (0, None)
 
 
 @pytest.mark.parametrize("hours", [23, 25])
@@ -205,7 +242,9 @@ async def test_a_judge_is_told_whether_the_window_is_shut_for_what_has_a_fallbac
         await store.accepted(fallback=TEMPLATE)
         told: list[bool] = []
 
-        def judge(message: Message, *, window_shut: bool) -> life.Change:
+        def judge(
+            message: Message, *, window_shut: bool, head_of: str | None = None
+        ) -> life.Change | None:
             told.append(window_shut)
             return begin_due(message, window_shut=window_shut)
 

@@ -127,7 +127,7 @@ def run(
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=checkout,
-        env={**own, **environ},
+        env=own | dict(environ),
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -88,7 +88,7 @@ class Gateway:
     Attributes:
         callbacks: of the providers, by their names.
         handshakes: of the providers that check the callback URL.
-        expected_wait: how long a message of this sender that came now would wait for its turn.
+        expected_wait: how long a message that was just stored waits for its turn, about.
         is_ready: what keeps it from doing its work; none: nothing does.
     """
 
@@ -103,6 +103,6 @@ class Gateway:
     clock: Clock
     limits: Limits
     measure: Measure
-    expected_wait: Callable[[SenderName], timedelta]
+    expected_wait: Callable[[Message], timedelta]
     is_ready: Callable[[], Awaitable[str | None]]
     metrics: Callable[[], bytes]

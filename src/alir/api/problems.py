@@ -202,7 +202,7 @@ TYPES: Mapping[str, ProblemType] = {
             "The message was stored and handed over, and the provider refused it for good. "
             "`provider` holds its code and its words.",
             "Mend what it names and send a new message, with a new Idempotency-Key if you use "
-            "them.",
+            "them. `alir explain` with the code says more.",
             {
                 "detail": "A parameter's value is not valid.",
                 "id": _MESSAGE_ID,

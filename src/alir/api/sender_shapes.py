@@ -41,7 +41,9 @@ class PauseShape(Shape):
         description="`flow`: one Flow of this sender. `sender`: all of it. `account`: all senders "
         "of the account. `operator`: all of it, because a person says so."
     )
-    flow_id: str | None = Field(description="The Flow, with `flow`.")
+    flow_id: str | None = Field(
+        description="The Flow, with `flow`; null where a template opens it."
+    )
     code: str | None = Field(
         description="The provider's code that asked for it.", examples=["131048"]
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from alir.dispatch.places import place_held_by
 from alir.errors import (
     OutcomeUnknown,
     PauseAsked,
@@ -15,7 +18,7 @@ from alir.errors import (
 )
 from alir.messages import life
 from alir.messages.life import Again, Settlement
-from alir.messages.model import Message, Outcome
+from alir.messages.model import Message, Outcome, ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,11 @@ class BusyPolicy:
 
 #: How long a message of a Flow waits that nobody knows when will be sent again.
 LOOK_AGAIN = timedelta(minutes=5)
+#: Where a whole sender stands still, a refused message goes so far behind what else waits, at most:
+#: once the sender is well again nothing waits longer than this.
+LONGEST_BEHIND = timedelta(seconds=30)
+#: How far behind the first that is let through it goes, at most.
+BEHIND_THE_FIRST = timedelta(seconds=1)
 #: A provider that asks for a longer wait is asked again after this.
 LONGEST_ASKED = timedelta(hours=1)
 
@@ -98,10 +106,12 @@ def settlement_of(
             return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
         case ProviderBusy(pauses=PauseAsked() as asked):
             delay = next_delay(message.tries, policy=policy, jitter=jitter)
-            due_at = due_after_pause(asked, opens_at, now=now, delay=delay)
-            if message.expires_at is not None:
-                due_at = min(due_at, max(message.expires_at, now))
-            return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at)
+            wanted = due_after_pause(asked, opens_at, now=now, delay=delay)
+            due_at = _due_again(asked, message, wanted, policy, now)
+            parked = None if due_at is None else place_held_by(asked.scope, message)
+            if parked is not None:
+                due_at = message.due_at  # nobody who waits there shall pass it
+            return Settlement(outcome=Outcome.BUSY, error=error, due_at=due_at, parked=parked)
         case ProviderRefused(window_shut=shut):
             return Settlement(outcome=Outcome.REFUSED, error=error, window_shut=shut)
         case OutcomeUnknown():
@@ -115,12 +125,19 @@ def due_after_pause(
 ) -> datetime:
     """When a message is due again whose refusal paused more than itself.
 
-    It is not to blame, as far as anybody knows, and so is not given up for it. Where the whole
-    sender stands still it goes a little behind the others: were it to blame after all, it would
-    else be the one that is let through to see, each time.
+    Where the whole sender stands still it goes a little behind the others: were it to blame after
+    all, it would else be the one that is let through to see, each time. But no more than a little,
+    for where nothing else waits, it alone can show that the sender is well again.
+
+    Args:
+        opens_at: when what stands still lets one through; none: nobody knows.
+        delay: how far behind the others it may go, at most.
     """
     if asked.scope in (PauseScope.SENDER, PauseScope.ACCOUNT):
-        return now + delay
+        behind = min(delay, LONGEST_BEHIND)
+        if opens_at is not None:
+            behind = min(behind, max(timedelta(), opens_at - now) + BEHIND_THE_FIRST)
+        return now + behind
     return now + LOOK_AGAIN if opens_at is None else max(opens_at, now)
 
 
@@ -138,21 +155,65 @@ def again_of(
             delay = next_delay(
                 message.tries, policy=policy, jitter=jitter, asked=failure.retry_after
             )
-            if failure.pauses is not None:
-                return Again(due_after_pause(failure.pauses, now, now=now, delay=delay))
-            due_at = _due(message, now + delay, policy, now)
+            parked = None
+            if failure.pauses is None:
+                due_at = _due(message, now + delay, policy, now)
+            else:
+                wanted = _due_behind_the_gate(failure.pauses, now=now, delay=delay)
+                due_at = _due_again(failure.pauses, message, wanted, policy, now)
+                parked = place_held_by(failure.pauses.scope, message)
+            if parked is not None and due_at is not None:
+                return Again(message.due_at, parked=parked)
             return None if due_at is None else Again(due_at)
         case _:
             return None
 
 
 def _tried_enough(failure: ProviderBusy, message: Message) -> bool:
-    return failure.at_most is not None and message.tries + 1 >= failure.at_most
+    """Whether this was the last try that the provider's code is worth.
+
+    Counted are the attempts that came to the same code, as answer or by receipt, since the message
+    was last asked for: what else it was queued again for does not use its tries up.
+    """
+    if failure.at_most is None:
+        return False
+    code = failure.provider_code
+    asked = [a for a in message.attempts if a.begun_at >= message.first_due_at]
+    came_to = {a.number for a in asked if _code_of(a.error) == code}
+    came_to |= {
+        receipt.attempt
+        for receipt in message.receipts
+        if receipt.status is ReceiptStatus.FAILED and _code_of(receipt.error) == code
+    } & {a.number for a in asked}
+    return len(came_to) + 1 >= failure.at_most
+
+
+def _code_of(error: Mapping[str, Any] | None) -> str | None:
+    return None if error is None else error.get("provider_code")
 
 
 def never_handed_over(title: str, *, now: datetime) -> Settlement:
     """An attempt of which its own process knows that it never reached the HTTP client."""
     return Settlement(outcome=Outcome.BUSY, error=life.error("not_handed_over", title), due_at=now)
+
+
+def _due_behind_the_gate(asked: PauseAsked, *, now: datetime, delay: timedelta) -> datetime:
+    is_whole = asked.scope in (PauseScope.SENDER, PauseScope.ACCOUNT)
+    return due_after_pause(asked, None if is_whole else now, now=now, delay=delay)
+
+
+def _due_again(
+    asked: PauseAsked, message: Message, wanted: datetime, policy: BusyPolicy, now: datetime
+) -> datetime | None:
+    """When a message is tried again whose refusal paused something; None: never.
+
+    Where it is the message's own recipient it is given up as any that a busy provider does not
+    take. Where a sender, an account or a Flow stands still, the message is not to blame, as far as
+    anybody knows, and somebody will mend that: it waits however long it takes, until it expires.
+    """
+    if asked.scope is PauseScope.RECIPIENT:
+        return _due(message, wanted, policy, now)
+    return wanted if message.expires_at is None else min(wanted, max(message.expires_at, now))
 
 
 def _due(message: Message, wanted: datetime, policy: BusyPolicy, now: datetime) -> datetime | None:

@@ -21,6 +21,8 @@ class Backlog:
 
     def changed(self, message: Message) -> None:
         """Count a message that came into the queue or left it."""
+        if message.parked is not None and message.status is Status.QUEUED:
+            return  # it waits for its recipient or its Flow, and for nobody else
         if message.status is Status.QUEUED:
             is_due = message.due_at <= message.created_at or message.due_at <= self._clock.now()
             self._due[message.sender] += is_due

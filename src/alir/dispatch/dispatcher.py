@@ -8,47 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from alir.clock import Clock
-from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
-from alir.dispatch.gate import Gate
+from alir.dispatch.calls import STORE_PAUSE_SECONDS, Calls, DispatchPolicy
+from alir.dispatch.gate import Gate, Turn
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider
+from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider, Served
 from alir.dispatch.turns import Turns
-from alir.errors import NotFound, ProviderBusy, ProviderRefused, SendFailure, StoreUnavailable
+from alir.errors import StoreUnavailable
 from alir.ids import SenderName
-from alir.messages import life
-from alir.messages.life import Settlement
-from alir.messages.model import Message, Outcome
+from alir.messages.model import Message
 from alir.observe import get_logger
 
 #: Bounds one transaction; more is begun in the next round.
 LARGEST_BEGIN = 100
-#: Pause after the store could not be written.
-STORE_PAUSE_SECONDS = 0.5
 #: Due times are moments of the wall clock, which may jump, and runs on while the machine sleeps;
 #: and of a message whose storing was in doubt nobody is told.
 LONGEST_SLEEP_SECONDS = 10.0
+#: How often it is looked at who waits for a recipient or a Flow without anybody knowing.
+REFRESH_SECONDS = 60.0
 
 _log = get_logger("dispatch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DispatchPolicy:
-    """How a sender's messages are handed over.
-
-    Attributes:
-        begun_valid: how long after it was begun an attempt may still be sent.
-        max_calls: how many calls may be under way at once.
-    """
-
-    busy: BusyPolicy = field(default_factory=BusyPolicy)
-    begun_valid: timedelta = timedelta(seconds=5)
-    max_calls: int = 500
 
 
 class Dispatcher:
@@ -73,16 +56,25 @@ class Dispatcher:
         self._gate = gate
         self._turns = Turns(gate, clock)
         self._pauses = pauses
-        self._provider = provider
         self._outbox = outbox
         self._policy = policy
         self._clock = clock
-        self._random = random
-        self._measure = measure
         self._woken = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._at_rest.set()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls = Calls(
+            sender,
+            provider=provider,
+            outbox=outbox,
+            gate=gate,
+            pauses=pauses,
+            policy=policy,
+            clock=clock,
+            random=random,
+            measure=measure,
+            wake=self._woken.set,
+            is_full=lambda: self.calls >= policy.max_calls,
+        )
         self._admitted = 0
         # Places kept for what a begin under way may return.
         self._reserved = 0
@@ -92,9 +84,15 @@ class Dispatcher:
         self._caught_up = False
         self._stopping = False
         self._sleeps_until = math.inf
+        self._refreshed_at = clock.elapsed()
 
     def queued(self, message: Message) -> None:
         """A message of this sender came into the queue, or back into it."""
+        if message.parked is not None:
+            self._gate.park(message.parked)
+            if self._gate.next_turn < self._sleeps_until:
+                self._woken.set()
+            return
         ahead = (message.due_at - self._clock.now()).total_seconds()
         if ahead <= 0:
             self._heard += 1
@@ -117,9 +115,9 @@ class Dispatcher:
         there is room now. What has to wait for its recipient is told so at once, and holds up
         nobody.
         """
-        wait_until = self._turns.must_wait(message)
-        if wait_until is not None:
-            return Place(due_at=wait_until)
+        parked = self._turns.must_wait(message)
+        if parked is not None:
+            return Place(parked=parked)
         if self._something_waits or self._stopping or not self._gate.is_open or self._room() < 1:
             self._heard += 1  # what is stored after it must not overtake it
             return Place()
@@ -130,15 +128,17 @@ class Dispatcher:
         """Send a message that was admitted and is on disk as begun."""
         self._leave()
         self.pace.take(1, self._clock.elapsed())
-        self._start(self._hand_over(message, admitted_at))
+        if self._gate.anything_shut:
+            self._pauses.begun(message)
+        self._calls.hand_over(message, admitted_at)
 
     def dismiss(self, message: Message, *, in_doubt: bool) -> None:
         """Give a place back: the message was not stored, or (`in_doubt`) nobody can say."""
         self._leave()
         if in_doubt:
-            self._give_back(message, "Its storing was in doubt")
+            self._calls.give_back(message, "Its storing was in doubt")
         else:
-            self._gate.give_back(message.person)
+            self._turns.give_back(message)
 
     @property
     def calls(self) -> int:
@@ -151,6 +151,7 @@ class Dispatcher:
         try:
             while not self._stopping:
                 self._woken.clear()
+                await self._refresh()
                 wait = self._wait_for_room()
                 if wait is None:
                     wait = self._wait_for_more(await self._begin())
@@ -162,9 +163,20 @@ class Dispatcher:
         """Remember what an earlier process sent to whom, and whom it told to wait."""
         await self._turns.take_over(self.sender, self._outbox)
 
+    def expected_wait(self, message: Message) -> timedelta:
+        """How long a message that was just stored waits for its turn, about."""
+        now = self._clock.elapsed()
+        if not self._gate.is_open:
+            return timedelta.max
+        if message.parked is None:
+            return timedelta()
+        seconds = self._gate.expected(message.parked, now)
+        return timedelta.max if math.isinf(seconds) else timedelta(seconds=seconds)
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
+        self._calls.stop()
         self._woken.set()
 
     async def finish(self, grace: timedelta) -> None:
@@ -172,13 +184,20 @@ class Dispatcher:
         try:
             async with asyncio.timeout(grace.total_seconds()):
                 await self._at_rest.wait()  # what is just being begun has yet to be given back
-                while self._calls:
-                    await asyncio.wait(self._calls)
+                await self._calls.ended()
         except TimeoutError:
             _log.warning("calls_left_begun", sender=self.sender, calls=len(self._calls))
-        for call in self._calls:
-            call.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        await self._calls.cancel()
+
+    async def _refresh(self) -> None:
+        now = self._clock.elapsed()
+        if now < self._refreshed_at + REFRESH_SECONDS:
+            return
+        self._refreshed_at = now
+        try:
+            await self._turns.refresh(self.sender, self._outbox)
+        except StoreUnavailable as error:
+            _log.warning("refresh_failed", sender=self.sender, reason=str(error))
 
     @property
     def _something_waits(self) -> bool:
@@ -218,8 +237,13 @@ class Dispatcher:
         self._caught_up = self._caught_up and self._heard <= limit
         self._heard, self._reserved = 0, limit
         at = self._clock.elapsed()
+        is_probe = not self._gate.is_open
+        turns = self._gate.turns(at, limit=limit)
+        begun: Begun | None = None
         try:
-            begun = await self._outbox.begin(self.sender, limit=limit, judge=self._turns.judge())
+            begun = await self._outbox.begin(
+                self.sender, limit=limit, judge=self._turns.judge(), turns=turns
+            )
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
             self._caught_up = False
@@ -231,54 +255,39 @@ class Dispatcher:
             return None
         finally:
             self._reserved = 0
+            self._end_turns(turns, begun)
         if begun.in_doubt:
             for message in begun.messages:
-                self._give_back(message, "Its beginning was in doubt")
+                self._calls.give_back(message, "Its beginning was in doubt")
             self._caught_up = False
             return None
         self._caught_up = not begun.more
         self.pace.take(len(begun.messages), self._clock.elapsed())
-        if begun.messages and not self._gate.is_open:
+        if begun.messages and is_probe:
             self._gate.probe = begun.messages[0].id
         for message in begun.messages:
             if self._gate.anything_shut:
                 self._pauses.begun(message)
-            self._start(self._hand_over(message, at))
+            self._calls.hand_over(message, at)
         return begun
 
-    def _give_back(self, message: Message, title: str) -> None:
-        """Settle an attempt that was never handed over, if it is there at all.
-
-        It may not be; and then this very message may have been begun since, with an attempt of
-        the same number that is on its way. So it goes by the moment at which it was begun.
-        """
-        never = never_handed_over(title, now=self._clock.now())
-        number = max(1, len(message.attempts))
-        doubted = message.attempt(number)
-
-        def decide(current: Message) -> life.Change | None:
-            attempt = current.attempt(number)
-            if attempt is None or (doubted and attempt.begun_at != doubted.begun_at):
-                return None
-            return life.settle(current, number, never, now=self._clock.now())
-
-        self._start(self._on_disk(message, lambda: self._outbox.change(message.id, decide)))
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        # Named, for asyncio would otherwise print a number into a name for every message.
-        call = asyncio.create_task(work, name="hand-over")
-        self._calls.add(call)
-        call.add_done_callback(self._ended)
+    def _end_turns(self, turns: Sequence[Turn], begun: Begun | None) -> None:
+        """Let each place that had its turn wait for the next one."""
+        served = {} if begun is None else {one.place: one for one in begun.served}
+        now = self._clock.elapsed()
+        for turn in turns:
+            one = served.get(turn.place, Served(turn.place, 0, is_empty=False))
+            self._gate.served(turn, now, gone=one.gone, is_empty=one.is_empty)
 
     def _wait_for_more(self, begun: Begun | None) -> float:
         if begun is None:
             return STORE_PAUSE_SECONDS
         if begun.more:
             return 0.0
-        if begun.next_due is None:
-            return LONGEST_SLEEP_SECONDS  # a new message wakes
-        seconds = (begun.next_due - self._clock.now()).total_seconds()
-        return min(max(0.0, seconds), LONGEST_SLEEP_SECONDS)
+        wait = min(LONGEST_SLEEP_SECONDS, self._gate.next_turn - self._clock.elapsed())
+        if begun.next_due is not None:  # else a new message wakes
+            wait = min(wait, (begun.next_due - self._clock.now()).total_seconds())
+        return max(0.0, wait)
 
     async def _sleep(self, seconds: float) -> None:
         """Until woken, or for so long."""
@@ -292,105 +301,3 @@ class Dispatcher:
             pass
         finally:
             self._sleeps_until = math.inf
-
-    def _ended(self, call: asyncio.Task[None]) -> None:
-        full = self.calls >= self._policy.max_calls
-        self._calls.discard(call)
-        if full:
-            self._woken.set()
-        if not call.cancelled() and (error := call.exception()) is not None:
-            _log.error("hand_over_broke", sender=self.sender, exc_info=error)
-
-    async def _hand_over(self, message: Message, begun_at: float) -> None:
-        number = len(message.attempts)
-        started = self._clock.elapsed()
-        title = self._too_late(message, started - begun_at)
-        if title is not None:
-            settlement = never_handed_over(title, now=self._clock.now())
-        else:
-            settlement = await self._call(message, number)
-        if self._gate.probe == message.id:
-            self._gate.probe = None
-            if title is None:
-                self._pauses.unclear(self.sender)  # unless it has told something by now
-            self._woken.set()
-        self._measure.settled(self.sender, settlement.outcome, self._clock.elapsed() - started)
-        await self._record(message, settlement, number)
-
-    def _too_late(self, message: Message, seconds: float) -> str | None:
-        """Why a message that was begun `seconds` ago must not leave any more, if it must not."""
-        if self._stopping:
-            return "Stopping"
-        if seconds > self._policy.begun_valid.total_seconds():
-            return "Begun too long ago"
-        if not self._gate.is_open and self._gate.probe != message.id:
-            return "Paused meanwhile"
-        if message.expires_at is not None and message.expires_at <= self._clock.now():
-            return "Expired meanwhile"
-        return None
-
-    async def _call(self, message: Message, number: int) -> Settlement:
-        begun_at = message.attempts[-1].begun_at
-        try:
-            sent = await self._provider.send(message, number)
-        except SendFailure as failure:
-            return self._not_confirmed(message, failure, begun_at)
-        except Exception as fault:
-            # A fault of alir's own: how far the call came is not known, and an attempt left
-            # begun would look as if it were still under way.
-            _log.error("call_broke", sender=self.sender, message=message.id, exc_info=fault)
-            error = life.error("internal_error", "The call broke off inside alir")
-            return Settlement(outcome=Outcome.UNKNOWN, error=error)
-        self._passed(message, begun_at)
-        return Settlement(
-            outcome=Outcome.ACCEPTED,
-            provider_id=sent.provider_id,
-            wa_id=sent.wa_id,
-            request_id=sent.request_id,
-        )
-
-    def _not_confirmed(
-        self, message: Message, failure: SendFailure, begun_at: datetime
-    ) -> Settlement:
-        """What a failure means for the message; what else it pauses stands still from now on."""
-        opens_at = None
-        if isinstance(failure, ProviderBusy) and failure.pauses is not None:
-            opens_at = self._pauses.strike(message, failure, begun_at=begun_at)
-        elif isinstance(failure, ProviderRefused):
-            self._passed(message, begun_at)
-        return settlement_of(
-            failure,
-            message,
-            policy=self._policy.busy,
-            now=self._clock.now(),
-            jitter=self._random(),
-            opens_at=opens_at,
-        )
-
-    def _passed(self, message: Message, begun_at: datetime) -> None:
-        """The provider looked at the message itself, so that nothing else holds it."""
-        if self._gate.anything_shut or not self._gate.is_open:
-            self._pauses.passed(message, begun_at=begun_at)
-
-    async def _record(self, message: Message, settlement: Settlement, number: int) -> None:
-        await self._on_disk(
-            message, lambda: self._outbox.settle(message, settlement, number=number)
-        )
-        if settlement.outcome is Outcome.BUSY:
-            self._woken.set()  # to learn when it is due again
-
-    async def _on_disk(self, message: Message, write: Callable[[], Awaitable[Message]]) -> None:
-        """Write it, however long that takes: what it says is known here only."""
-        while True:
-            try:
-                await write()
-            except NotFound:
-                return  # its storing was in doubt, and it was not stored
-            except StoreUnavailable as error:
-                _log.warning("settle_failed", message=message.id, reason=str(error))
-            except Exception as fault:
-                # A fault of alir's own. The attempt must not look as if it were under way for ever.
-                _log.error("settle_broke", message=message.id, exc_info=fault)
-            else:
-                return
-            await self._clock.sleep(STORE_PAUSE_SECONDS)

@@ -1,12 +1,17 @@
-"""Who may go now: the pace of each recipient, and what stands still. Arithmetic on seconds."""
+"""Who may go now: the pace of each recipient, and what stands still. Arithmetic on seconds.
+
+A message that may not go now is parked on a *place*: its recipient or its Flow. Of each place the
+longest waiting message goes first, once the place opens; what comes later parks behind it.
+"""
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from alir.dispatch.places import Places, place
 from alir.errors import PauseScope
 from alir.ids import MessageId
 
@@ -15,6 +20,10 @@ from alir.ids import MessageId
 BURST_SECONDS: Final = 5.0
 #: How much later than need be a recipient's next message goes, for the same reason; alir's own.
 SLACK_SECONDS: Final = 0.25
+#: How many messages of a place that stands open again go at once; more in the next round.
+_AT_ONCE: Final = 50
+_OPEN: Final = (-math.inf, 0.0)
+_HELD_APART: Final = frozenset({PauseScope.RECIPIENT, PauseScope.FLOW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +48,28 @@ class PairLimit:
         return self.seconds / self.share
 
 
-_OPEN: Final = (-math.inf, 0.0)
+class Turn(NamedTuple):
+    """A place that is open.
 
+    Attributes:
+        most: how many that wait there may go.
+        known: how many were known to wait.
+    """
 
-def _places(person: str, flow_id: str | None) -> tuple[tuple[PauseScope, str], ...]:
-    """What may stand still of a message."""
-    return (PauseScope.RECIPIENT, person), (PauseScope.FLOW, flow_id or "")
+    place: str
+    most: int
+    known: int
 
 
 class _Pair:
     """What one recipient was sent lately."""
 
-    __slots__ = ("begun_at", "may_burst", "placed_until", "sent")
+    __slots__ = ("begun_at", "may_burst", "sent")
 
     def __init__(self, begun_at: float) -> None:
         self.begun_at = begun_at  # of the burst
         self.sent = 1
         self.may_burst = True
-        # Messages that were told to wait have due times up to here.
-        self.placed_until = -math.inf
 
 
 class Gate:
@@ -71,11 +83,15 @@ class Gate:
         self._limit = limit
         self._interval = limit.interval
         self._pairs: dict[str, _Pair] = {}
-        # When each may be forgotten, in order; of one that goes on there is a later entry.
-        self._ends: deque[tuple[float, str]] = deque()
+        # When each pair may be forgotten; of one that goes on there is a later entry.
+        self._ends: list[tuple[float, str]] = []
         self._whole: dict[PauseScope, float] = {}
-        # When each lets one through, and how long after it the next.
-        self._shut: dict[tuple[PauseScope, str], tuple[float, float]] = {}
+        # When each place lets one through, and how long after it the next.
+        self._shut: dict[str, tuple[float, float]] = {}
+        # How many messages wait at each place, as far as is known here.
+        self._waiting: dict[str, int] = {}
+        # When each of these may open; an entry that is too early is put back when it comes up.
+        self._openings: list[tuple[float, str]] = []
         self.probe: MessageId | None = None
 
     # Pauses
@@ -86,22 +102,29 @@ class Gate:
         Args:
             wait: how long after that one the next may go, of a recipient or a Flow.
         """
-        if key:
-            self._shut[scope, key] = opens_at, wait
+        if scope in _HELD_APART:
+            self._shut[place(scope, key)] = opens_at, wait
+            self._look_again(place(scope, key))
         else:
             self._whole[scope] = opens_at
 
     def reopen(self, scope: PauseScope, key: str) -> None:
         """Let everything of this through."""
-        if key:
-            self._shut.pop((scope, key), None)
-            return
-        self._whole.pop(scope, None)
+        if scope in _HELD_APART:
+            self._shut.pop(place(scope, key), None)
+            self._look_again(place(scope, key))
+        else:
+            self._whole.pop(scope, None)
 
     @property
     def is_open(self) -> bool:
         """Whether nothing holds the whole sender."""
         return not self._whole
+
+    @property
+    def anything_shut(self) -> bool:
+        """Whether any recipient or Flow stands still."""
+        return bool(self._shut)
 
     def room(self, now: float) -> int | None:
         """How many may begin, of whomever; None: any number."""
@@ -116,76 +139,128 @@ class Gate:
 
     # Recipients and Flows
 
-    def opens(self, person: str, flow_id: str | None, now: float) -> float:
-        """When a message to this person may go: not after `now`: at once."""
-        opens = -math.inf
-        pair = self._pairs.get(person)
-        if pair is not None and not self._is_in_burst(pair, now):
-            opens = self._paid_at(pair)
+    def blocked(self, places: Places, now: float, *, head_of: str | None = None) -> str | None:
+        """The place where a message has to wait; None: it may go now.
+
+        Args:
+            head_of: the place of which it is the longest waiting one.
+        """
+        for one in places:
+            if one != head_of and one in self._waiting:
+                return one
+            if self._opening(one, now) > now:
+                return one
+        return None
+
+    def take(self, places: Places, now: float) -> None:
+        """Count a message that goes now."""
         if self._shut:
-            for place in _places(person, flow_id):
-                opens = max(opens, self._shut.get(place, _OPEN)[0])
+            for one in places:
+                if one in self._shut:
+                    wait = self._shut[one][1]
+                    self._shut[one] = max(self._shut[one][0], now + wait), wait
+        self._count(places.recipient, now)
+
+    def recall(self, recipient: str, at: float) -> None:
+        """Count a message that an earlier process sent then."""
+        self._count(recipient, at)
+
+    def give_back(self, places: Places) -> None:
+        """Count one message less: it was not sent after all."""
+        pair = self._pairs.get(places.recipient)
+        if pair is not None and pair.sent > 0:
+            pair.sent -= 1
+
+    # Those that wait
+
+    def park(self, one: str, count: int = 1) -> None:
+        """So many more messages wait at this place."""
+        is_new = one not in self._waiting
+        self._waiting[one] = self._waiting.get(one, 0) + count
+        if is_new:
+            self._look_again(one)
+
+    def turns(self, now: float, *, limit: int) -> list[Turn]:
+        """The places that are open now and where somebody waits; `served` ends their turn."""
+        turns: list[Turn] = []
+        while self._openings and self._openings[0][0] <= now and len(turns) < limit:
+            _, one = heapq.heappop(self._openings)
+            if one not in self._waiting or any(turn.place == one for turn in turns):
+                continue
+            opens = self._opening(one, now)
+            if opens > now:
+                self._push(opens, one)
+                continue
+            is_paced = one in self._shut or one in self._pairs or self._is_recipient(one)
+            turns.append(Turn(one, 1 if is_paced else _AT_ONCE, self._waiting[one]))
+        return turns
+
+    def served(self, turn: Turn, now: float, *, gone: int, is_empty: bool) -> None:
+        """The turn of a place is over: so many went, and perhaps nobody waited any more.
+
+        Who parked there since the turn began was not seen, and waits for the next one.
+        """
+        one = turn.place
+        waiting = self._waiting.get(one, 0)
+        left = waiting - turn.known if is_empty else max(1, waiting - gone)
+        if left <= 0:
+            self._waiting.pop(one, None)
+            return
+        self._waiting[one] = left
+        self._push(max(self._opening(one, now), now), one)
+
+    def knows(self, one: str) -> bool:
+        """Whether anybody is known to wait at this place."""
+        return one in self._waiting
+
+    @property
+    def next_turn(self) -> float:
+        """When a place may open where somebody waits; infinite: nobody knows."""
+        return self._openings[0][0] if self._openings else math.inf
+
+    def expected(self, one: str, now: float) -> float:
+        """Seconds until a message that parks now at this place may go, about."""
+        opens = max(self._opening(one, now) - now, 0.0)
+        between = self._shut[one][1] if one in self._shut else 0.0
+        if self._is_recipient(one):
+            between = max(between, self._interval)
+        return opens + self._waiting.get(one, 0) * between
+
+    def _opening(self, one: str, now: float) -> float:
+        """When this place lets the next one through."""
+        opens = self._shut.get(one, _OPEN)[0] if self._shut else -math.inf
+        pair = self._pairs.get(one)
+        if pair is not None and not self._is_in_burst(pair, now):
+            opens = max(opens, self._paid_at(pair))
         return opens
 
-    def waits(self, person: str, now: float) -> bool:
-        """Whether earlier messages to this person were told to wait, and still do."""
-        pair = self._pairs.get(person)
-        return pair is not None and pair.placed_until > now
+    def _look_again(self, one: str) -> None:
+        if one in self._waiting:
+            self._push(self._opening(one, -math.inf), one)
 
-    def take(self, person: str, flow_id: str | None, now: float) -> None:
-        """Count a message that goes to this person now."""
-        if self._shut:
-            for place in _places(person, flow_id):
-                if place in self._shut:
-                    wait = self._shut[place][1]
-                    self._shut[place] = now + wait, wait
+    def _push(self, moment: float, one: str) -> None:
+        if moment < math.inf:
+            heapq.heappush(self._openings, (moment, one))
+
+    @staticmethod
+    def _is_recipient(one: str) -> bool:
+        return one.startswith(PauseScope.RECIPIENT.value)
+
+    def _count(self, recipient: str, now: float) -> None:
         if not self._interval:
             return
-        pair = self._pairs.get(person)
+        pair = self._pairs.get(recipient)
         if pair is None:
-            pair = self._pairs[person] = _Pair(now)
+            pair = self._pairs[recipient] = _Pair(now)
         elif self._is_in_burst(pair, now):
             pair.sent += 1
         else:
             pair.begun_at, pair.sent, pair.may_burst = now, 1, True
-        if self._shut and (PauseScope.RECIPIENT, person) in self._shut:
+        # Whom somebody waits for is written to evenly.
+        if recipient in self._waiting or recipient in self._shut:
             pair.may_burst = False
-        self._ends.append((self._paid_at(pair), person))
+        heapq.heappush(self._ends, (self._paid_at(pair), recipient))
         self._forget(now)
-
-    def give_back(self, person: str) -> None:
-        """Count one message less: it was not sent after all."""
-        pair = self._pairs.get(person)
-        if pair is not None and pair.sent > 0:
-            pair.sent -= 1
-
-    @property
-    def anything_shut(self) -> bool:
-        """Whether any recipient or Flow stands still."""
-        return bool(self._shut)
-
-    def place(self, person: str, flow_id: str | None, now: float) -> float:
-        """When a message may go that has to wait, behind those of its recipient that do so."""
-        opens = self.opens(person, flow_id, now)
-        pair = self._pairs.get(person)
-        if pair is None:
-            return opens
-        if pair.placed_until > now:
-            opens = max(opens, pair.placed_until + self._interval)
-        self._wait_until(person, pair, opens)
-        return opens
-
-    def remember(self, person: str, *, placed_until: float) -> None:
-        """Take over what an earlier process told messages to this person to wait for."""
-        pair = self._pairs.get(person)
-        if pair is None:
-            pair = self._pairs[person] = _Pair(-math.inf)
-        self._wait_until(person, pair, max(placed_until, pair.placed_until))
-
-    def _wait_until(self, person: str, pair: _Pair, moment: float) -> None:
-        if math.isfinite(moment):
-            pair.placed_until = moment
-            self._ends.append((moment, person))
 
     def _is_in_burst(self, pair: _Pair, now: float) -> bool:
         return (
@@ -200,7 +275,7 @@ class Gate:
         for _ in range(2):
             if not self._ends or self._ends[0][0] > now:
                 return
-            _, person = self._ends.popleft()
-            pair = self._pairs.get(person)
-            if pair is not None and max(self._paid_at(pair), pair.placed_until) <= now:
-                del self._pairs[person]
+            _, recipient = heapq.heappop(self._ends)
+            pair = self._pairs.get(recipient)
+            if pair is not None and self._paid_at(pair) <= now:
+                del self._pairs[recipient]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from alir.clock import rfc3339
+from alir.clock import from_milliseconds, rfc3339, to_milliseconds
 from alir.dispatch.attempt import LONGEST_ASKED
 from alir.errors import PauseAsked, PauseScope
 from alir.ids import SenderName
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 #: Everything that a sender sends stands still with these.
 WHOLE: Final = frozenset({PauseScope.SENDER, PauseScope.ACCOUNT, PauseScope.OPERATOR})
@@ -19,16 +21,19 @@ WHOLE: Final = frozenset({PauseScope.SENDER, PauseScope.ACCOUNT, PauseScope.OPER
 GROWTH_OF_RECIPIENT: Final = 4
 GROWTH: Final = 2
 
+#: Before a template's name, where only WhatsApp knows which Flow it opens.
+_TEMPLATE: Final = "template:"
+
 #: A throttled Flow is slow until it was not refused for so long; alir's own.
 FLOW_IS_SLOW_FOR: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Something of one sender that stands still.
+    """Something of one sender that stands still. Its moments are whole milliseconds, as on disk.
 
     Attributes:
-        key: the recipient or the Flow's id; empty for what holds the whole sender.
+        key: the recipient, or the Flow by its `flow_key`; empty for what holds the whole sender.
         code: the provider's, if it was one that asked for it.
         since: when it began; of a Flow, when it was last refused.
         until: when one message is let through to see; none: when an operator resumes it.
@@ -51,6 +56,12 @@ class Pause:
     tells_from: datetime | None = None
     by_receipt: bool = False
     strikes: int = 1
+
+    @property
+    def flow_id(self) -> str | None:
+        """The Flow that stands still, where it is one whose id is known."""
+        is_flow = self.scope is PauseScope.FLOW and not self.key.startswith(_TEMPLATE)
+        return (self.key or None) if is_flow else None
 
     @property
     def place(self) -> tuple[PauseScope, str]:
@@ -97,23 +108,24 @@ def struck(
     refusal of what was let through since then does.
     """
     if before is not None and (before.tells_from is None or strike.begun_at < before.tells_from):
-        asked_until = now + min(strike.retry_after or timedelta(), LONGEST_ASKED)
+        asked_until = _whole(now + min(strike.retry_after or timedelta(), LONGEST_ASKED))
         if before.until is None or asked_until <= before.until:
             return before
         return replace(before, until=asked_until)
     strikes = 1 if before is None else before.strikes + 1
     is_new = before is None or strike.asked.scope is PauseScope.FLOW
     wait = _wait(strike, strikes)
+    until = None if wait is None else _whole(now + wait)
     return Pause(
         sender=sender,
         scope=strike.asked.scope,
         key=key,
         code=strike.code,
         title=strike.title,
-        since=now if is_new else before.since,  # type: ignore[union-attr]  # not new
-        until=None if wait is None else now + wait,
+        since=_whole(now) if is_new else before.since,  # type: ignore[union-attr]  # not new
+        until=until,
         wait=wait or timedelta(),
-        tells_from=None if wait is None else now + wait,
+        tells_from=until,
         by_receipt=strike.by_receipt,
         strikes=strikes,
     )
@@ -127,15 +139,15 @@ def by_operator(
         sender=sender,
         scope=PauseScope.OPERATOR,
         title=title,
-        since=now if before is None else before.since,
-        until=until,
-        wait=timedelta() if until is None else until - now,
+        since=_whole(now) if before is None else before.since,
+        until=None if until is None else _whole(until),
+        wait=timedelta() if until is None else _whole(until) - _whole(now),
     )
 
 
 def prolonged(pause: Pause, *, now: datetime) -> Pause:
     """The pause once more as long: what was let through told nothing, or a slow Flow used it."""
-    return pause if pause.until is None else replace(pause, until=now + pause.wait)
+    return pause if pause.until is None else replace(pause, until=_whole(now + pause.wait))
 
 
 def is_over(pause: Pause, *, now: datetime) -> bool:
@@ -145,14 +157,16 @@ def is_over(pause: Pause, *, now: datetime) -> bool:
 
 def opened(pause: Pause, *, now: datetime) -> Pause:
     """The pause letting one through now: something changed that may have ended its reason."""
-    return replace(pause, until=now, tells_from=now)
+    return replace(pause, until=_whole(now), tells_from=_whole(now))
 
 
 def is_healed(pause: Pause, *, begun_at: datetime, now: datetime, by_receipt: bool = False) -> bool:
     """Whether an attempt that the provider did not refuse for it, begun then, ends the pause.
 
-    Only one that was begun since it let one through says anything. A Flow that is slow may be used
-    so all the same, so that it stays slow until it was not refused for `FLOW_IS_SLOW_FOR`.
+    Only one that was begun since it let one through says anything; where the wall clock was set
+    back meanwhile, one that was begun since then, lest the pause outlast that by hours. A Flow that
+    is slow may be used so all the same, so that it stays slow until it was not refused for
+    `FLOW_IS_SLOW_FOR`.
 
     Args:
         by_receipt: whether a receipt says so, that it was sent on or more; else the answer.
@@ -163,7 +177,13 @@ def is_healed(pause: Pause, *, begun_at: datetime, now: datetime, by_receipt: bo
         return False
     if pause.scope is PauseScope.FLOW:
         return now >= pause.since + FLOW_IS_SLOW_FOR
+    if now < pause.tells_from - pause.wait:  # the wall clock was set back since it began
+        return begun_at <= now
     return begun_at >= pause.tells_from
+
+
+def _whole(moment: datetime) -> datetime:
+    return from_milliseconds(to_milliseconds(moment))
 
 
 def _wait(strike: Strike, strikes: int) -> timedelta | None:
@@ -177,4 +197,4 @@ def _wait(strike: Strike, strikes: int) -> timedelta | None:
         wait = min(wait, asked.longest)
     if strike.retry_after is not None:
         wait = max(wait, min(strike.retry_after, LONGEST_ASKED))
-    return wait
+    return wait // _MILLISECOND * _MILLISECOND

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from alir.clock import Clock
 from alir.dispatch.gate import Gate
+from alir.dispatch.ordered import Ordered
 from alir.dispatch.pause import (
     WHOLE,
     Pause,
@@ -27,6 +28,7 @@ from alir.dispatch.pause import (
     prolonged,
     struck,
 )
+from alir.dispatch.places import flow_key
 from alir.dispatch.ports import Provider
 from alir.errors import PauseScope, ProviderBusy, StoreUnavailable
 from alir.ids import SenderName
@@ -35,9 +37,12 @@ from alir.observe import get_logger
 
 #: How often what other processes (`alir sender`) changed is looked at, and secrets that may heal.
 SYNC_SECONDS = 1.0
-STORE_PAUSE_SECONDS = 0.5
+#: How long a process that ends waits for what is not on disk yet; the next one learns it again.
+FINISH = timedelta(seconds=2)
 #: A recipient's pause that nobody tried the end of is forgotten after this.
 FORGOTTEN_AFTER = timedelta(hours=1)
+
+_WHOLE_PLACES = tuple((scope, "") for scope in WHOLE)
 
 _log = get_logger("pauses")
 
@@ -53,12 +58,8 @@ class PauseStore(Protocol):
         """It is over, and users are told."""
         ...
 
-    async def all(self) -> list[Pause]:
-        """Every pause of every sender."""
-        ...
-
-    async def release(self, pause: Pause, *, limit: int) -> int:
-        """Let up to `limit` messages be due that wait for it; how many those were."""
+    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
+        """Every pause of every sender; on request without those of recipients, which are many."""
         ...
 
 
@@ -89,9 +90,10 @@ class Pauses:
         self._pauses: dict[SenderName, dict[tuple[PauseScope, str], Pause]] = {s: {} for s in gates}
         # A fingerprint of the secrets that were refused.
         self._refused_with: dict[SenderName, bytes] = {}
-        # Counts what was changed here, so that what was read before is not taken for newer.
-        self._generation = 0
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writes = Ordered(clock)
+        self._syncing = asyncio.Lock()
+        # What was changed here since the store was last read: what was read is not newer.
+        self._touched: set[Hashable] = set()
 
     def of(self, sender: SenderName) -> list[Pause]:
         """What stands still of this sender, longest first."""
@@ -104,12 +106,16 @@ class Pauses:
         *,
         begun_at: datetime,
         by_receipt: bool = False,
+        used: bytes | None = None,
     ) -> datetime | None:
         """Begin the pause that a refusal of `message` asks for, or make it longer.
+
+        One of its recipient or its Flow shows that the sender and its account are well.
 
         Args:
             begun_at: when the attempt was begun that was refused.
             by_receipt: whether it was taken first and failed by a receipt.
+            used: a fingerprint of the secrets from just before the call; none: nobody knows.
 
         Returns:
             When it lets one through; none: when somebody resumes it.
@@ -124,9 +130,11 @@ class Pauses:
             retry_after=failure.retry_after,
             by_receipt=by_receipt,
         )
-        key = {PauseScope.RECIPIENT: message.person, PauseScope.FLOW: message.flow_id or ""}.get(
+        key = {PauseScope.RECIPIENT: message.person, PauseScope.FLOW: flow_key(message)}.get(
             asked.scope, ""
         )
+        if asked.scope not in WHOLE:
+            self._heal(message.sender, _WHOLE_PLACES, begun_at=begun_at, by_receipt=by_receipt)
         until = None
         for sender in self._reach(message.sender, asked.scope):
             before = self._pauses[sender].get((asked.scope, key))
@@ -136,7 +144,7 @@ class Pauses:
             if pause is not before:
                 self._begin(pause, is_new=before is None)
         if asked.scope is PauseScope.ACCOUNT:
-            self._try_fresh_secrets(message.sender)
+            self._try_fresh_secrets(message.sender, used)
         return until
 
     def passed(self, message: Message, *, begun_at: datetime, by_receipt: bool = False) -> None:
@@ -145,22 +153,13 @@ class Pauses:
         Args:
             by_receipt: whether a receipt says so: that it was sent on, or more.
         """
-        mine = self._pauses[message.sender]
-        if not mine:
-            return
-        now = self._clock.now()
-        places = [(scope, "") for scope in WHOLE]
-        places += [
-            (PauseScope.RECIPIENT, message.person),
-            (PauseScope.FLOW, message.flow_id or ""),
-        ]
-        for place in places:
-            pause = mine.get(place)
-            if pause is not None and (
-                is_over(pause, now=now)
-                or is_healed(pause, begun_at=begun_at, now=now, by_receipt=by_receipt)
-            ):
-                self._end_everywhere(pause)
+        if self._pauses[message.sender]:
+            narrow = (
+                (PauseScope.RECIPIENT, message.person),
+                (PauseScope.FLOW, flow_key(message)),
+            )
+            places = (*_WHOLE_PLACES, *narrow)
+            self._heal(message.sender, places, begun_at=begun_at, by_receipt=by_receipt)
 
     def unclear(self, sender: SenderName) -> None:
         """What was let through to see told nothing: wait once more as long."""
@@ -173,7 +172,7 @@ class Pauses:
 
     def begun(self, message: Message) -> None:
         """A message goes: where its Flow is slow, that was the one for now."""
-        pause = self._pauses[message.sender].get((PauseScope.FLOW, message.flow_id or ""))
+        pause = self._pauses[message.sender].get((PauseScope.FLOW, flow_key(message)))
         if pause is not None:
             self._begin(prolonged(pause, now=self._clock.now()), is_new=False)
 
@@ -181,13 +180,17 @@ class Pauses:
         self, sender: SenderName, *, title: str, until: datetime | None = None
     ) -> Pause:
         """Let nothing of a sender through, because a person says so; on disk when it returns."""
-        before = self._pauses[sender].get((PauseScope.OPERATOR, ""))
-        now = self._clock.now()
-        pause = by_operator(before, sender=sender, title=title, until=until, now=now)
-        # First on disk: what `sync` read before that must not be taken for its end.
-        await self._store.put(pause, is_new=before is None)
-        self._hold(pause)
-        return pause
+        place = (PauseScope.OPERATOR, "")
+
+        async def work() -> Pause:
+            before = self._pauses[sender].get(place)
+            now = self._clock.now()
+            pause = by_operator(before, sender=sender, title=title, until=until, now=now)
+            await self._store.put(pause, is_new=before is None)
+            self._hold(pause)  # not earlier: what cannot be stored does not hold either
+            return pause
+
+        return await self._writes.now((sender, *place), work)
 
     async def resume(self, sender: SenderName) -> list[Pause]:
         """End everything that stands still of a sender; on disk when it returns."""
@@ -198,9 +201,18 @@ class Pauses:
             if (other := self._pauses[name].get(pause.place)) is not None
         ]
         for pause in ended:
-            await self._store.remove(pause)
             self._let_go(pause)
-            await self._release(pause)
+        # Each behind what is yet to be written of it, which else would bring it back.
+        removals = [
+            self._writes.now(_at(pause), partial(self._store.remove, pause)) for pause in ended
+        ]
+        results = await asyncio.gather(*removals, return_exceptions=True)
+        faults = [result for result in results if isinstance(result, BaseException)]
+        for pause, result in zip(ended, results, strict=True):
+            if result in faults and pause.place not in self._pauses[pause.sender]:
+                self._hold(pause)
+        if faults:
+            raise faults[0]
         return ended
 
     async def load(self) -> None:
@@ -210,8 +222,9 @@ class Pauses:
             if pause.sender not in self._pauses:
                 continue
             if pause.scope is PauseScope.ACCOUNT and pause.until is not None:
-                pause = opened(pause, now=now)  # noqa: PLW2901
-            self._hold(pause)
+                self._begin(opened(pause, now=now), is_new=False)
+            else:
+                self._hold(pause)
 
     async def run(self) -> None:
         """Look at other processes' changes and at secrets, every `SYNC_SECONDS`, for ever."""
@@ -221,37 +234,69 @@ class Pauses:
                 await self.sync()
             except StoreUnavailable as error:
                 _log.warning("sync_failed", reason=str(error))
+            except Exception as fault:
+                # A fault of alir's own, for once; its text may hold a person's number.
+                _log.error("sync_broke", fault=type(fault).__name__)
 
     async def sync(self) -> None:
-        """Take over what other processes changed, and let secrets that changed be tried."""
+        """Take over what other processes changed, and let secrets that changed be tried.
+
+        Recipients stand still for minutes at most, and no other process changes that: those are
+        read by `load` only.
+        """
         for sender, mine in self._pauses.items():
             if (PauseScope.ACCOUNT, "") in mine:
                 self._try_fresh_secrets(sender)
             asked = mine.get((PauseScope.OPERATOR, ""))
             if asked is not None and is_over(asked, now=self._clock.now()):
                 self._end_everywhere(asked)
-        generation = self._generation
-        if self._writing:
-            return
-        stored = {(pause.sender, *pause.place): pause for pause in await self._store.all()}
-        if generation != self._generation or self._writing:
-            return  # what was read is older than what is known here
-        for sender, mine in self._pauses.items():
-            for pause in list(mine.values()):
-                if (sender, *pause.place) not in stored:
-                    self._let_go(pause)
-                    await self._release(pause)
-        for pause in stored.values():
-            if pause.sender in self._pauses and pause != self._pauses[pause.sender].get(
-                pause.place
-            ):
-                self._hold(pause)
+        async with self._syncing:
+            self._touched.clear()
+            newer = self._writes.places
+            read = await self._store.all(but_recipients=True)
+            # Of these what was read may be older than what is known here.
+            newer |= self._touched | self._writes.places
+            self._take_over({_at(pause): pause for pause in read}, newer)
         self._forget_recipients()
 
-    async def finish(self) -> None:
-        """Return once everything is on disk."""
-        while self._writing:
-            await asyncio.wait(self._writing)
+    async def finish(self, grace: timedelta = FINISH) -> None:
+        """Return once everything is on disk, or after `grace`."""
+        await self._writes.finish(grace)
+
+    def _take_over(self, stored: Mapping[Hashable, Pause], newer: Container[Hashable]) -> None:
+        """Make memory what the store says, but for what is newer here."""
+        ended = [
+            pause
+            for mine in self._pauses.values()
+            for pause in mine.values()
+            if pause.scope is not PauseScope.RECIPIENT
+            and _at(pause) not in stored
+            and _at(pause) not in newer
+        ]
+        for pause in ended:
+            self._let_go(pause)
+        for place, pause in stored.items():
+            mine = self._pauses.get(pause.sender)
+            if mine is not None and place not in newer and mine.get(pause.place) != pause:
+                self._hold(pause)
+
+    def _heal(
+        self,
+        sender: SenderName,
+        places: Iterable[tuple[PauseScope, str]],
+        *,
+        begun_at: datetime,
+        by_receipt: bool,
+    ) -> None:
+        """End what is over of these, as an attempt tells that was not refused for them."""
+        now = self._clock.now()
+        for place in places:
+            pause = self._pauses[sender].get(place)
+            if pause is not None and (
+                is_over(pause, now=now)
+                or is_healed(pause, begun_at=begun_at, now=now, by_receipt=by_receipt)
+            ):
+                self._end_everywhere(pause)
 
     def _reach(self, sender: SenderName, scope: PauseScope) -> Sequence[SenderName]:
         """The senders that a pause of this one holds."""
@@ -264,28 +309,17 @@ class Pauses:
         self._hold(pause)
         if is_new:
             _log.warning("paused", sender=pause.sender, scope=pause.scope.value, code=pause.code)
-        self._write(partial(self._store.put, pause, is_new=is_new))
+        self._writes.soon(_at(pause), partial(self._store.put, pause, is_new=is_new))
 
     def _end_everywhere(self, pause: Pause) -> None:
         for sender in self._reach(pause.sender, pause.scope):
             other = self._pauses[sender].get(pause.place)
             if other is not None:
                 self._let_go(other)
-                self._write(partial(self._ended, other))
-
-    async def _ended(self, pause: Pause) -> None:
-        await self._store.remove(pause)
-        await self._release(pause)
-
-    async def _release(self, pause: Pause) -> None:
-        if pause.key:
-            limit = 500  # bounds how long one write holds up others
-            while await self._store.release(pause, limit=limit) == limit:
-                pass
-            self._changed(pause.sender)
+                self._writes.soon(_at(other), partial(self._store.remove, other))
 
     def _hold(self, pause: Pause) -> None:
-        self._generation += 1
+        self._touched.add(_at(pause))
         self._pauses[pause.sender][pause.place] = pause
         opens_at = math.inf
         if pause.until is not None:
@@ -296,7 +330,7 @@ class Pauses:
         self._changed(pause.sender)
 
     def _let_go(self, pause: Pause) -> None:
-        self._generation += 1
+        self._touched.add(_at(pause))
         self._pauses[pause.sender].pop(pause.place, None)
         self._gates[pause.sender].reopen(pause.scope, pause.key)
         if pause.scope is PauseScope.ACCOUNT:
@@ -305,11 +339,15 @@ class Pauses:
             _log.info("resumed", sender=pause.sender, scope=pause.scope.value, code=pause.code)
         self._changed(pause.sender)
 
-    def _try_fresh_secrets(self, sender: SenderName) -> None:
-        """Where a secret has changed since it was refused, let one message through to see."""
+    def _try_fresh_secrets(self, sender: SenderName, used: bytes | None = None) -> None:
+        """Where a secret has changed since it was refused, let one message through to see.
+
+        Args:
+            used: what was refused; none: what the provider would use now.
+        """
         provider = self._providers[sender]
         if sender not in self._refused_with:
-            self._refused_with[sender] = provider.credentials()
+            self._refused_with[sender] = provider.credentials() if used is None else used
             provider.refresh_credentials()
         if provider.credentials() == self._refused_with[sender]:
             return
@@ -328,23 +366,6 @@ class Pauses:
                 if pause.scope is PauseScope.RECIPIENT and is_old:
                     self._end_everywhere(pause)
 
-    def _write(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Put it on disk, in the order in which it happened, however long that takes."""
-        before: Iterable[asyncio.Task[None]] = tuple(self._writing)
-        task = asyncio.create_task(self._written(work, before), name="pauses")
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
 
-    async def _written(
-        self, work: Callable[[], Awaitable[None]], before: Iterable[asyncio.Task[None]]
-    ) -> None:
-        if before:
-            await asyncio.wait(before)
-        while True:
-            try:
-                await work()
-            except StoreUnavailable as error:
-                _log.warning("pause_not_stored", reason=str(error))
-                await self._clock.sleep(STORE_PAUSE_SECONDS)
-            else:
-                return
+def _at(pause: Pause) -> tuple[SenderName, PauseScope, str]:
+    return (pause.sender, *pause.place)

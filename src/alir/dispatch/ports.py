@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from alir.dispatch.gate import Turn
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.model import Message, Outcome
@@ -62,6 +63,14 @@ class Provider(Protocol):
         ...
 
 
+class Served(NamedTuple):
+    """A place had its turn: so many went, and whether nobody waited there."""
+
+    place: str
+    gone: int
+    is_empty: bool
+
+
 class Begun(NamedTuple):
     """What was begun, each with a new latest attempt.
 
@@ -70,28 +79,37 @@ class Begun(NamedTuple):
             there is more that is due now.
         more: whether more may be due now.
         in_doubt: nobody can say whether `messages` are begun, so none of them may be sent.
+        served: what became of the turns that were given.
     """
 
     messages: tuple[Message, ...]
     next_due: datetime | None
     more: bool
     in_doubt: bool = False
+    served: tuple[Served, ...] = ()
 
 
 class Judge(Protocol):
-    """Decides what becomes of a message that is due: begun, put off, or expired.
+    """Decides what becomes of a message that is due: begun, parked, or expired.
 
-    It may be asked about one and the same version again, and then says the same.
+    It may be asked about one and the same version again, and then says the same. None: it stays
+    as it is. `head_of`: the place where it waited longest, whose turn it is.
     """
 
-    def __call__(self, message: Message, *, window_shut: bool) -> life.Change: ...
+    def __call__(
+        self, message: Message, *, window_shut: bool, head_of: str | None = None
+    ) -> life.Change | None: ...
 
 
 class Outbox(Protocol):
     """The messages, as dispatch needs them. Each call is on disk when it returns."""
 
-    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
-        """Begin an attempt of up to `limit` due messages, longest due first, as `judge` decides.
+    async def begin(
+        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+    ) -> Begun:
+        """Begin an attempt of up to `limit` messages, as `judge` decides.
+
+        First those whose turn it is at their places, then what is due, longest first.
 
         Raises:
             StoreUnavailable: nothing was begun.
@@ -102,8 +120,8 @@ class Outbox(Protocol):
         """To whom attempts were begun since then, and when each was, in that order."""
         ...
 
-    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
-        """Whose messages were told to wait, and until when the last of each."""
+    async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
+        """Where messages wait for their turn, and how many at each place."""
         ...
 
     async def settle(
@@ -141,11 +159,11 @@ class Place(NamedTuple):
     Attributes:
         admitted_at: it may be begun with the write that stores it; the moment of the admission, on
             the clock that never jumps.
-        due_at: it has to wait for its recipient or its Flow until then.
+        parked: where it has to wait for its turn.
     """
 
     admitted_at: float | None = None
-    due_at: datetime | None = None
+    parked: str | None = None
 
 
 class Measure(Protocol):

@@ -117,7 +117,7 @@ def ended_by_resuming(
 def _shown(pause: Pause, advice: Advice) -> dict[str, Any]:
     return {
         "scope": pause.scope.value,
-        "flow_id": pause.key if pause.scope is PauseScope.FLOW else None,
+        "flow_id": pause.flow_id,
         "code": pause.code,
         "title": pause.title,
         "advice": advice(pause),

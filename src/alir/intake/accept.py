@@ -189,8 +189,8 @@ class Intake:
         if message.due_at <= message.created_at:
             place = self._dispatch.admit(message)
             admitted_at = place.admitted_at
-            if place.due_at is not None:
-                message = message.but(due_at=place.due_at)
+            if place.parked is not None:
+                message = message.but(parked=place.parked)
         try:
             stored = await self._messages.accept(
                 message,

@@ -105,14 +105,14 @@ class Place(Protocol):
     Attributes:
         admitted_at: it may be begun with the write that stores it; the moment of the admission, on
             the clock that never jumps.
-        due_at: it has to wait for its recipient or its Flow until then.
+        parked: where it has to wait for its turn.
     """
 
     @property
     def admitted_at(self) -> float | None: ...
 
     @property
-    def due_at(self) -> datetime | None: ...
+    def parked(self) -> str | None: ...
 
 
 class Dispatch(Protocol):

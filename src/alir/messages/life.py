@@ -54,6 +54,7 @@ class Settlement(NamedTuple):
         request_id: what callers get as `request_id`, where it is the provider's.
         error: for all but accepted: `{"code", "provider_code", "title", "detail"}`.
         due_at: for busy: when to try again; none: no more, the message is given up.
+        parked: for busy: where it waits for its turn, in the place in line that `due_at` says.
         window_shut: for refused: a template would have been taken.
     """
 
@@ -64,6 +65,7 @@ class Settlement(NamedTuple):
     due_at: datetime | None = None
     request_id: str | None = None
     window_shut: bool = False
+    parked: str | None = None
 
 
 class Again(NamedTuple):
@@ -72,10 +74,12 @@ class Again(NamedTuple):
     Attributes:
         due_at: when.
         fallback: as its fallback template; else as it was.
+        parked: where it waits for its turn, in the place in line that `due_at` says.
     """
 
     due_at: datetime
     fallback: bool = False
+    parked: str | None = None
 
 
 GAVE_UP = "gave_up"  #: the provider stayed busy for too long
@@ -147,7 +151,7 @@ def begin(message: Message, *, now: datetime, window_shut: bool = False) -> Chan
     if message.status is not Status.QUEUED:
         raise _too_late(message, "begun")
     attempt = Attempt(number=len(message.attempts) + 1, begun_at=now)
-    begun = message.but(status=Status.SENDING, attempts=(*message.attempts, attempt))
+    begun = message.but(status=Status.SENDING, parked=None, attempts=(*message.attempts, attempt))
     if message.attempts and _has_unknown(message):
         begun = begun.but(flags=_flagged(begun, Flag.RESENT))
     if window_shut and message.fallback is not None:
@@ -155,9 +159,9 @@ def begin(message: Message, *, now: datetime, window_shut: bool = False) -> Chan
     return Change(begun)
 
 
-def defer(message: Message, due_at: datetime) -> Change:
-    """The queued message, due later: its recipient or its Flow must wait."""
-    return Change(message.but(due_at=due_at))
+def park(message: Message, place: str) -> Change:
+    """The queued message, waiting for its turn there: its recipient or its Flow must wait."""
+    return Change(message.but(parked=place))
 
 
 def settle(
@@ -285,7 +289,9 @@ def retry(message: Message, *, now: datetime) -> Change:
             status=message.status.value,
         )
     return _told(
-        message.but(status=Status.QUEUED, due_at=now, first_due_at=now, tries=0, error=None),
+        message.but(
+            status=Status.QUEUED, parked=None, due_at=now, first_due_at=now, tries=0, error=None
+        ),
         Status.QUEUED,
     )
 
@@ -322,7 +328,14 @@ def _busy(after: Message, settlement: Settlement) -> Change:
         )
         return _ended(after, Status.FAILED, reason)
     # Nobody is told: to its user the message was queued all along.
-    return Change(after.but(status=Status.QUEUED, due_at=settlement.due_at, tries=after.tries + 1))
+    return Change(
+        after.but(
+            status=Status.QUEUED,
+            due_at=settlement.due_at,
+            parked=settlement.parked,
+            tries=after.tries + 1,
+        )
+    )
 
 
 def _can_fall_back(message: Message) -> bool:
@@ -365,7 +378,13 @@ def _reason(receipt: Receipt) -> object:
 def _again(after: Message, again: Again) -> Change:
     if again.fallback:
         return _told(_fallen_back(after, due_at=again.due_at), Status.QUEUED)
-    queued = after.but(status=Status.QUEUED, due_at=again.due_at, tries=after.tries + 1, error=None)
+    queued = after.but(
+        status=Status.QUEUED,
+        due_at=again.due_at,
+        parked=again.parked,
+        tries=after.tries + 1,
+        error=None,
+    )
     return _told(queued, Status.QUEUED)
 
 

@@ -199,6 +199,8 @@ class Message:
         reply_to: the WhatsApp id that the bubble quotes, if any.
         due_at: when it may be begun next; meaningful while queued.
         first_due_at: when it was first allowed to be begun; giving up counts from here.
+        parked: where it waits for its turn while it is queued, if its recipient or its Flow must
+            wait; such a message is not due, whatever `due_at` says.
         tries: how often it was queued again after a busy answer, in a row.
         error: why it failed, as in `Attempt`.
         version: counts the changes; a write says which one it was decided upon.
@@ -218,6 +220,7 @@ class Message:
     template: Mapping[str, Any] | None = None
     fallback: Mapping[str, Any] | None = None
     provider_request_id: str | None = None
+    parked: str | None = None
     status: Status = Status.QUEUED
     wa_id: str | None = None
     reply_to: ProviderId | None = None

@@ -17,6 +17,9 @@ from alir.receipts.ports import CallbackRequest, Callbacks, Dialect, RawCallback
 SWEEP_SECONDS = 60.0
 GUESS_SECONDS = 5.0
 STORE_PAUSE_SECONDS = 0.5
+#: What a person wrote counts for a sender's pace for so long, by the provider's clock, which gives
+#: whole seconds; alir's own. A clock that goes a little wrong is no reason not to count it.
+JUST_NOW = timedelta(seconds=2)
 
 _log = get_logger("receipts")
 
@@ -26,7 +29,8 @@ class Inbox:
 
     Args:
         counted: called for each receipt.
-        heard: called whenever a person wrote to a sender.
+        heard: called whenever a person wrote to a sender just now; not for what comes late or
+            again, which counted long ago for the sender's pace.
         guessing: the senders whose receipts name no attempt.
     """
 
@@ -130,5 +134,5 @@ class Inbox:
         for one in told:
             if isinstance(one, Told):
                 self._counted(one.sender, one.status)
-            else:
+            elif abs(self._clock.now() - one.at) <= JUST_NOW:
                 self._heard(one.sender)

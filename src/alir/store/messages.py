@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, select
 
-from alir.clock import Clock, from_milliseconds, to_milliseconds
+from alir.clock import Clock, to_milliseconds
+from alir.dispatch.gate import Turn
 from alir.dispatch.ports import Begun, Judge
 from alir.errors import (
     AlirError,
@@ -24,20 +25,19 @@ from alir.errors import (
 from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages import life, window
-from alir.messages.model import Flag, Message, Status
+from alir.messages.model import Message, Status
 from alir.receipts.ports import Consequences
 from alir.store import rows, tables
 from alir.store.applying import Applied, apply_one
 from alir.store.contacts import anybody_heard, heard_at, learn
 from alir.store.database import Connection, Database, Statement, run
 from alir.store.parked import parked_among, unpark
+from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load, with_rest
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
 _m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
 
-#: How many due messages one begin puts off, whose recipient or Flow must wait.
-MOST_PUT_OFF = 50
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
 
@@ -49,19 +49,9 @@ _BY_KEY = Statement(
         _m.idempotency_key.is_not(None),
     )
 )
-# The partial index is used only where its condition stands in the query as a constant.
-_QUEUED = text("message.status = 'queued'")
-_UNKNOWN = text("message.status = 'unknown'")
-_DUE = Statement(
-    select(_m.id, _m.version)
-    .where(_m.sender == bindparam("sender"), _QUEUED, _m.due_at <= bindparam("now"))
-    .order_by(_m.due_at, _m.seq)
-    .limit(bindparam("limit"))
-)
-_NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _QUEUED))
 
 
-class MessageStore:
+class MessageStore(QueueReader):
     """The messages of one database.
 
     `changed` is told, on the event loop, of every message that this process changed, once that is
@@ -76,8 +66,7 @@ class MessageStore:
         changed: Callable[[Message], None],
         consequences: Consequences,
     ) -> None:
-        self._database = database
-        self._clock = clock
+        super().__init__(database, clock)
         self._tell = changed
         self._consequences = consequences
         # Messages that this process stored a moment ago, so that beginning them does not read
@@ -173,10 +162,13 @@ class MessageStore:
             raise found
         return found
 
-    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
-        """Begin an attempt of up to `limit` due messages of `sender`, longest due first.
+    async def begin(
+        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+    ) -> Begun:
+        """Begin an attempt of up to `limit` messages of `sender`, as `judge` decides.
 
-        What has expired is marked so, what has to wait is put off; neither counts.
+        First those whose turn it is at their places, then what is due, longest first. What has
+        expired is marked so, what has to wait is parked; neither counts.
 
         Raises:
             StoreUnavailable: nothing was begun.
@@ -185,39 +177,17 @@ class MessageStore:
 
         def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
-            now = self._clock.now()
-            most = limit + MOST_PUT_OFF
-            due = _DUE.run(
-                connection, {"sender": sender, "now": to_milliseconds(now), "limit": most}
-            )
-            changes: list[tuple[Message, life.Change]] = []
-            looked_at = begun = 0
-            for message_id, version in due:
-                looked_at += 1
-                message = self._fresh.get(message_id)
-                if message is None or message.version != version:
-                    message = load(connection, message_id)
-                change = judge(message, window_shut=_window_is_shut(connection, message, now))
-                changes.append((message, change))
-                begun += change.message.status is Status.SENDING
-                if begun == limit:
-                    break
-            due.close()
-            saved = save_all(connection, changes, now) or []
-            more = begun == limit or looked_at == most
-            next_due = None if more else _next_due(connection, sender)
-            sending = [message for message in saved if message.status is Status.SENDING]
-            last = Begun(tuple(sending), next_due, more)
-            ended = (Status.SENDING, Status.QUEUED)
-            return last, [message for message in saved if message.status not in ended]
+            begin = Beginning(sender, limit, judge, turns)
+            last, others = begin.run(connection, self._fresh, self._clock.now())
+            return last, others
 
         try:
-            result, expired = await self._database.write(work)
+            result, others = await self._database.write(work)
         except StoreUnavailable as error:
             if error.in_doubt:
                 return Begun(last.messages, None, more=True, in_doubt=True)
             raise
-        for message in (*expired, *result.messages):
+        for message in (*others, *result.messages):
             self._changed(message)
         return result
 
@@ -297,7 +267,11 @@ class MessageStore:
     def _changed(self, message: Message) -> None:
         if message.status is not Status.QUEUED:
             self._fresh.pop(message.id, None)
-        elif len(self._fresh) < MOST_FRESH and message.due_at <= message.created_at:
+        elif (
+            len(self._fresh) < MOST_FRESH
+            and message.due_at <= message.created_at
+            and message.parked is None
+        ):
             self._fresh[message.id] = message
         self._tell(message)
 
@@ -353,102 +327,6 @@ class MessageStore:
 
         return await self._database.read(work)
 
-    async def left_begun(self) -> list[tuple[MessageId, int]]:
-        """Message and number of every attempt that is begun and not settled."""
-        query = (
-            select(_a.message_id, _a.number)
-            .where(text("attempt.outcome IS NULL"))
-            .order_by(_a.begun_at)
-        )
-        return await self._database.read(
-            lambda connection: [(row[0], row[1]) for row in run(connection, query)]
-        )
-
-    async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
-        """To whom attempts were begun since then, and when each was, in that order."""
-        query = (
-            select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
-            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-            .where(_a.begun_at >= to_milliseconds(since), _m.sender == sender)
-            .order_by(_a.begun_at)
-        )
-        return await self._database.read(
-            lambda connection: [
-                (person, from_milliseconds(at)) for person, at in run(connection, query)
-            ]
-        )
-
-    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
-        """Whose messages were told to wait, and until when the last of each."""
-        person = func.coalesce(_m.to, _m.recipient)
-        query = (
-            select(person, func.max(_m.due_at))
-            .where(
-                _m.sender == sender,
-                _QUEUED,
-                _m.due_at > to_milliseconds(self._clock.now()),
-                _m.due_at > _m.first_due_at,
-                _m.tries == 0,
-            )
-            .group_by(person)
-        )
-        return await self._database.read(
-            lambda connection: [(who, from_milliseconds(at)) for who, at in run(connection, query)]
-        )
-
-    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
-        """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
-        query = (
-            select(*rows.MESSAGE_COLUMNS)
-            .where(
-                text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
-                _m.flags.not_like(f'%"{Flag.RESENT}"%'),
-            )
-            .order_by(_m.seq)
-            .limit(limit)
-        )
-        return await self._database.read(
-            lambda connection: [with_rest(connection, row) for row in run(connection, query)]
-        )
-
-    async def expired(self, *, limit: int) -> list[MessageId]:
-        """Messages whose `expires_at` passed while they wait, longest ago first."""
-        query = (
-            select(_m.id)
-            .where(
-                _QUEUED,
-                _m.expires_at.is_not(None),
-                _m.expires_at <= to_milliseconds(self._clock.now()),
-            )
-            .order_by(_m.expires_at)
-            .limit(limit)
-        )
-        return await self._database.read(
-            lambda connection: [row[0] for row in run(connection, query)]
-        )
-
-    async def unknown(self) -> dict[SenderName, int]:
-        """How many messages of each sender are unknown; none of them: left out."""
-        query = select(_m.sender, func.count()).where(_UNKNOWN).group_by(_m.sender)
-        return await self._database.read(lambda connection: dict(run(connection, query).fetchall()))
-
-    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
-        """How many messages are due (counted up to `at_most`), and since when the longest is."""
-        waiting = (
-            select(_m.due_at)
-            .where(_m.sender == sender, _QUEUED, _m.due_at <= to_milliseconds(self._clock.now()))
-            .order_by(_m.due_at, _m.seq)
-            .limit(at_most)
-            .subquery()
-        )
-        query = select(func.count(), func.min(waiting.c.due_at))
-
-        def work(connection: Connection) -> tuple[int, datetime | None]:
-            [count, oldest] = run(connection, query).fetchone()
-            return count, None if oldest is None else from_milliseconds(oldest)
-
-        return await self._database.read(work)
-
 
 class _New(NamedTuple):
     """A message to be stored; see `MessageStore.accept`."""
@@ -486,13 +364,6 @@ def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -
     return is_shut, is_shut and window.is_ahead(heard, now, message.send_at)
 
 
-def _window_is_shut(connection: Connection, message: Message, now: datetime) -> bool:
-    """Whether it is known that only a template goes; asked of what has one only."""
-    if message.fallback is None or message.as_template is not None:
-        return False
-    return window.is_shut(heard_at(connection, message.sender, message.person), now)
-
-
 def _by_key(
     connection: Connection, token: ApiTokenId, key: IdempotencyKey
 ) -> Message | IdempotencyConflict | None:
@@ -503,8 +374,3 @@ def _by_key(
     if found[1] != key.request_hash:
         return IdempotencyConflict("the Idempotency-Key stands for another request")
     return load(connection, found[0])
-
-
-def _next_due(connection: Connection, sender: SenderName) -> datetime | None:
-    [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
-    return None if next_due is None else from_milliseconds(next_due)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, or_, select, text, update
+from sqlalchemy import delete, select
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.pause import Pause
@@ -22,16 +21,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 _PUT = Statement(
     upsert(
         tables.pause,
-        replaced=[n for n in tables.pause.c.keys() if n not in tables.pause.primary_key.columns],
+        replaced=[c.name for c in tables.pause.c if not c.primary_key],
     )
 )
-
-
-#: Which messages a pause of that scope and key holds.
-_OF: Mapping[PauseScope, Callable[[str], ColumnElement[bool]]] = {
-    PauseScope.FLOW: lambda key: _m.flow_id == key,
-    PauseScope.RECIPIENT: lambda key: or_(_m.to == key, _m.recipient == key),
-}
 
 
 class PauseStore:
@@ -63,32 +55,14 @@ class PauseStore:
 
         await self._database.write(work)
 
-    async def all(self) -> list[Pause]:
-        """Every pause of every sender."""
+    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
+        """Every pause of every sender; on request without those of recipients, which are many."""
+        pauses = select(*tables.pause.c)
+        if but_recipients:
+            pauses = pauses.where(_p.scope != PauseScope.RECIPIENT.value)
         return await self._database.read(
-            lambda connection: [_pause(row) for row in run(connection, select(*tables.pause.c))]
+            lambda connection: [_pause(row) for row in run(connection, pauses)]
         )
-
-    async def release(self, pause: Pause, *, limit: int) -> int:
-        """Let up to `limit` messages be due that wait for it; how many those were."""
-        now = to_milliseconds(self._clock.now())
-        waiting = (
-            select(_m.seq)
-            .where(
-                text("message.status = 'queued'"),
-                _m.sender == pause.sender,
-                _OF[pause.scope](pause.key),
-                _m.due_at > now,
-                _m.due_at > _m.first_due_at,
-            )
-            .limit(limit)
-        )
-        due = (
-            update(tables.message)
-            .where(_m.seq.in_(waiting))
-            .values(due_at=now, version=_m.version + 1)
-        )
-        return await self._database.write(lambda connection: run(connection, due).rowcount)
 
     def _tell(self, connection: Connection, kind: str, pause: Pause) -> None:
         if pause.scope is PauseScope.RECIPIENT:

@@ -54,6 +54,7 @@ MESSAGE_COLUMNS = (
     _m.template,
     _m.fallback,
     _m.request_id,
+    _m.parked,
 )
 #: Where `message_of` finds how many attempts there are.
 ATTEMPTS_POSITION = MESSAGE_COLUMNS.index(_m.attempts)
@@ -104,6 +105,7 @@ def message_of(
         template,
         fallback,
         request_id,
+        parked,
     ) = row
     return Message(
         id=id_,
@@ -133,6 +135,7 @@ def message_of(
         template=_parsed(template),
         fallback=_parsed(fallback),
         provider_request_id=request_id,
+        parked=parked,
         attempts=attempts,
         receipts=receipts,
     )
@@ -180,6 +183,7 @@ def changing_columns(message: Message) -> dict[str, Any]:
         "wa_id": message.wa_id,
         "error": _text_or_none(message.error),
         "request_id": message.provider_request_id,
+        "parked": message.parked,
     }
 
 

@@ -67,6 +67,8 @@ message = Table(
     Column("fallback", Text),
     # What the provider gives callers as the id of their request, where it does.
     Column("request_id", String),
+    # Where it waits for its turn, while its recipient or its Flow must wait.
+    Column("parked", String),
     Index(
         "message_idempotency",
         "token_id",
@@ -81,8 +83,18 @@ message = Table(
         "sender",
         "due_at",
         "seq",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
+        sqlite_where=text("status = 'queued' AND parked IS NULL"),
+        postgresql_where=text("status = 'queued' AND parked IS NULL"),
+    ),
+    # What waits for a recipient or a Flow, longest first.
+    Index(
+        "message_parked",
+        "sender",
+        "parked",
+        "due_at",
+        "seq",
+        sqlite_where=text("status = 'queued' AND parked IS NOT NULL"),
+        postgresql_where=text("status = 'queued' AND parked IS NOT NULL"),
     ),
     # What may expire while it waits.
     Index(

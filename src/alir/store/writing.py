@@ -33,7 +33,7 @@ _INSERT_MESSAGE = Statement(
 )
 _CHANGING = (
     *("status", "due_at", "first_due_at", "attempts", "tries"),
-    *("flags", "wa_id", "error", "request_id"),
+    *("flags", "wa_id", "error", "request_id", "parked"),
 )
 _UPDATE_MESSAGE = Statement(
     update(tables.message)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from bench.measure import Round, Single
+from bench.pacing import Pacing, in_process
 from bench.report import Results, Row, as_text
 
 
@@ -27,7 +31,16 @@ def one_round(
     )
 
 
-def results(*rows: Row, latency: Single | None = None) -> Results:
+def pacing(*, us: float = 5.0, problem: str = "") -> Pacing:
+    return Pacing(
+        pieces={"pairs": us, "table": 2.0},
+        runs=[us + 2.0],
+        unpaced=[one_round("unpaced", rate) for rate in (1000, 2000, 1000)],
+        paced=[one_round("paced", rate, problem=problem) for rate in (800, 2000, 500)],
+    )
+
+
+def results(*rows: Row, latency: Single | None = None, pacing: Pacing | None = None) -> Results:
     settings = {"quick": False, "rounds": 3, "seconds": 1, "connections": 64}
     return Results(
         when="2026-01-01T00:00:00+00:00",
@@ -36,6 +49,7 @@ def results(*rows: Row, latency: Single | None = None) -> Results:
         cores="",
         rows=list(rows),
         latency=latency,
+        pacing=pacing,
     )
 
 
@@ -54,7 +68,7 @@ def test_a_target_is_missed_met_or_not_measured() -> None:
 
     verdicts = [target.verdict for target in found.targets()]
 
-    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 3
+    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 4
 
 
 def test_a_latency_at_its_bound_is_too_long() -> None:
@@ -90,3 +104,35 @@ def test_a_problem_in_any_round_is_a_failure_that_says_where_it_was() -> None:
 
     assert found.failures() == ["carry-0, plain, round 2: 2 sent more than once"]
     assert found.failures()[0] in as_text(found)
+
+
+def test_pacing_is_judged_by_the_sum_of_its_pieces_in_the_process() -> None:
+    cheap, dear = results(pacing=pacing(us=17.9)), results(pacing=pacing(us=18.0))
+
+    verdicts = [
+        target.verdict
+        for found in (cheap, dear)
+        for target in found.targets()
+        if "pacing" in target.name
+    ]
+    assert verdicts == ["PASS", "FAIL"]
+
+
+def test_a_paced_round_is_compared_with_the_one_beside_it() -> None:
+    assert pacing().differences_us == pytest.approx([250.0, 0.0, 1000.0])
+    assert "+250.0 a message" in as_text(results(pacing=pacing()))
+
+
+def test_a_problem_of_a_paced_round_is_a_failure() -> None:
+    found = results(pacing=pacing(problem="1 sent more than once"))
+
+    assert found.failures()[0] == "pacing, paced, round 1: 1 sent more than once"
+
+
+def test_each_piece_of_pacing_takes_some_time(tmp_path: Path) -> None:
+    pieces, runs = in_process(tmp_path, messages=200, runs=2)
+
+    assert list(pieces) == ["pauses and pairs", "24-hour window", "error table"]
+    assert all(us > 0 for us in pieces.values())
+    assert len(runs) == 2
+    assert not any(tmp_path.iterdir())

@@ -4,7 +4,7 @@ script."""
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,13 +15,14 @@ from tests.clock import FakeClock, idle
 from tests.examples import MAIN, a_message
 
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.dispatcher import Dispatcher, DispatchPolicy
-from alir.dispatch.gate import Gate, PairLimit
+from alir.dispatch.calls import DispatchPolicy
+from alir.dispatch.dispatcher import Dispatcher
+from alir.dispatch.gate import Gate, PairLimit, Turn
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Judge, Sent
+from alir.dispatch.ports import Begun, Judge, Sent, Served
 from alir.errors import NotFound, PauseScope, StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
@@ -55,7 +56,9 @@ class MemoryOutbox:
         self._open[name] = asyncio.Event()
         return self._open[name].set
 
-    async def begin(self, sender: SenderName, *, limit: int, judge: Judge) -> Begun:
+    async def begin(
+        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+    ) -> Begun:
         assert limit > 0
         fault = await self._reached("begin")
         if fault is not None and not self.in_doubt:
@@ -63,22 +66,42 @@ class MemoryOutbox:
         now = self._clock.now()
         mine = [m for m in self.messages.values() if m.sender == sender]
         queued = [m for m in mine if m.status is Status.QUEUED]
-        due = sorted((m for m in queued if m.due_at <= now), key=lambda m: m.due_at)
         begun: list[Message] = []
-        for message in due:
-            if len(begun) == limit:
-                break
-            change = judge(message, window_shut=message.id in self.window_shut)
+
+        def look(message: Message, head_of: str | None) -> bool:
+            shut = message.id in self.window_shut
+            change = judge(message, window_shut=shut, head_of=head_of)
+            if change is None:
+                return False
             after = change.message.but(version=message.version + 1)
             self.messages[message.id] = after
             if after.status is Status.SENDING:
                 begun.append(after)
+            elif after.parked is not None:
+                self.queued(after)
+            return after.status is Status.SENDING
+
+        served = []
+        for turn in turns:
+            there = sorted((m for m in queued if m.parked == turn.place), key=lambda m: m.due_at)
+            heads = there[: min(turn.most, limit - len(begun))]
+            gone = sum(look(message, turn.place) for message in heads)
+            served.append(Served(turn.place, gone, is_empty=not heads))
+        due = sorted(
+            (m for m in queued if m.due_at <= now and m.parked is None), key=lambda m: m.due_at
+        )
+        for message in due:
+            if len(begun) == limit:
+                break
+            look(message, None)
         if fault is not None:
             return Begun(tuple(begun), None, more=True, in_doubt=True)
         mine = [m for m in self.messages.values() if m.sender == sender]
-        later = [m.due_at for m in mine if m.status is Status.QUEUED and m.due_at > now]
+        in_line = [m for m in mine if m.status is Status.QUEUED and m.parked is None]
+        later = [m.due_at for m in in_line if m.due_at > now]
         more = len(begun) == limit
-        return Begun(tuple(begun), None if more else min(later, default=None), more)
+        next_due = None if more else min(later, default=None)
+        return Begun(tuple(begun), next_due, more, served=tuple(served))
 
     async def settle(self, message: Message, settlement: Settlement, *, number: int) -> Message:
         return await self.change(
@@ -112,14 +135,13 @@ class MemoryOutbox:
         ]
         return sorted(begun, key=lambda one: one[1])
 
-    async def put_off(self, sender: SenderName) -> list[tuple[str, datetime]]:
-        until: dict[str, datetime] = {}
-        for message in self.messages.values():
-            if message.status is Status.QUEUED and message.due_at > message.first_due_at:
-                until[message.person] = max(
-                    message.due_at, until.get(message.person, message.due_at)
-                )
-        return list(until.items())
+    async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
+        places = [
+            m.parked
+            for m in self.messages.values()
+            if m.sender == sender and m.status is Status.QUEUED and m.parked is not None
+        ]
+        return list(Counter(places).items())
 
     async def left_begun(self) -> list[tuple[MessageId, int]]:
         return [
@@ -183,11 +205,17 @@ class ScriptedProvider:
     token: bytes = b"first"
     in_file: bytes | None = None
 
+    ready: asyncio.Event | None = None
+    log_in_fails: Exception | None = None
+
     def is_ready(self) -> bool:
-        return True
+        return self.ready is None
 
     async def get_ready(self) -> None:
-        return
+        assert self.ready is not None
+        await self.ready.wait()
+        if self.log_in_fails is not None:
+            raise self.log_in_fails
 
     def credentials(self) -> bytes:
         return self.token
@@ -210,31 +238,47 @@ class ScriptedProvider:
 
 
 class MemoryPauses:
-    """Pauses in memory, and what users were told of them."""
+    """Pauses in memory, and what users were told of them.
+
+    Attributes:
+        broken: nothing can be written.
+        faults: what the next writes raise.
+        held: pauses of these scopes are not written before `open` is set.
+    """
 
     def __init__(self) -> None:
         self.stored: dict[tuple[SenderName, PauseScope, str], Pause] = {}
         self.told: list[tuple[str, str]] = []
-        self.released: list[str] = []
         self.broken = False
+        self.faults: list[Exception] = []
+        self.held: set[PauseScope] = set()
+        self.open = asyncio.Event()
 
     async def put(self, pause: Pause, *, is_new: bool) -> None:
-        if self.broken:
-            raise UNAVAILABLE
+        await self._reached(pause)
         self.stored[pause.sender, pause.scope, pause.key] = pause
         if is_new:
             self.told.append(("paused", pause.scope.value))
 
     async def remove(self, pause: Pause) -> None:
+        await self._reached(pause)
         if self.stored.pop((pause.sender, pause.scope, pause.key), None) is not None:
             self.told.append(("resumed", pause.scope.value))
 
-    async def all(self) -> list[Pause]:
-        return list(self.stored.values())
+    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
+        return [
+            pause
+            for pause in self.stored.values()
+            if not (but_recipients and pause.scope is PauseScope.RECIPIENT)
+        ]
 
-    async def release(self, pause: Pause, *, limit: int) -> int:
-        self.released.append(pause.key)
-        return 0
+    async def _reached(self, pause: Pause) -> None:
+        if pause.scope in self.held:
+            await self.open.wait()
+        if self.faults:
+            raise self.faults.pop(0)
+        if self.broken:
+            raise UNAVAILABLE
 
 
 class Outcomes:
@@ -266,10 +310,11 @@ class World:
         clock: FakeClock | None = None,
         pair: PairLimit | None = None,
         senders: Sequence[SenderName] = (MAIN,),
+        provider: Callable[[FakeClock], ScriptedProvider] = ScriptedProvider,
     ) -> None:
         self.clock = clock or FakeClock()
         self.outbox = MemoryOutbox(self.clock)
-        self.provider = ScriptedProvider(self.clock)
+        self.provider = provider(self.clock)
         self.provider.open.set()
         self.outcomes = Outcomes()
         self.gates = {name: Gate(pair or PairLimit(0)) for name in senders}

@@ -14,7 +14,7 @@ from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import World
 
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.dispatcher import STORE_PAUSE_SECONDS
+from alir.dispatch.calls import STORE_PAUSE_SECONDS
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused
 from alir.messages import life
 from alir.messages.model import Message, Outcome, Status
@@ -551,3 +551,46 @@ async def test_the_limit_holds_for_messages_whose_storing_stalls() -> None:
         times = [at for at, _, _ in world.provider.sent]
         assert len(times) > 100
         assert most_in_any_second(times) <= 80
+
+
+# A provider that must get ready first
+
+
+@in_a_loop
+async def test_a_log_in_comes_before_the_five_seconds_are_looked_at() -> None:
+    async with World() as world:
+        world.provider.ready = asyncio.Event()
+        message = await world.queue()
+        await world.clock.advance(5.01)
+        world.provider.ready.set()
+        await idle()
+        await world.advance(0)
+
+        first, second = world.stands(message).attempts
+        assert (first.outcome, second.outcome) == (Outcome.BUSY, Outcome.ACCEPTED)
+        assert len(world.provider.sent) == 1
+
+
+@in_a_loop
+async def test_what_waits_for_a_log_in_goes_back_into_the_queue_when_it_stops() -> None:
+    async with World() as world:
+        world.provider.ready = asyncio.Event()
+        message = await world.queue()
+        world.dispatcher.stop()
+        await world.dispatcher.finish(timedelta(seconds=1))
+
+        after = world.stands(message)
+        assert (after.status, outcomes(after)) == (Status.QUEUED, [Outcome.BUSY])
+        assert world.provider.sent == []
+
+
+@in_a_loop
+async def test_a_log_in_that_fails_is_an_answer_like_any_other() -> None:
+    async with World() as world:
+        world.provider.ready = asyncio.Event()
+        world.provider.ready.set()
+        world.provider.log_in_fails = BUSY
+        message = await world.queue()
+
+        assert outcomes(world.stands(message)) == [Outcome.BUSY]
+        assert world.provider.sent == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,9 @@ from alir.dispatch.pause import (
     FLOW_IS_SLOW_FOR,
     Pause,
     Strike,
+    by_operator,
     is_healed,
+    opened,
     prolonged,
     struck,
 )
@@ -114,6 +117,33 @@ def test_a_slow_flow_stays_slow_for_a_day_after_its_last_refusal() -> None:
     again = strike(SLOW, used)
     assert again.since == used.until
     assert timedelta(hours=24) == FLOW_IS_SLOW_FOR
+
+
+def test_after_the_wall_clock_was_set_back_what_is_let_through_heals_all_the_same() -> None:
+    pause = strike(SENDER)
+    back = START - timedelta(hours=1)
+
+    assert is_healed(pause, begun_at=back, now=back)
+    assert not is_healed(pause, begun_at=START, now=back), "begun before that, and before the pause"
+
+
+def test_moments_are_whole_milliseconds_as_they_are_on_disk() -> None:
+    odd = START + timedelta(microseconds=1234)
+    asked = timedelta(seconds=2, microseconds=5678)
+    refusal = Strike(asked=SENDER, code="1", title="t", begun_at=odd, retry_after=asked)
+    begun = struck(None, refusal, sender=MAIN, key="", now=odd)
+    later = replace(refusal, retry_after=asked * 2)
+
+    for pause in (
+        begun,
+        struck(begun, later, sender=MAIN, key="", now=odd),
+        prolonged(begun, now=odd),
+        opened(begun, now=odd),
+        by_operator(None, sender=MAIN, title="t", until=odd + asked, now=odd),
+    ):
+        moments = [pause.since, pause.until or START, pause.tells_from or START]
+        assert [moment.microsecond % 1000 for moment in moments] == [0, 0, 0]
+        assert pause.wait % timedelta(milliseconds=1) == timedelta()
 
 
 @pytest.mark.parametrize("until", [None, START])

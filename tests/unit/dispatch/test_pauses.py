@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from tests.clock import FakeClock, idle
-from tests.examples import MAIN, OTHER, a_message
+from tests.examples import MAIN, OTHER, TEMPLATE, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
 
@@ -155,11 +155,7 @@ async def test_a_message_that_is_to_blame_itself_does_not_stop_the_others_for_go
                 self.answers.append(BAD_TOKEN)
             return await super().send(message, attempt)
 
-    world = World()
-    poison = Poison(world.clock)
-    poison.open.set()
-    world.dispatcher._provider = poison
-    async with world:
+    async with World(provider=Poison) as world:
         await world.queue(to="+15550000190")
         others = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
         await world.advance(60)
@@ -177,6 +173,43 @@ async def test_a_message_is_not_given_up_because_its_account_stood_still() -> No
         world.provider.answers.clear()
         await world.advance(900)
         assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_what_stood_still_uses_no_tries_up() -> None:
+    thrice = ProviderBusy("Unknown", provider_code="1", at_most=3)
+    async with World() as world:
+        world.provider.answers.extend([BAD_TOKEN] * 5 + [thrice] * 3)
+        message = await world.queue()
+        await world.run_for(3600, step=10)
+
+        assert world.stands(message).status is Status.FAILED
+        assert len(world.provider.sent) == 8
+
+
+@in_a_loop
+async def test_a_message_is_given_up_whose_recipient_stood_still_for_a_day() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_MANY_TO_ONE] * 1000)
+        message = await world.queue()
+        await world.run_for(23.9 * 3600, step=100)
+        assert world.stands(message).status is Status.QUEUED
+
+        await world.run_for(1000, step=100)
+        stands = world.stands(message)
+        assert (stands.status, (stands.error or {})["code"]) == (Status.FAILED, "gave_up")
+
+
+@in_a_loop
+async def test_what_was_let_through_in_vain_goes_soon_after_the_sender_is_well() -> None:
+    async with World() as world:
+        world.provider.answers.extend([TOO_FAST] * 20)
+        messages = [await world.queue(to=f"+1555124000{i}") for i in range(3)]
+        await world.run_for(600, step=0.5)
+        world.provider.answers.clear()
+        await world.run_for(32, step=0.5)
+
+        assert statuses(world, messages) == [Status.ACCEPTED] * 3
 
 
 @in_a_loop
@@ -222,9 +255,27 @@ async def test_a_stopped_flow_waits_for_an_operator_and_other_flows_go_on() -> N
         ]
 
         await world.pauses.resume(MAIN)
-        assert world.pause_store.released == ["987654321098765"]
-        await world.run_for(600, step=10)
+        await idle()
         assert statuses(world, [stopped, same]) == [Status.ACCEPTED] * 2
+
+
+@in_a_loop
+async def test_a_template_whose_flow_is_stopped_stops_no_other_message() -> None:
+    async with World() as world:
+        world.provider.answers.append(FLOW_STOPPED)
+        stopped = await world.queue(type="template", flow={}, template=TEMPLATE)
+        another = TEMPLATE | {"name": "another_form"}
+        others = [
+            await world.queue(),
+            await world.queue(type="template", flow={}, template=another),
+        ]
+
+        [pause] = world.pauses.of(MAIN)
+        assert (pause.scope, pause.key) == (PauseScope.FLOW, "template:visit_form")
+        assert statuses(world, [stopped, *others]) == [
+            Status.QUEUED,
+            *[Status.ACCEPTED] * 2,
+        ]
 
 
 @in_a_loop
@@ -402,9 +453,38 @@ async def test_a_late_receipt_of_what_was_sent_before_a_pause_does_not_end_it() 
 async def test_what_waits_for_a_recipient_goes_as_soon_as_that_heals() -> None:
     async with World() as world:
         world.provider.answers.extend([pausing(PauseScope.RECIPIENT, 256)])
-        for _ in range(3):
-            await world.queue()
+        messages = [await world.queue() for _ in range(3)]
         await world.advance(257)
-        await world.pauses.finish()
+        await world.advance(0.1)
 
-        assert world.pause_store.released == ["+15551230001"]
+        assert statuses(world, messages) == [Status.ACCEPTED] * 3
+
+
+# Where a provider says nothing any more
+
+
+@in_a_loop
+async def test_five_calls_in_a_row_without_an_answer_pause_the_sender() -> None:
+    async with World() as world:
+        world.provider.answers.extend([OutcomeUnknown("No answer")] * 6)
+        for i in range(8):
+            await world.queue(to=f"+1555124000{i}")
+        assert len(world.provider.sent) == 5
+        await world.advance(5)
+        assert len(world.provider.sent) == 6, "one, to see"
+        await world.advance(5)
+        await idle()
+        assert len(world.provider.sent) == 8
+        assert world.pauses.of(MAIN) == []
+
+
+@in_a_loop
+async def test_an_answer_between_them_keeps_the_sender_going() -> None:
+    async with World() as world:
+        lost = OutcomeUnknown("No answer")
+        world.provider.answers.extend([*[lost] * 4, None, *[lost] * 4])
+        for i in range(9):
+            await world.queue(to=f"+1555124000{i}")
+
+        assert len(world.provider.sent) == 9
+        assert world.pauses.of(MAIN) == []

@@ -65,3 +65,11 @@ def test_recipients_are_counted_and_flows_are_named() -> None:
     ]
     assert "+1000000000" not in str(shown)
     assert shown["queue"] == {"due": 3, "oldest_due_at": "2026-01-01T00:00:00.000Z", "unknown": 1}
+
+
+def test_the_flow_of_a_template_is_not_named_for_nobody_here_knows_it() -> None:
+    shown = as_json(MAIN, ABOUT, [pause(PauseScope.FLOW, "template:visit")], QUEUE, lambda _: None)
+
+    [only] = shown["pauses"]
+    assert (only["scope"], only["flow_id"], only["title"]) == ("flow", None, "why flow")
+    assert shown["paused"] is False

@@ -97,7 +97,7 @@ class Store:
 
 class Place(NamedTuple):
     admitted_at: float | None = None
-    due_at: datetime | None = None
+    parked: str | None = None
 
 
 class Places:
@@ -109,13 +109,13 @@ class Places:
 
     def __init__(self, places: int = 10) -> None:
         self.places = places
-        self.must_wait: dict[str, datetime] = {}
+        self.must_wait: dict[str, str] = {}
         self.handed_over: list[MessageId] = []
         self.dismissed: list[tuple[MessageId, bool]] = []
 
     def admit(self, message: Message) -> Place:
         if message.person in self.must_wait:
-            return Place(due_at=self.must_wait[message.person])
+            return Place(parked=self.must_wait[message.person])
         if self.places == 0:
             return Place()
         self.places -= 1

@@ -37,6 +37,9 @@ class Plain:
     ) -> list[Told | Heard]:
         if body == UNREADABLE:
             raise RecursionError("a fault of the dialect's own")
+        if body.startswith(b"wrote "):
+            seconds = float(body.removeprefix(b"wrote "))
+            return [Heard(sender=MAIN, at=START + timedelta(seconds=seconds), wa_id="1555")]
         return [SENT] * int(body) if MAIN in senders else []
 
     def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
@@ -126,6 +129,24 @@ async def test_a_callback_is_stored_before_it_is_answered_and_applied_afterwards
     await idle()
     assert world.store.applied == [(0, 2)]
     assert world.counted == [(MAIN, ReceiptStatus.SENT)] * 2
+
+
+@in_a_loop
+async def test_what_a_person_wrote_counts_for_the_pace_just_then_and_neither_late_nor_again() -> (
+    None
+):
+    world = World()
+    await world.clock.advance(60)
+    for at in (57.9, 58, 60, 62, 62.1):
+        await world.take(f"wrote {at}".encode())
+    await idle()
+    assert world.heard == [MAIN] * 3
+
+    await world.clock.advance(3)
+    await world.take(b"wrote 60")
+    await idle()
+    assert world.heard == [MAIN] * 3
+    assert [count for _, count in world.store.applied] == [1] * 6
 
 
 @in_a_loop

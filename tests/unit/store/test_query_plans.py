@@ -20,6 +20,7 @@ from tests.examples import MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 import alir.store
+from alir.dispatch.gate import Turn
 from alir.dispatch.pause import Pause
 from alir.errors import PauseScope
 from alir.ids import ProviderId
@@ -134,6 +135,17 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "begin": (
         lambda s: s.messages.begin(MAIN, limit=10, judge=begin_due),
         {"message message_queue sender=? AND due_at<?", "message message_queue sender=?", _BY_ID},
+    ),
+    "turns": (
+        lambda s: s.messages.begin(
+            MAIN, limit=10, judge=begin_due, turns=[Turn("recipient +15551230001", 1, 1)]
+        ),
+        {
+            "message message_parked sender=? AND parked=?",
+            "message message_queue sender=? AND due_at<?",
+            "message message_queue sender=?",
+            _BY_ID,
+        },
     ),
     "settle": (
         _settle_one,

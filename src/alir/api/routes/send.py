@@ -99,10 +99,6 @@ class SendMessage:
             return seconds
         if message.send_at is not None and message.send_at > self._gateway.clock.now():
             return 0
-        # It waits for its recipient or its Flow, which it is known for how long.
-        is_paced = message.tries == 0
-        if is_paced and (message.due_at - self._gateway.clock.now()).total_seconds() > seconds:
-            return 0
-        if self._gateway.expected_wait(message.sender).total_seconds() > seconds:
+        if self._gateway.expected_wait(message).total_seconds() > seconds:
             return 0
         return seconds

@@ -24,8 +24,10 @@ def upgrade() -> None:
             ("template", sa.Text()),
             ("fallback", sa.Text()),
             ("request_id", sa.String()),
+            ("parked", sa.String()),
         ):
             message.add_column(sa.Column(name, kind))
+    _queue()
     with op.batch_alter_table("event") as event:
         event.alter_column("message_id", existing_type=sa.String(), nullable=True)
     op.add_column("attempt", sa.Column("wamid", sa.String()))
@@ -48,6 +50,16 @@ def upgrade() -> None:
     _pause()
     _contact()
     _alias()
+
+
+def _queue() -> None:
+    op.drop_index("message_queue", "message")
+    for name, columns, condition in (
+        ("message_queue", ["sender", "due_at", "seq"], "parked IS NULL"),
+        ("message_parked", ["sender", "parked", "due_at", "seq"], "parked IS NOT NULL"),
+    ):
+        where = sa.text(f"status = 'queued' AND {condition}")
+        op.create_index(name, "message", columns, sqlite_where=where, postgresql_where=where)
 
 
 def _pause() -> None:

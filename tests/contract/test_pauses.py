@@ -1,0 +1,34 @@
+"""Pauses on disk are what they were in memory, and those of recipients can be left out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.clock import START
+from tests.contract.stores import Backend
+from tests.examples import MAIN
+from tests.running import in_a_loop
+
+from alir.dispatch.pause import Pause, Strike, struck
+from alir.errors import PauseAsked, PauseScope
+
+
+def begun(scope: PauseScope, key: str) -> Pause:
+    """A pause with moments that no disk keeps."""
+    odd = timedelta(seconds=1, microseconds=1234)
+    asked = PauseAsked(scope, odd, odd)
+    strike = Strike(asked=asked, code="1", title="Too many", begun_at=START)
+    return struck(None, strike, sender=MAIN, key=key, now=START + odd)
+
+
+@in_a_loop
+async def test_a_pause_is_read_as_it_was_put(database: Backend) -> None:
+    sender = begun(PauseScope.SENDER, "")
+    recipient = begun(PauseScope.RECIPIENT, "+15551230001")
+    async with database.open() as store:
+        for pause in (sender, recipient):
+            await store.pauses.put(pause, is_new=True)
+        found = await store.pauses.all()
+
+        assert sorted(found, key=lambda pause: pause.scope, reverse=True) == [sender, recipient]
+        assert await store.pauses.all(but_recipients=True) == [sender]
