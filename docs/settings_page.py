@@ -12,7 +12,7 @@ _INTRODUCTION = """\
 <!-- Made from src/alir/default.toml by `make docs`; change that file, not this page. -->
 """
 _TABLE = re.compile(r"#?\[([a-z0-9_.]+)\]")
-_KEY = re.compile(r"(#?)([a-z_]+) = (.+)")
+_KEY = re.compile(r"(#?)([a-z][a-z0-9_]*) = (.+)")
 
 
 @dataclass(slots=True)

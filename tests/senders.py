@@ -45,5 +45,6 @@ def a_route_mobile_sender(**changes: Any) -> RouteMobileSender:
         "empty_header_footer": "omit",
         "send_extra": False,
         "send_reply_to": True,
+        "failed_500": "unknown",
     }
     return RouteMobileSender.model_validate(fields | changes)

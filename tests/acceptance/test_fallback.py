@@ -247,6 +247,18 @@ def test_a_sender_that_refuses_stores_nothing(strict: httpx.Client) -> None:
     assert (again.status_code, "idempotency-replayed" in again.headers) == (200, False)
 
 
+def test_a_sender_that_refuses_takes_what_goes_later_and_warns(strict: httpx.Client) -> None:
+    person = somebody()
+    wrote(strict, person, hours_ago=25)
+    send_at = datetime.fromtimestamp(time.time() + HOUR, UTC).isoformat()
+
+    data = send(strict, message(person, send_at=send_at)).json()["data"]
+
+    [warning] = data["warnings"]
+    assert (data["status"], warning["code"]) == ("queued", "window_shut")
+    assert "unless the person writes again" in warning["detail"]
+
+
 def test_a_sender_that_refuses_takes_templates_and_fallbacks(strict: httpx.Client) -> None:
     person = somebody()
     wrote(strict, person, hours_ago=25)

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.clock import START
-from tests.contract.stores import Backend, Stores
+from tests.contract.stores import Backend, Stores, told
 from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 
+from alir.messages.model import ReceiptStatus
 from alir.receipts.model import Heard
 from alir.store.contacts import heard_at, learn
 
@@ -52,12 +53,61 @@ async def test_a_person_is_heard_by_number_and_by_user_id(database: Backend) -> 
         assert await last_heard(store, "+15551230001") == START
         assert await last_heard(store, USER_ID) == START
 
+        # From here on it is known who that is.
         await hear(store, Heard(sender=MAIN, at=minutes(1), user_id=USER_ID))
         assert await last_heard(store, USER_ID) == minutes(1)
+        assert await last_heard(store, "+15551230001") == minutes(1)
+
+        await hear(store, Heard(sender=MAIN, at=minutes(2), wa_id="15551230001"))
+        assert await last_heard(store, USER_ID) == minutes(2)
+
+        await hear(store, Heard(sender=MAIN, at=minutes(3)))  # whoever that was
+        await hear(store, Heard(sender=MAIN, at=minutes(3), user_id="US.2"))
+        assert await last_heard(store, USER_ID) == minutes(2)
+        assert await last_heard(store, "+15551230001") == minutes(2)
+
+
+@in_a_loop
+async def test_what_was_heard_under_a_user_id_counts_once_it_is_known_whose_it_is(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=minutes(5), user_id=USER_ID))
+        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001"))
         assert await last_heard(store, "+15551230001") == START
 
-        await hear(store, Heard(sender=MAIN, at=minutes(2)))  # whoever that was
-        assert await last_heard(store, USER_ID) == minutes(1)
+        # A callback that comes late, or the answer to a send.
+        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        assert await last_heard(store, "+15551230001") == minutes(5)
+
+        await hear(store, Heard(sender=MAIN, at=minutes(6), user_id="US.2"))
+        await learnt(store, "US.2", "15551230001")
+        assert await last_heard(store, "+15551230001") == minutes(6)
+
+
+@in_a_loop
+async def test_a_receipt_tells_whose_user_id_it_is(database: Backend) -> None:
+    async with database.open() as store:
+        message = await store.accepted()
+        await hear(store, Heard(sender=MAIN, at=minutes(5), user_id=USER_ID))
+        await store.tell(told(ReceiptStatus.READ, of=message, wa_id=WA_ID, user_id=USER_ID))
+
+        assert await last_heard(store, f"+{WA_ID}") == minutes(5)
+
+        await store.tell(told(ReceiptStatus.READ, of=message, wa_id="GROUP-1", user_id=USER_ID))
+        await hear(store, Heard(sender=MAIN, at=minutes(6), user_id=USER_ID))
+        assert await last_heard(store, f"+{WA_ID}") == minutes(6)
+
+
+@in_a_loop
+async def test_a_user_id_goes_with_a_person_who_has_another_number(database: Backend) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        await hear(store, Heard(sender=MAIN, at=minutes(1), wa_id="15551230002", user_id=USER_ID))
+        await hear(store, Heard(sender=MAIN, at=minutes(2), user_id=USER_ID))
+
+        assert await last_heard(store, "+15551230002") == minutes(2)
+        assert await last_heard(store, "+15551230001") == START
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -87,6 +137,34 @@ async def test_a_number_that_whatsapp_knows_by_other_digits_is_heard_by_both(
         await learnt(store, NUMBER, WA_ID)
         assert await last_heard(store, NUMBER) == START
         assert await last_heard(store, f"+{WA_ID}") == START
+
+
+@in_a_loop
+async def test_the_latest_under_either_of_its_digits_counts(database: Backend) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=minutes(1), wa_id=NUMBER[1:]))
+        await learnt(store, NUMBER, WA_ID)
+        assert await last_heard(store, f"+{WA_ID}") == minutes(1)
+
+        await hear(store, Heard(sender=MAIN, at=minutes(2), wa_id=WA_ID))
+        assert await last_heard(store, NUMBER) == minutes(2)
+        await hear(store, Heard(sender=MAIN, at=minutes(3), wa_id=NUMBER[1:]))
+        assert await last_heard(store, NUMBER) == minutes(3)
+        assert await last_heard(store, f"+{WA_ID}") == minutes(3)
+
+
+@in_a_loop
+async def test_other_digits_count_no_longer_once_whatsapp_knows_the_number_by_itself(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await learnt(store, NUMBER, WA_ID)
+        await learnt(store, NUMBER, NUMBER[1:])
+        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        assert await last_heard(store, NUMBER) is None
+
+        await learnt(store, NUMBER, WA_ID)
+        assert await last_heard(store, NUMBER) == START
 
 
 @in_a_loop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.clock import START
@@ -270,6 +270,44 @@ async def test_a_message_is_refused_where_the_window_is_shut_and_the_sender_want
             assert [fault.code for fault in caught.value.faults] == ["window_shut"]
         for taken in (a_message(fallback=TEMPLATE), a_message(to="+15551230002")):
             assert await store.messages.accept(taken, None, refuse_shut=True)
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "due_in", "is_refused", "words"),
+    [
+        # It waits for its turn with this person, and the window is shut already.
+        (25, {"due_at": START + timedelta(seconds=6)}, True, None),
+        (25, {"send_at": START - timedelta(hours=1)}, True, None),
+        (25, {"send_at": START + timedelta(hours=1)}, False, "unless the person writes again"),
+        (23, {"send_at": START + timedelta(hours=2)}, False, "unless the person writes again"),
+        (23, {"send_at": START + timedelta(minutes=30)}, False, None),
+        # It waits for its turn, and the window shuts meanwhile.
+        (23, {"due_at": START + timedelta(hours=2)}, False, "unless the person writes again"),
+    ],
+)
+@in_a_loop
+async def test_a_message_is_refused_only_where_the_window_is_shut_now_and_it_would_go_now(
+    database: Backend,
+    hours_ago: int,
+    due_in: dict[str, datetime],
+    is_refused: bool,
+    words: str | None | None,
+) -> None:
+    async with database.open() as store:
+        wrote = Heard(sender=MAIN, wa_id="15551230001", at=START - timedelta(hours=hours_ago))
+        await store.receipts.apply([wrote], callback=0)
+        due_at = due_in.get("due_at", max(START, due_in.get("send_at", START)))
+        message = a_message(**due_in | {"due_at": due_at})
+        if is_refused:
+            with pytest.raises(RequestInvalid):
+                await store.messages.accept(message, None, refuse_shut=True)
+            return
+
+        stored = await store.messages.accept(message, None, refuse_shut=True)
+
+        said = [warning.detail for warning in stored.message.warnings]
+        assert len(said) == (words is not None)
+        assert all(words and words in detail for detail in said)
 
 
 @in_a_loop

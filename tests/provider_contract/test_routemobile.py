@@ -32,7 +32,7 @@ class TestRouteMobile(ProviderContract):
             request_id=REQUEST_ID,
         ),
         refused(400, {"status": "failed", "reason": {"phone": ["Not a valid number."]}}),
-        busy(500, {"message": "Internal error", "status": "failed"}, code=500),
+        unknown(500, {"message": "Internal error", "status": "failed"}, name="its own 500"),
         busy(429, {"message": "Too many"}, code=429, pauses=PauseScope.SENDER),
         busy(403, {"message": "Forbidden"}, pauses=PauseScope.ACCOUNT),
         busy(401, {"message": "Bad token"}, pauses=PauseScope.ACCOUNT, requests=2, name="401"),
@@ -52,6 +52,7 @@ class TestRouteMobile(ProviderContract):
             "empty_header_footer": "omit",
             "send_extra": self.send_extra,
             "send_reply_to": True,
+            "failed_500": "unknown",
         }
 
     def before_send(self, request: Request) -> Reply | None:

@@ -142,7 +142,7 @@ def test_the_default_file_shows_every_key_that_there_is() -> None:
     for line in _uncommented_default().splitlines():
         if header := re.fullmatch(r"\[(.+)\]", line):
             table = re.sub(r"^(senders|errors)\.\w+$", r"\1.*", header[1]) + "."
-        elif key := re.match(r"([a-z_]+) = ", line):
+        elif key := re.match(r"([a-z][a-z0-9_]*) = ", line):
             shown.add(table + key[1])
 
     assert shown == {".".join(key) for key in KEYS} - {"senders", "errors"}

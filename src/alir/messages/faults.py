@@ -52,7 +52,7 @@ WARNING_CODES: Final[Mapping[str, str]] = {
     "button_text_long": "The button's text is longer than WhatsApp advises.",
     "button_text_emoji": "The button's text holds an emoji, which WhatsApp advises against.",
     "reply_not_shown": "The answered message has no WhatsApp id yet, so it is not quoted.",
-    "window_shut": "The person last wrote more than 24 hours ago.",
+    "window_shut": "The person last wrote more than 24 hours before the message goes out.",
 }
 
 

@@ -34,14 +34,27 @@ def is_shut(heard_at: datetime | None, now: datetime) -> bool:
     return heard_at is not None and now - heard_at >= OPEN_FOR - MARGIN
 
 
-def warning(*, to_number: bool, has_fallback: bool) -> Notice:
-    """What is said of a Flow message that goes to a shut window."""
+def is_ahead(heard_at: datetime | None, now: datetime, send_at: datetime | None) -> bool:
+    """Whether a message that will meet a shut window may meet an open one, should the person write.
+
+    Not so where it is shut already, and the message goes as soon as it can.
+    """
+    return not is_shut(heard_at, now) or (send_at is not None and send_at > now)
+
+
+def warning(*, to_number: bool, has_fallback: bool, ahead: bool = False) -> Notice:
+    """What is said of a Flow message that goes to a shut window.
+
+    Args:
+        ahead: it goes later, and until then the person may write again.
+    """
     what_next = (
         "its fallback goes out in place of the Flow message"
         if has_fallback
         else "WhatsApp will most likely refuse it; a template, or a fallback, is not"
     )
-    return Notice("window_shut", _pointer(to_number=to_number), f"{_SHUT}; {what_next}")
+    why = _SHUT_WHEN_DUE if ahead else f"{_SHUT};"
+    return Notice("window_shut", _pointer(to_number=to_number), f"{why} {what_next}")
 
 
 def refusal(*, to_number: bool) -> Fault:
@@ -51,6 +64,10 @@ def refusal(*, to_number: bool) -> Fault:
 
 
 _SHUT: Final = "the person last wrote to this sender more than 24 hours ago"
+_SHUT_WHEN_DUE: Final = (
+    "when the message is due, more than 24 hours will have passed since the person last wrote to "
+    "this sender; unless the person writes again by then,"
+)
 
 
 def _pointer(*, to_number: bool) -> str:

@@ -28,6 +28,8 @@ class Told:
         sender: the sender that it is about.
         mark: names the attempt, where the provider gives it back.
         provider_id: the provider's id of the message.
+        wa_id: the recipient's digits, where they are told.
+        user_id: the recipient's business-scoped user id, where it is told.
         wamid: WhatsApp's id of the message, where it is told too.
         at: when it happened, by the provider's clock.
     """
@@ -38,6 +40,7 @@ class Told:
     at: datetime
     mark: Mark | None = None
     wa_id: str | None = None
+    user_id: str | None = None
     wamid: ProviderId | None = None
     error: Mapping[str, Any] | None = None
 

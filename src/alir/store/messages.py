@@ -125,13 +125,15 @@ class MessageStore(QueueReader):
         answers: list[Stored | AlirError] = []
         for one in new:
             message = one.message
-            shut = look and _is_shut_when_due(connection, message, now)
-            if shut and one.refuse_shut and message.fallback is None:
+            shut, ahead = _is_shut_when_due(connection, message, now) if look else (False, False)
+            if shut and not ahead and one.refuse_shut and message.fallback is None:
                 answers.append(RequestInvalid([window.refusal(to_number=message.to is not None)]))
                 continue
             if shut:
                 warning = window.warning(
-                    to_number=message.to is not None, has_fallback=message.fallback is not None
+                    to_number=message.to is not None,
+                    has_fallback=message.fallback is not None,
+                    ahead=ahead,
                 )
                 message = message.but(warnings=(*message.warnings, warning))
             stands = message
@@ -350,12 +352,16 @@ class _Answered(NamedTuple):
     number: int
 
 
-def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -> bool:
-    """Whether a new message is known to meet a shut window; a template meets none."""
+def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -> tuple[bool, bool]:
+    """Whether a new message is known to meet a shut window, and whether that is still ahead.
+
+    A template meets none.
+    """
     if message.template is not None:
-        return False
-    when = max(message.due_at, now)
-    return window.is_shut(heard_at(connection, message.sender, message.person), when)
+        return False, False
+    heard = heard_at(connection, message.sender, message.person)
+    is_shut = window.is_shut(heard, max(message.due_at, now))
+    return is_shut, is_shut and window.is_ahead(heard, now, message.send_at)
 
 
 def _by_key(

@@ -16,7 +16,7 @@ from alir.receipts.model import Heard, Told
 from alir.receipts.ports import Consequences
 from alir.store.applying import Applied, apply_all
 from alir.store.callbacks import mark_applied
-from alir.store.contacts import hear
+from alir.store.contacts import hear, learn_user_id
 from alir.store.database import Connection, Database
 from alir.store.parked import candidates, forget_older, matched, unpark
 from alir.store.reading import by_provider_id, load
@@ -67,6 +67,8 @@ class ReceiptStore:
             now = self._clock.now()
             hear(connection, [one for one in told if isinstance(one, Heard)])
             receipts = [one for one in told if isinstance(one, Told)]
+            for one in receipts:
+                learn_user_id(connection, one)
             applied = apply_all(connection, receipts, now, self._consequences)
             if ends is not None:
                 mark_applied(connection, ends, now)

@@ -263,7 +263,7 @@ alias = Table(
     "alias",
     metadata,
     Column("sender", String, primary_key=True),
-    # Digits as callers give them, where WhatsApp knows the person by others.
+    # Digits as callers give them, where WhatsApp knows the person by others; or a user id.
     Column("number", String, primary_key=True),
     Column("wa_id", String, nullable=False),
     sqlite_with_rowid=False,

@@ -31,6 +31,32 @@ def test_of_who_never_wrote_nobody_knows_that_it_is_shut() -> None:
     assert not window.is_shut(None, START)
 
 
+@pytest.mark.parametrize(
+    ("hours_ago", "send_in_hours", "is_ahead"),
+    [(25, None, False), (25, -1, False), (25, 0, False), (25, 1, True), (1, 23.5, True)],
+)
+def test_a_shut_window_is_ahead_where_the_message_does_not_go_to_it_now(
+    hours_ago: float, send_in_hours: float | None, is_ahead: bool
+) -> None:
+    heard = START - timedelta(hours=hours_ago)
+    send_at = None if send_in_hours is None else START + timedelta(hours=send_in_hours)
+
+    assert window.is_ahead(heard, START, send_at) is is_ahead
+
+
+@pytest.mark.parametrize("has_fallback", [False, True])
+def test_the_warning_of_what_is_ahead_says_that_the_person_may_write_again(
+    has_fallback: bool,
+) -> None:
+    now = window.warning(to_number=True, has_fallback=has_fallback)
+    ahead = window.warning(to_number=True, has_fallback=has_fallback, ahead=True)
+
+    assert (ahead.code, ahead.pointer) == (now.code, now.pointer)
+    assert "unless the person writes again" in ahead.detail
+    assert "unless the person writes again" not in now.detail
+    assert now.detail.partition("; ")[2] in ahead.detail
+
+
 def test_the_warning_says_what_goes_out_and_the_refusal_what_to_send() -> None:
     with_fallback = window.warning(to_number=True, has_fallback=True)
     without = window.warning(to_number=False, has_fallback=False)

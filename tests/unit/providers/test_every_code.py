@@ -79,17 +79,17 @@ def cloud_failure(status: int, body: bytes, **headers: str) -> SendFailure:
     return _failure(cloud, "cloud", status, body, headers)
 
 
-def route_mobile_failure(status: int, body: bytes) -> SendFailure:
-    return _failure(route_mobile, "routemobile", status, body, {})
+def route_mobile_failure(status: int, body: bytes, **reading: Any) -> SendFailure:
+    return _failure(route_mobile, "routemobile", status, body, {}, **reading)
 
 
 def _failure(
-    wire: Any, name: str, status: int, body: bytes, headers: Mapping[str, str]
+    wire: Any, name: str, status: int, body: bytes, headers: Mapping[str, str], **reading: Any
 ) -> SendFailure:
     """What an answer's bytes are read as."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     with pytest.raises(SendFailure) as raised:
-        wire.read_answer(status, named, body, codes=CODES[name], now=START)
+        wire.read_answer(status, named, body, codes=CODES[name], now=START, **reading)
     return raised.value
 
 
@@ -313,8 +313,8 @@ ROUTE_MOBILE_ANSWERS = [
     (422, {"template_type": ["Must be one of: a."]}, REFUSED, "refused the message"),
     (422, {"message": "m", "error": {"phone": ["Wrong."]}}, REFUSED, "refused the message"),
     (429, {"message": "Too Many Requests"}, THROUGHPUT, "Too many messages"),
-    (500, {"message": "unable to process", "status": "failed"}, BUSY, "fault at Route Mobile"),
 ]
+OWN_500 = b'{"message": "unable to process", "status": "failed"}'
 
 
 @pytest.mark.parametrize(("status", "body", "effect", "says"), ROUTE_MOBILE_ANSWERS)
@@ -325,6 +325,24 @@ async def test_the_answer_of_route_mobile(
     failure = route_mobile_failure(status, json.dumps(body).encode())
 
     await assert_answer_does(failure, effect, provider_code=f"HTTP {status}", says=says)
+
+
+@in_a_loop
+async def test_route_mobiles_own_500_leaves_it_open_whether_the_message_was_taken() -> None:
+    async with World() as world:
+        world.provider.answers.append(route_mobile_failure(500, OWN_500))
+        message = await world.queue()
+
+        assert world.stands(message).status is Status.UNKNOWN
+        assert_says(world.stands(message).attempts[0].error, "HTTP 500", "does not say")
+
+
+@in_a_loop
+async def test_route_mobiles_own_500_is_tried_again_where_the_sender_says_that_it_may_be() -> None:
+    failure = route_mobile_failure(500, OWN_500, failed_500="busy")
+
+    says = "fault at Route Mobile"
+    await assert_answer_does(failure, BUSY, provider_code="HTTP 500", says=says)
 
 
 # As failed receipts

@@ -102,13 +102,14 @@ async def _settle_one(store: Stores) -> None:
 
 async def _hear(store: Stores) -> None:
     raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
-    heard = Heard(sender=MAIN, at=START, wa_id="15551230001")
+    heard = Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1")
     await store.receipts.apply([heard], callback=raw.seq)
 
 
 async def _learn_and_look_up(store: Stores) -> None:
     await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230001"))
     await store.database.read(lambda c: heard_at(c, MAIN, "+15551230002"))
+    await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230002"))
 
 
 async def _unapplied(store: Stores) -> None:
@@ -176,7 +177,10 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"parked_receipt parked_receipt_once provider_id=?"},
     ),
     "unapplied": (_unapplied, {"callback callback_unapplied seq>?"}),
-    "a person writes": (_hear, {"callback PRIMARY rowid=?"}),
+    "a person writes": (
+        _hear,
+        {"callback PRIMARY rowid=?", "alias PRIMARY sender=? AND number=?"},
+    ),
     "a pause": (lambda s: s.pauses.put(PAUSE, is_new=True), set()),
     "a persons window": (
         _learn_and_look_up,

@@ -55,6 +55,8 @@ class RouteMobileProvider:
                 answer.body,
                 codes=self._tools.codes,
                 now=self._tools.clock.now(),
+                failed_500=self._sender.failed_500,
+                template=wire.template_field(message),
             )
         except SendFailure as failure:
             own = (self._sender.username.reveal(), self._sender.password.reveal())

@@ -23,6 +23,7 @@ _PATH_PART: Final = re.compile(r"[A-Za-z0-9._~-]+")
 Authorization = Literal["raw", "bearer"]
 TextHeader = Literal["text", "typed"]
 EmptyHeaderFooter = Literal["omit", "empty"]
+Failed500 = Literal["unknown", "busy"]
 
 
 def _part_of_a_path(secret: Secret) -> Secret:
@@ -40,6 +41,7 @@ class RouteMobileDefaults(Defaults):
         empty_header_footer: leave out what a message does not have, or send it empty.
         send_extra: whether alir's mark travels in `extra`.
         send_reply_to: whether a reply's WhatsApp id travels in `reply_to`.
+        failed_500: what its own answer 500 is taken for: perhaps taken, or certainly not.
     """
 
     base_url: BaseUrl
@@ -48,6 +50,7 @@ class RouteMobileDefaults(Defaults):
     empty_header_footer: EmptyHeaderFooter = Field(description='"omit" or "empty"')
     send_extra: Switch
     send_reply_to: Switch
+    failed_500: Failed500 = Field(description='"unknown" or "busy"')
 
 
 class RouteMobileSender(RouteMobileDefaults, Sender):

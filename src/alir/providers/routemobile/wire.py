@@ -26,8 +26,8 @@ from alir.errors import (
 from alir.ids import ProviderId
 from alir.messages.model import Message
 from alir.providers import lenient
-from alir.providers.routemobile.settings import RouteMobileSender
-from alir.providers.routemobile.words import detail_of
+from alir.providers.routemobile.settings import Failed500, RouteMobileSender
+from alir.providers.routemobile.words import TemplateField, detail_of
 from alir.providers.waits import retry_after
 from alir.providers.whatsapp import mark
 from alir.providers.whatsapp.codes import Table, meaning_of
@@ -77,13 +77,17 @@ def build_send(message: Message, attempt: int, sender: RouteMobileSender) -> byt
     if sender.send_extra:
         body["extra"] = mark.write(message.id, attempt)
     if template is not None:
-        at = "template" if message.template is not None else "fallback"
-        body["media"] = _template(template, at=at)
+        body["media"] = _template(template, at=template_field(message))
         return orjson.dumps(body)
     body |= _flow_message(message.flow, sender)
     if sender.send_reply_to and message.reply_to is not None:
         body["reply_to"] = message.reply_to
     return orjson.dumps(body)
+
+
+def template_field(message: Message) -> TemplateField:
+    """Which field of the message its template is, where it has one."""
+    return "template" if message.template is not None else "fallback"
 
 
 def _flow_message(flow: Mapping[str, Any], sender: RouteMobileSender) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _flow(flow: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _template(template: Mapping[str, Any], *, at: str) -> dict[str, Any]:
+def _template(template: Mapping[str, Any], *, at: TemplateField) -> dict[str, Any]:
     flow = template["flow"]
     if flow.get("data"):
         raise ProviderRefused(
@@ -196,18 +200,27 @@ def no_log_in(title: str) -> ProviderBusy:
 
 
 def read_answer(
-    status: int, headers: Mapping[str, str], body: bytes, *, codes: Table, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    codes: Table,
+    now: datetime,
+    failed_500: Failed500 = "unknown",
+    template: TemplateField = "template",
 ) -> Sent:
     """What Route Mobile's answer to a send means.
 
     A message was taken where there is a `request_id`. It certainly was not where the answer is one
-    that Route Mobile documents for what it did not take. One of those is its own 500, `{"message",
-    "status": "failed"}`: Route Mobile itself says there that the request failed, and names no
-    `request_id`. Any other answer, such as a proxy's page, says nothing about the message.
+    that Route Mobile documents for what it did not take. Any other answer, such as a proxy's page,
+    says nothing about the message. Nor does its own 500, `{"message", "status": "failed"}`: it is
+    documented as a fault within, which may come after the message went on its way.
 
     Args:
         codes: what error codes mean.
         now: what a date in `Retry-After` is counted from.
+        failed_500: what its own 500 is taken for.
+        template: which field of the message the template was that went out, if one did.
 
     Raises:
         ProviderBusy: not taken; safe to try again later.
@@ -220,13 +233,17 @@ def read_answer(
             case {"request_id": str(request_id), **rest} if request_id and not _denies(rest):
                 return Sent(ProviderId(request_id), request_id=request_id)
         raise _unknown(status)
-    raise _failure(status, headers, answer, codes, now)
+    details = detail_of(answer, template=template)
+    if failed_500 == "unknown" and _is_its_own_500(status, answer):
+        raise _unknown(status, details)
+    wait = retry_after(headers, now)
+    raise _failure(status, answer, codes, details=details, wait=wait)
 
 
 def _failure(
-    status: int, headers: Mapping[str, str], answer: object, codes: Table, now: datetime
+    status: int, answer: object, codes: Table, *, details: str | None, wait: timedelta | None
 ) -> SendFailure:
-    code, details = f"HTTP {status}", detail_of(answer)
+    code = f"HTTP {status}"
     meaning = meaning_of(status, http_status=status, table=codes)
     match status:
         case 401 | 403:
@@ -235,8 +252,8 @@ def _failure(
         case 404 | 405:
             return _nothing_there(code)
         case 429:
-            return failure(meaning, provider_code=code, retry_after=retry_after(headers, now))
-        case 500 if _is_its_own_failure(answer):
+            return failure(meaning, provider_code=code, retry_after=wait)
+        case 500 if _is_its_own_500(status, answer):
             return failure(meaning, provider_code=code, details=details)
         case 400 | 422 if isinstance(answer, dict) and answer:
             title = "Route Mobile refused the message"
@@ -253,10 +270,11 @@ def _nothing_there(code: str) -> ProviderBusy:
     )
 
 
-def _unknown(status: int) -> OutcomeUnknown:
+def _unknown(status: int, details: str | None = None) -> OutcomeUnknown:
     return OutcomeUnknown(
         "The provider's answer does not say whether it took the message",
         provider_code=f"HTTP {status}",
+        details=details,
     )
 
 
@@ -265,9 +283,9 @@ def _denies(answer: Mapping[Any, object]) -> bool:
     return isinstance(status, str) and status.lower() in _DENIALS
 
 
-def _is_its_own_failure(answer: object) -> bool:
-    match answer:
-        case {"message": str(), **rest}:
+def _is_its_own_500(status: int, answer: object) -> bool:
+    match status, answer:
+        case 500, {"message": str(), **rest}:
             return _denies(rest) and "request_id" not in rest
     return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from alir.ids import ProviderId, SenderName
 from alir.messages import life
@@ -34,11 +34,12 @@ def told_in(
 
     What is of another kind, or not of the documented form, is passed over, item by item.
     """
+    people = _people(value)
     for message in as_list(value.get("messages")):
-        if (heard := _heard(sender, message, now)) is not None:
+        if (heard := _heard(sender, message, now, people)) is not None:
             yield heard
     for status in as_list(value.get("statuses")):
-        if (told := _told(sender, status, now, table)) is not None:
+        if (told := _told(sender, status, now, people, table)) is not None:
             yield told
 
 
@@ -56,29 +57,52 @@ def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _heard(sender: SenderName, message: Any, now: datetime) -> Heard | None:
+class _People(NamedTuple):
+    """Whom a callback names by digits and by user id, each found by the other."""
+
+    digits: Mapping[str, str]
+    user_ids: Mapping[str, str]
+
+
+def _people(value: Value) -> _People:
+    """Source: Meta, "Business-scoped user IDs": `contacts` has `wa_id` and `user_id`."""
+    digits, user_ids = {}, {}
+    for contact in as_list(value.get("contacts")):
+        match contact:
+            case {"wa_id": str(said), "user_id": str(user_id)} if said and user_id:
+                wa_id = said.removeprefix("+")
+                digits[user_id], user_ids[wa_id] = wa_id, user_id
+    return _People(digits, user_ids)
+
+
+def _heard(sender: SenderName, message: Any, now: datetime, people: _People) -> Heard | None:
     """The person wrote. Who is known by a user id only has no `from`."""
     if not isinstance(message, dict):
         return None
-    wa_id, user_id = _text(message.get("from")), _text(message.get("from_user_id"))
+    wa_id, user_id = _digits(message.get("from")), _text(message.get("from_user_id"))
+    wa_id = wa_id or people.digits.get(user_id or "")
+    user_id = user_id or people.user_ids.get(wa_id or "")
     if wa_id is None and user_id is None:
         return None
     ids = (_text(message.get("message_id")), _text(message.get("id")))
     return Heard(
         sender=sender,
         at=lenient.moment(message.get("timestamp"), now),
-        wa_id=None if wa_id is None else wa_id.removeprefix("+"),
+        wa_id=wa_id,
         user_id=user_id,
         wamid=next((one for one in ids if one is not None and one.startswith(WAMID)), None),
     )
 
 
-def _told(sender: SenderName, status: Any, now: datetime, table: Table) -> Told | None:
+def _told(
+    sender: SenderName, status: Any, now: datetime, people: _People, table: Table
+) -> Told | None:
     match status:
         case {"type": kind} if kind == _NO_RECEIPT:
             return None
         case {"id": str(id_), "status": str(word)} if id_ and word in _STATUSES:
-            wa_id, wamid = _text(status.get("recipient_id")), _text(status.get("message_id"))
+            wa_id, wamid = _digits(status.get("recipient_id")), _text(status.get("message_id"))
+            user_id = _text(status.get("recipient_user_id"))
             said = status.get("biz_opaque_callback_data", status.get("extra"))
             return Told(
                 sender=sender,
@@ -86,7 +110,8 @@ def _told(sender: SenderName, status: Any, now: datetime, table: Table) -> Told 
                 status=_STATUSES[word],
                 at=lenient.moment(status.get("timestamp"), now),
                 mark=mark.read(said),
-                wa_id=None if wa_id is None else wa_id.removeprefix("+"),
+                wa_id=wa_id,
+                user_id=user_id or people.user_ids.get(wa_id or ""),
                 wamid=None if wamid is None else ProviderId(wamid),
                 error=_error(_STATUSES[word], as_list(status.get("errors")), table),
             )
@@ -101,6 +126,12 @@ def _error(status: ReceiptStatus, errors: list[Any], table: Table) -> Mapping[st
     if status is ReceiptStatus.FAILED:
         return life.error("undelivered", "WhatsApp gave no reason")
     return None
+
+
+def _digits(value: object) -> str | None:
+    """Of a number, with or without its plus sign."""
+    text = _text(value)
+    return None if text is None else text.removeprefix("+")
 
 
 def _text(value: object) -> str | None:

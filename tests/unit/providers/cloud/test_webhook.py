@@ -169,6 +169,7 @@ def test_a_receipt_is_read_with_all_that_it_says() -> None:
             at=datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC),
             mark=MARK,
             wa_id="15551230001",
+            user_id="US.1234567890",
         )
     ]
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from tests.clock import START, FakeClock
-from tests.examples import a_message
+from tests.examples import TEMPLATE, a_message
 from tests.running import in_a_loop
 from tests.senders import a_route_mobile_sender
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, PauseScope, ProviderBusy, ProviderRefused
+from alir.messages.model import Flag
 from alir.outbound.http import PooledHttpClient
 from alir.providers.routemobile.adapter import LONGEST_FOR_A_TOKEN, RouteMobileProvider
 from alir.providers.tools import Tools
@@ -347,6 +348,44 @@ async def test_what_cannot_be_sent_needs_no_log_in() -> None:
             await provider.send(a_message(to=None, recipient="US.1"), 1)
 
         assert server.calls == {}
+
+
+# 500
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"), [({}, OutcomeUnknown), ({"failed_500": "busy"}, ProviderBusy)]
+)
+@in_a_loop
+async def test_its_own_500_is_taken_for_what_the_sender_says(
+    settings: dict[str, Any], end: type[Exception]
+) -> None:
+    async with serving(**settings) as (server, provider):
+        server.send_answer = (500, {"message": "Internal error", "status": "failed"})
+        with pytest.raises(end):
+            await provider.send(a_message(), 1)
+
+        assert server.calls[SEND] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"type": "template", "template": TEMPLATE}, "template"),
+        ({"fallback": TEMPLATE, "flags": (Flag.FALLBACK,)}, "fallback"),
+    ],
+)
+@in_a_loop
+async def test_the_fault_of_a_template_is_named_after_the_field_that_it_came_from(
+    changes: dict[str, Any], field: str
+) -> None:
+    async with serving() as (server, provider):
+        reason = {"media": {"template_name": ["There is none of that name."]}}
+        server.send_answer = (400, {"status": "failed", "reason": reason})
+        with pytest.raises(ProviderRefused) as caught:
+            await provider.send(a_message(**changes), 1)
+
+        assert caught.value.details == f"{field}.name: There is none of that name."
 
 
 # 401

@@ -42,9 +42,11 @@ def as_bytes(content: object) -> bytes:
     return content if isinstance(content, bytes) else json.dumps(content).encode()
 
 
-def failure(status: int, content: object, headers: Mapping[str, str] | None = None) -> SendFailure:
+def failure(
+    status: int, content: object, headers: Mapping[str, str] | None = None, **reading: Any
+) -> SendFailure:
     with pytest.raises(SendFailure) as caught:
-        read_answer(status, headers or {}, as_bytes(content), codes=CODES, now=START)
+        read_answer(status, headers or {}, as_bytes(content), codes=CODES, now=START, **reading)
     return caught.value
 
 
@@ -264,6 +266,26 @@ def test_what_it_refuses_is_refused_with_alirs_names_of_fields(
     assert found.provider_code == f"HTTP {status}"
 
 
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    ("reason", "details"),
+    [
+        ({"media": {"button": {"0": ["No."]}}}, "fallback.flow.0: No."),
+        ({"media": {"template_name": ["No."]}}, "fallback.name: No."),
+        ({"media": {"lang_code": ["No."]}}, "fallback.language: No."),
+        ({"media": {"header": {"0": ["No."]}}}, "fallback.header.0: No."),
+        ({"media": {"body": ["{template} no."]}}, "fallback.body: {template} no."),
+        ({"phone": ["No."]}, "to: No."),
+    ],
+)
+def test_what_it_refuses_in_a_fallback_is_named_after_the_fallback(
+    status: int, reason: object, details: str
+) -> None:
+    found = failure(status, {"message": "m", "reason": reason}, template="fallback")
+
+    assert found.details == details
+
+
 @pytest.mark.parametrize(
     ("status", "content", "scope"),
     [
@@ -297,19 +319,30 @@ def test_too_many_requests_is_busy_for_as_long_as_it_says() -> None:
     assert found.retry_after == timedelta(seconds=30)
 
 
-def test_its_own_500_says_that_it_failed_and_is_busy() -> None:
-    found = failure(500, {"message": "Internal error", "status": "failed"})
+OWN_500 = {"message": "Internal error", "status": "failed"}
+
+
+def test_its_own_500_is_unknown_with_its_words_since_the_message_may_be_on_its_way() -> None:
+    found = failure(500, OWN_500)
+
+    assert type(found) is OutcomeUnknown
+    assert (found.provider_code, found.details) == ("HTTP 500", "Internal error")
+
+
+def test_its_own_500_is_busy_where_the_sender_says_so_and_no_other_500_is() -> None:
+    found = failure(500, OWN_500, failed_500="busy")
 
     assert isinstance(found, ProviderBusy)
     assert (found.pauses, found.provider_code) == (None, "HTTP 500")
+    for content in (b"<html>", {"message": "m"}, TAKEN | {"status": "failed"}):
+        assert type(failure(500, content, failed_500="busy")) is OutcomeUnknown
 
 
 def test_the_operators_word_on_its_codes_counts() -> None:
     codes = changed(CODES, {500: Change(Concern.REFUSED)})
-    body = as_bytes({"message": "Internal error", "status": "failed"})
 
     with pytest.raises(ProviderRefused):
-        read_answer(500, {}, body, codes=codes, now=START)
+        read_answer(500, {}, as_bytes(OWN_500), codes=codes, now=START, failed_500="busy")
 
 
 # Nobody knows
