@@ -234,7 +234,7 @@ class MessageStore(QueueReader):
         now = self._clock.now()
         for message, settlement, _ in answers:
             if settlement.wa_id is not None:
-                learn(connection, message.sender, message.to, settlement.wa_id)
+                learn(connection, message.sender, message.person, settlement.wa_id)
         ids = [
             (message.sender, settlement.provider_id)
             for message, settlement, _ in answers
