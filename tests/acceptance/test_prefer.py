@@ -11,7 +11,7 @@ from tests.acceptance.gateway import RunningGateway
 from tests.acceptance.raw_http import exchange, request
 from tests.acceptance.talk import message, running, send, sent
 
-UNKNOWN = "+1 5550 000409"  # taken, and nothing more is ever heard
+BUSY = "+1 5550 131016"  # tried again and again, and never taken
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_caller_waits_as_long_as_it_prefers(
     api: httpx.Client, prefer: str, applied: str, seconds: int
 ) -> None:
     begun = time.monotonic()
-    answer = send(api, message(UNKNOWN), Prefer=prefer)
+    answer = send(api, message(BUSY), Prefer=prefer)
     took = time.monotonic() - begun
 
     assert answer.status_code == 202
@@ -72,7 +72,7 @@ def test_the_caller_waits_as_long_as_it_prefers(
 
 
 def test_preferences_may_stand_in_several_headers(gateway: RunningGateway) -> None:
-    body = httpx.Request("POST", "http://x", json=message(UNKNOWN)).content
+    body = httpx.Request("POST", "http://x", json=message(BUSY)).content
     raw = request(gateway, body).replace(
         b"\r\nhost:", b"\r\nprefer: return=minimal\r\nprefer: respond-async\r\nhost:", 1
     )

@@ -33,20 +33,20 @@ def preference(header: str | None, *, default: float, longest: float) -> Prefere
     A wait is digits (section 4.3), so `wait=-1` and `wait=1.5` are none, and are ignored too.
 
     >>> preference("wait=5", default=10, longest=60)
-    Preference(seconds=5, applied='wait=5')
+    Preference(seconds=5.0, applied='wait=5')
     >>> preference("respond-async", default=10, longest=60)
-    Preference(seconds=0, applied='respond-async')
+    Preference(seconds=0.0, applied='respond-async')
     >>> preference("return=minimal, wait=600", default=10, longest=60)
-    Preference(seconds=60, applied='wait=60')
+    Preference(seconds=60.0, applied='wait=60')
     >>> preference('for="a, wait=1", wait=5', default=10, longest=60)
-    Preference(seconds=5, applied='wait=5')
+    Preference(seconds=5.0, applied='wait=5')
     >>> preference("wait=-1", default=10, longest=60)
-    Preference(seconds=10, applied=None)
+    Preference(seconds=10.0, applied=None)
     >>> preference(None, default=10, longest=60)
-    Preference(seconds=10, applied=None)
+    Preference(seconds=10.0, applied=None)
     """
     if header is None:
-        return Preference(default)
+        return Preference(float(default))
     asked: dict[str, str] = {}
     for part in _PART.findall(header):
         name, _, value = _without_parameters(part).partition("=")
@@ -58,8 +58,8 @@ def preference(header: str | None, *, default: float, longest: float) -> Prefere
     if seconds is not None:
         applied.append(f"wait={seconds}")
     if not applied:
-        return Preference(default)
-    return Preference(0 if seconds is None else seconds, ", ".join(applied))
+        return Preference(float(default))
+    return Preference(float(seconds or 0), ", ".join(applied))
 
 
 def _without_parameters(preference: str) -> str:

@@ -265,6 +265,8 @@ class Dispatcher:
         self.pace.take(len(begun.messages), self._clock.elapsed())
         if begun.messages and is_probe:
             self._gate.probe = begun.messages[0].id
+        elif is_probe and self._gate.no_others():
+            self._woken.set()
         for message in begun.messages:
             if self._gate.anything_shut:
                 self._pauses.begun(message)

@@ -22,6 +22,8 @@ BURST_SECONDS: Final = 5.0
 SLACK_SECONDS: Final = 0.25
 #: How many messages of a place that stands open again go at once; more in the next round.
 _AT_ONCE: Final = 50
+#: How many messages are remembered that a whole pause refused; a begin looks at more than these.
+_MOST_TRIED: Final = 50
 _OPEN: Final = (-math.inf, 0.0)
 _HELD_APART: Final = frozenset({PauseScope.RECIPIENT, PauseScope.FLOW})
 
@@ -92,6 +94,8 @@ class Gate:
         self._waiting: dict[str, int] = {}
         # When each of these may open; an entry that is too early is put back when it comes up.
         self._openings: list[tuple[float, str]] = []
+        # What was refused since the whole sender was last open.
+        self._tried: set[MessageId] = set()
         self.probe: MessageId | None = None
 
     # Pauses
@@ -115,6 +119,27 @@ class Gate:
             self._look_again(place(scope, key))
         else:
             self._whole.pop(scope, None)
+            if self.is_open:
+                self._tried.clear()
+
+    def tried(self, message: MessageId) -> None:
+        """This one's refusal holds the whole sender: let another through to see, if there is one.
+
+        It may be to blame itself, and would else be the one that is let through each time.
+        """
+        if len(self._tried) >= _MOST_TRIED:
+            self._tried.clear()
+        self._tried.add(message)
+
+    def others_first(self, message: MessageId) -> bool:
+        """Whether another message than this one is let through to see."""
+        return message in self._tried and not self.is_open
+
+    def no_others(self) -> bool:
+        """Nothing else waits: let those through that were tried. Whether there are any."""
+        any_tried = bool(self._tried)
+        self._tried.clear()
+        return any_tried
 
     @property
     def is_open(self) -> bool:

@@ -135,6 +135,8 @@ class Pauses:
         )
         if asked.scope not in WHOLE:
             self._heal(message.sender, _WHOLE_PLACES, begun_at=begun_at, by_receipt=by_receipt)
+        else:
+            self._gates[message.sender].tried(message.id)
         until = None
         for sender in self._reach(message.sender, asked.scope):
             before = self._pauses[sender].get((asked.scope, key))
@@ -187,6 +189,8 @@ class Pauses:
             now = self._clock.now()
             pause = by_operator(before, sender=sender, title=title, until=until, now=now)
             await self._store.put(pause, is_new=before is None)
+            if before is None:
+                _log_paused(pause)
             self._hold(pause)  # not earlier: what cannot be stored does not hold either
             return pause
 
@@ -278,6 +282,8 @@ class Pauses:
         for place, pause in stored.items():
             mine = self._pauses.get(pause.sender)
             if mine is not None and place not in newer and mine.get(pause.place) != pause:
+                if pause.place not in mine:
+                    _log_paused(pause)
                 self._hold(pause)
 
     def _heal(
@@ -308,7 +314,7 @@ class Pauses:
     def _begin(self, pause: Pause, *, is_new: bool) -> None:
         self._hold(pause)
         if is_new:
-            _log.warning("paused", sender=pause.sender, scope=pause.scope.value, code=pause.code)
+            _log_paused(pause)
         self._writes.soon(_at(pause), partial(self._store.put, pause, is_new=is_new))
 
     def _end_everywhere(self, pause: Pause) -> None:
@@ -365,6 +371,10 @@ class Pauses:
                 is_old = pause.until is not None and pause.until < long_ago
                 if pause.scope is PauseScope.RECIPIENT and is_old:
                     self._end_everywhere(pause)
+
+
+def _log_paused(pause: Pause) -> None:
+    _log.warning("paused", sender=pause.sender, scope=pause.scope.value, code=pause.code)
 
 
 def _at(pause: Pause) -> tuple[SenderName, PauseScope, str]:

@@ -77,6 +77,8 @@ class Turns:
         lapse = life.expire(message, now=wall)
         if lapse is not None:
             return lapse
+        if self._gate.others_first(message.id):
+            return None
         places = places_of(message)
         blocked = self._gate.blocked(places, now, head_of=head_of)
         if blocked is not None:

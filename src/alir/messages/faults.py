@@ -39,7 +39,7 @@ FAULT_CODES: Final[Mapping[str, str]] = {
     "unknown_message": "No message has this id.",
     "other_conversation": "The message is one to another person, or from another sender.",
     "invalid_idempotency_key": "An Idempotency-Key is 1 to 255 printable ASCII characters.",
-    "window_shut": "The person last wrote more than 24 hours ago.",
+    "window_shut": "The person last wrote more than 24 hours before the message goes out.",
     "repeated": "A parameter of the query came more than once.",
     "wrong_value": "The value is not one that this parameter of the query takes.",
     "invalid_cursor": "The cursor is none that a page before this one gave out.",

@@ -164,6 +164,23 @@ async def test_a_message_that_is_to_blame_itself_does_not_stop_the_others_for_go
 
 
 @in_a_loop
+async def test_two_that_are_to_blame_themselves_do_not_hold_for_good_what_came_later() -> None:
+    async with World() as world:
+        world.provider.open.clear()
+        to_blame = [await world.queue(), await world.queue(to="+15551240001")]
+        world.provider.answers.extend([BAD_TOKEN, BAD_TOKEN])
+        world.provider.open.set()
+        await idle()
+        await world.advance(30)
+        later = await world.queue(to="+15551240002")
+        assert len(world.provider.sent) == 2
+
+        await world.advance(31)
+        assert world.provider.sent[2][1] == later.id, "one that was not refused, to see"
+        assert statuses(world, [*to_blame, later]) == [Status.ACCEPTED] * 3
+
+
+@in_a_loop
 async def test_a_message_is_not_given_up_because_its_account_stood_still() -> None:
     async with World() as world:
         world.provider.answers.extend([BAD_TOKEN] * 300)
