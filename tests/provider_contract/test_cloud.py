@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alir.errors import PauseScope
@@ -49,7 +49,14 @@ class TestCloud(ProviderContract):
         busy(500, graph_error(131000), code=131000, name="busy, three times at most"),
         busy(400, graph_error(131056), code=131056, pauses=PauseScope.RECIPIENT),
         busy(400, graph_error(132068), code=132068, pauses=PauseScope.FLOW),
-        busy(429, graph_error(130429), code=130429, pauses=PauseScope.SENDER),
+        busy(
+            429,
+            graph_error(130429),
+            code=130429,
+            pauses=PauseScope.SENDER,
+            headers={"Retry-After": "30"},
+            retry_after=timedelta(seconds=30),
+        ),
         busy(401, graph_error(190), code=190, pauses=PauseScope.ACCOUNT),
         busy(429, b"", pauses=PauseScope.SENDER, name="429 without a code"),
         unknown(400, {"error": {"message": "no code"}}),
@@ -74,6 +81,7 @@ class TestCloud(ProviderContract):
             "user_id": body.get("recipient"),
             "reply_to": body.get("context", {}).get("message_id"),
             "mark": body.get("biz_opaque_callback_data"),
+            "sender": request.target.split("/")[2],
         }
         if body["type"] == "template":
             return Picked(**whom, **_of_template(body["template"]))

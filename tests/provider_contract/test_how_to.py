@@ -28,6 +28,13 @@ REGISTRY = "src/alir/providers/registry.py"
 DEFAULTS = "src/alir/default.toml"
 OPERATORS_SETTINGS = "toml alir.toml with example"
 
+#: Tests that go through every provider, or name what the registry and the default file hold.
+ELSEWHERE = (
+    "tests/unit/test_settings.py",
+    "tests/unit/test_settings_mistakes.py",
+    "tests/unit/cli/test_explain.py",
+)
+
 #: A provider and its contract take fewer lines than this.
 LINES = 300
 #: Longer than all of it takes on a slow machine.
@@ -93,6 +100,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [settings] = [block.text for block in blocks(PAGE) if block.kind == OPERATORS_SETTINGS]
     (root / "alir.toml").write_text(settings, "utf-8")
     return root
+
+
+def test_tests_that_stand_elsewhere_need_no_edit_for_it(checkout: Path) -> None:
+    options = ("-q", "--import-mode=importlib", "-p", "no:cacheprovider", f"--rootdir={ROOT}")
+    ran = run(checkout, "-m", "pytest", *options, *(str(ROOT / path) for path in ELSEWHERE))
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @contextmanager

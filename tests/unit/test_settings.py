@@ -40,13 +40,9 @@ app_secret = "app-secret"
 """
 MAIN = SenderName("main")
 JAKARTA = SenderName("jakarta")
+#: Every variable that an example of the default file names, whichever provider's.
 SECRETS = {
-    "META_TOKEN": "t",
-    "META_APP_SECRET": "s",
-    "META_VERIFY": "v",
-    "RML_USER": "u",
-    "RML_PASSWORD": "p",
-    "RML_CALLBACK": "c",
+    name: f"of-{name.lower()}" for name in re.findall(r'env = "(\w+)"', DEFAULT_FILE.read_text())
 }
 ROUTE_MOBILE = """
 [senders.jakarta]
@@ -122,7 +118,7 @@ def test_the_default_file_with_its_examples_switched_on_is_valid() -> None:
     settings = loaded(_uncommented_default(), SECRETS)
 
     assert settings.public_url == "https://alir.example.com"
-    assert cloud_sender(settings).access_token.reveal() == "t"
+    assert cloud_sender(settings).access_token.reveal() == "of-meta_token"
 
 
 def test_the_example_senders_show_what_every_sender_has_anyway() -> None:
@@ -219,9 +215,9 @@ def test_a_whole_sender_can_stand_in_the_environment() -> None:
     sender = cloud_sender(settings)
     assert sender.phone_number_id == "106500000000000"
     assert sender.access_token.reveal() == "12345"
-    assert sender.app_secret.reveal() == "s"
+    assert sender.app_secret.reveal() == "of-meta_app_secret"
     assert sender.verify_token is not None
-    assert sender.verify_token.reveal() == "v"
+    assert sender.verify_token.reveal() == "of-meta_verify"
 
 
 def test_a_hyphen_in_a_senders_name_is_an_underscore_in_its_variables() -> None:

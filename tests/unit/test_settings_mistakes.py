@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from alir.errors import SettingsInvalid
+from alir.providers.registry import PROVIDERS
 from alir.settings import load
 
 SENDER = """
@@ -18,6 +19,7 @@ phone_number_id = "106500000000000"
 access_token = "EAAG-token"
 app_secret = "app-secret"
 """
+PROVIDER_NAMES = " or ".join(f'"{name}"' for name in PROVIDERS)
 CLASSES = '"refused", "window", "retry", "recipient", "flow", "sender", "account"'
 
 ROUTE_MOBILE = """
@@ -100,15 +102,15 @@ def problems(
         ),
         (
             SENDER.replace('"cloud"', '"twilio"'),
-            'senders.main.provider: expected "cloud" or "routemobile", not "twilio"',
+            f'senders.main.provider: expected {PROVIDER_NAMES}, not "twilio"',
         ),
         (
             SENDER.replace('provider = "cloud"', ""),
-            'senders.main.provider: is missing; expected "cloud" or "routemobile"',
+            f"senders.main.provider: is missing; expected {PROVIDER_NAMES}",
         ),
         (
             SENDER.replace('"cloud"', "5"),
-            'senders.main.provider: expected "cloud" or "routemobile", not 5',
+            f"senders.main.provider: expected {PROVIDER_NAMES}, not 5",
         ),
         (
             SENDER + 'closed_window = "shut"',

@@ -72,7 +72,8 @@ NO_REDIRECT: Final = Line(
 )
 KNOWN_ANSWER: Final = Line(
     "A documented answer comes to what it is documented to mean.",
-    "Look at how `wire.read_answer` reads this answer, and at the class of its code in codes.tsv.",
+    "Look at how `wire.read_answer` reads this answer, and at the class of its code in codes.tsv; "
+    "for the wait that it asks for, at what `failure` is given as `retry_after`.",
 )
 UNKNOWN_ANSWER: Final = Line(
     "An answer that nobody knows is OutcomeUnknown, and never a success.",
@@ -87,7 +88,7 @@ ONLY_FAILURES: Final = Line(
 MESSAGE_ARRIVES: Final = Line(
     "Every part of a message arrives where the provider takes it.",
     "Compare `wire.build_send` with the provider's documents, and `picked` of the contract with "
-    "both.",
+    "both: the fault may be in either.",
 )
 NOT_SUPPORTED: Final = Line(
     "A kind of message that the provider has no place for is refused before a request is made.",
@@ -102,7 +103,7 @@ MARK: Final = Line(
 RECEIPTS: Final = Line(
     "A receipt is read with all that it says.",
     "Compare `webhook.read` with the provider's documents, and `receipt` of the contract with "
-    "both.",
+    "both: the fault may be in either.",
 )
 HEARD: Final = Line(
     "That a person wrote is told as Heard.",

@@ -32,7 +32,7 @@ class MessageKind(StrEnum):
     TEMPLATE = "template"  #: with texts and a Flow button
     TEMPLATE_HEADER = "template header"  #: an image
     TEMPLATE_DATA = "template data"  #: for the first screen
-    FALLBACK = "fallback"  #: such a template in place of the Flow message
+    FALLBACK = "fallback"  #: a Flow message whose template goes out in its place, with texts
     USER_ID = "user id"  #: to a business-scoped user id in place of a number
 
 
@@ -135,18 +135,20 @@ def said_by(message: Message) -> Picked:
 
 
 def differences(picked: Picked, message: Message) -> list[str]:
-    """Where a request does not say what it must; the mark aside."""
+    """Where a request does not say what it must; the mark and the sender aside."""
     expected = said_by(message)
     pairs = {
         one.name: (getattr(picked, one.name), getattr(expected, one.name))
         for one in fields(Picked)
-        if one.name != "mark"
+        if one.name not in ("mark", "sender")
     }
+    if isinstance(picked.texts, list):
+        pairs["texts"] = (tuple(picked.texts), expected.texts)
     to, wanted = pairs.pop("to")
     if to is None or wanted is None or to.removeprefix("+") != wanted.removeprefix("+"):
         pairs["to"] = (to, wanted)
     return [
-        f"{name} is {found!r} in the request, and {wanted!r} in the message"
+        f"{name} is {found!r} in the request, as `picked` reads it, and {wanted!r} in the message"
         for name, (found, wanted) in pairs.items()
         if found != wanted
     ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import orjson
@@ -34,6 +34,7 @@ class Answer:
         pauses: what stands still besides this message, where it is busy.
         code: the error's code, where failed receipts have codes of the same table.
         requests: how many sends the provider sees, the message being taken by none but the last.
+        retry_after: the wait that it asks for, where that must be heeded.
         provider_id, wa_id, request_id: what `Sent` must say.
     """
 
@@ -45,6 +46,7 @@ class Answer:
     pauses: PauseScope | None = None
     code: int | None = None
     requests: int = 1
+    retry_after: timedelta | None = None
     provider_id: str = ""
     wa_id: str | None = None
     request_id: str | None = None
@@ -99,6 +101,7 @@ def busy(
     pauses: PauseScope | None = None,
     code: int | None = None,
     headers: Mapping[str, str] | None = None,
+    retry_after: timedelta | None = None,
     requests: int = 1,
     name: str = "",
 ) -> Answer:
@@ -111,6 +114,7 @@ def busy(
         pauses=pauses,
         code=code,
         headers=headers or {},
+        retry_after=retry_after,
         requests=requests,
     )
 
@@ -126,7 +130,8 @@ class Receipt:
 
     Attributes:
         provider_id: the id of the message, as `Sent` had it.
-        wa_id: the recipient's digits; leave them out where the provider's receipts have none.
+        wa_id: the recipient's digits; leave them out where the provider's receipts have none. Where
+            the item has them, `Told.wa_id` must have them too.
         mark: what `picked` found in the request; None: leave it out.
         code: why it failed; None of any other status.
     """
@@ -147,8 +152,12 @@ class Picked:
         to: the recipient's number; a plus sign before it does not matter.
         user_id: the recipient's business-scoped user id.
         header, media: the header's text, or the URL of its image.
+        data: for the first screen, as the JSON object that the message has.
+        button_index: of the template's Flow button, from 0.
         texts: of a template's body, in order.
         mark: of the attempt, unread.
+        sender: whose message it is, as a value of sender 1's table, such as its number; the
+            suite looks at it where it is given.
     """
 
     to: str | None = None
@@ -168,5 +177,6 @@ class Picked:
     template: str | None = None
     language: str | None = None
     button_index: int | None = None
-    texts: tuple[str, ...] | None = None
+    texts: Sequence[str] | None = None
     mark: str | None = None
+    sender: str | None = None

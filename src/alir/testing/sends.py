@@ -105,6 +105,9 @@ def _is_read(asked: Asked, answer: Answer) -> None:
         case ProviderBusy():
             scope = end.pauses.scope if end.pauses else None
             hold(scope == answer.pauses, KNOWN_ANSWER, f"it pauses {scope}, not {answer.pauses}")
+            asks = answer.retry_after
+            found = f"retry_after={end.retry_after}, not {asks}"
+            hold(asks in (None, end.retry_after), KNOWN_ANSWER, found)
 
 
 # No whole answer
@@ -288,8 +291,11 @@ def _arrives(asked: Asked, kind: MessageKind) -> None:
         caught = rig.send(taken_of(asked).reply(), message=message)
     if kind in asked.messages:
         hold(len(caught.sends) == 1, MESSAGE_ARRIVES, f"{caught.what} at a message: {kind}")
-        found = differences(asked.picked(caught.sends[0]), message)
+        picked = asked.picked(caught.sends[0])
+        found = differences(picked, message)
         hold(not found, MESSAGE_ARRIVES, "; ".join(found))
+        said = f"`picked` finds the sender {picked.sender!r}, which stands in no key of its table"
+        hold(picked.sender in {None, *_of_sender_1(asked)}, MESSAGE_ARRIVES, said)
     elif kind is MessageKind.REPLY:
         # It goes out without the bubble, where there is no place for it.
         for request in caught.sends:
@@ -297,3 +303,9 @@ def _arrives(asked: Asked, kind: MessageKind) -> None:
     else:
         hold(not caught.sends, NOT_SUPPORTED, f"a request was made for a message: {kind}")
         hold(isinstance(caught.end, ProviderRefused), NOT_SUPPORTED, caught.what)
+
+
+def _of_sender_1(asked: Asked) -> set[object]:
+    """What stands in its table, and not in that of sender 2."""
+    one, two = asked.table("", 1), asked.table("", 2)
+    return {value for key, value in one.items() if isinstance(value, str) and value != two.get(key)}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from alir.cli.main import app
+from alir.providers import registry
+from alir.providers.registry import PROVIDERS
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,26 @@ def test_several_codes_are_explained_in_their_order() -> None:
 def test_a_code_that_one_provider_alone_has_is_said_to_be_its() -> None:
     assert "from Route Mobile only" in explain("470")[1]
     assert "from" not in explain("131026")[1].split()
+
+
+def test_a_code_that_two_providers_have_of_their_own_is_explained_for_both(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = folder / "somebodys_codes"
+    own.mkdir()
+    (own / "__init__.py").touch()
+    row = "470\taccount\t60-900\t-\tThe credit is used up\tBuy some.\n"
+    (own / "codes.tsv").write_text(row)
+    monkeypatch.syspath_prepend(folder)
+    third = replace(PROVIDERS["cloud"], title="Third", own_codes=own.name)
+    monkeypatch.setattr(registry, "PROVIDERS", {"third": third, **PROVIDERS})
+
+    status, said, _ = explain("470")
+
+    assert status == 0
+    first, second = re.split(r" (?=470 )", said)
+    assert first.startswith("470 The credit is used up from Third class account: ")
+    assert "from Route Mobile class window: " in second
 
 
 def test_a_code_that_is_not_known_names_those_nearby_and_the_known_ones_are_explained() -> None:

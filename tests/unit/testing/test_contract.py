@@ -32,7 +32,8 @@ from alir.testing.broken import breaks
 from alir.testing.lines import CONTRACT, ContractBroken, Line
 from alir.testing.messages import a_message
 from alir.testing.provider import ProviderContract, checks
-from alir.testing.samples import refused
+from alir.testing.samples import Picked, refused
+from alir.testing.server import Request
 
 CLOUD = PROVIDERS["cloud"]
 
@@ -116,6 +117,20 @@ class DropsTheHeader(CloudProvider):
         return await super().send(message.but(flow=flow), attempt)
 
 
+class SendsFromAnotherNumber(CloudProvider):
+    def __init__(self, sender: CloudSender, tools: Tools) -> None:
+        super().__init__(sender.model_copy(update={"phone_number_id": "1065550002"}), tools)
+
+
+class IgnoresTheWait(CloudProvider):
+    async def send(self, message: Message, attempt: int) -> Sent:
+        try:
+            return await super().send(message, attempt)
+        except ProviderBusy as error:
+            error.retry_after = None
+            raise
+
+
 class MarksTheFirstAttemptOnly(CloudProvider):
     async def send(self, message: Message, attempt: int) -> Sent:
         return await super().send(message, 1)
@@ -171,7 +186,9 @@ FAULTY_PROVIDERS: list[tuple[type[CloudProvider], Line, str]] = [
     (RefusesWhatIsBusy, lines.KNOWN_ANSWER, "answer: busy, pauses account"),
     (RefusesWhatIsBusy, lines.SAME_CODE, "same code by receipt: busy, pauses account"),
     (RaisesSomethingElse, lines.ONLY_FAILURES, "refusals with something else in them"),
+    (IgnoresTheWait, lines.KNOWN_ANSWER, "answer: busy, pauses sender"),
     (DropsTheHeader, lines.MESSAGE_ARRIVES, "message: media header"),
+    (SendsFromAnotherNumber, lines.MESSAGE_ARRIVES, "message: flow"),
     (MarksTheFirstAttemptOnly, lines.MARK, "receipt with the mark of an attempt"),
     (KeepsItsSecret, lines.FRESH_SECRETS, "read again: access_token"),
     (KeepsItsSecret, lines.FRESH_SECRETS, "read again after a while: access_token"),
@@ -261,6 +278,11 @@ class ForgetsMarks(Reads):
         return [replace(one, mark=None) if isinstance(one, Told) else one for one in found]
 
 
+class ForgetsTheRecipient(Reads):
+    def changed(self, found: list[Told | Heard]) -> list[Told | Heard]:
+        return [replace(one, wa_id=None) for one in found]
+
+
 class ForgetsTheTime(Reads):
     def changed(self, found: list[Told | Heard]) -> list[Told | Heard]:
         return [replace(one, at=one.at.replace(year=2020)) for one in found]
@@ -283,6 +305,7 @@ FAULTY_DIALECTS: list[tuple[type[CloudCallbacks], Line, str]] = [
     (HearsNobody, lines.HEARD, "somebody wrote"),
     (ReadsForAnybody, lines.ONLY_ITS_SENDERS, "only for those who signed"),
     (ForgetsMarks, lines.MARK, "receipt with the mark of an attempt"),
+    (ForgetsTheRecipient, lines.RECEIPTS, "receipt: sent"),
     (ForgetsTheTime, lines.RECEIPTS, "receipt: sent"),
     (FailsForGood, lines.SAME_CODE, "same code by receipt: busy, pauses account"),
 ]
@@ -348,6 +371,26 @@ def test_a_kind_of_message_that_is_taken_and_not_named_is_found() -> None:
     found = broken_by("message: template", messages=frozenset({"flow"}))
 
     assert found.line is lines.NOT_SUPPORTED
+
+
+class PicksAList(CloudContract):
+    def picked(self, request: Request) -> Picked:
+        found = super().picked(request)
+        return replace(found, texts=None if found.texts is None else list(found.texts))
+
+
+class PicksAnotherOrder(CloudContract):
+    def picked(self, request: Request) -> Picked:
+        found = super().picked(request)
+        return replace(found, texts=found.texts and found.texts[::-1])
+
+
+def test_texts_of_a_template_may_be_picked_as_any_sequence_and_their_order_counts() -> None:
+    [check] = [one for one in checks(PicksAList()) if one.name == "message: template"]
+    check.run()
+
+    said = str(broken_by("message: template", PicksAnotherOrder))
+    assert "texts is ('Monday', 'Zoë') in the request, as `picked` reads it" in said
 
 
 def test_items_of_another_kind_that_are_receipts_are_found() -> None:

@@ -13,7 +13,7 @@ _FORM = re.compile(rf"{_PREFIX}(msg_[0-9A-HJKMNP-TV-Z]{{26}}):([1-9][0-9]{{0,5}}
 
 
 def write(message_id: MessageId, attempt: int) -> str:
-    """The mark of an attempt; 44 characters or a few more, nothing personal in it."""
+    """The mark of an attempt; 38 to 43 characters, nothing personal in it."""
     return f"{_PREFIX}{message_id}:{attempt}"
 
 
