@@ -46,6 +46,8 @@ _TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 _SETTINGS_BLOCK = "toml alir.toml"
 _REQUEST_BLOCK = "json request"
 _IN_VARIABLE = re.compile(r'\benv = "(\w+)"')
+#: Long enough for any provider.
+_SOME_SECRET = "secret-" * 8
 _IN_FILE = re.compile(r'\bfile = "[^"]+"')
 
 
@@ -170,10 +172,10 @@ def _problems(toml: str) -> tuple[str, ...]:
     """Why these settings do not load, their secrets supposed to be there."""
     with tempfile.TemporaryDirectory() as folder:
         secret, config = Path(folder, "secret"), Path(folder, "alir.toml")
-        secret.write_text("secret")
+        secret.write_text(_SOME_SECRET)
         config.write_text(_IN_FILE.sub(lambda _: f'file = "{secret}"', toml), "utf-8")
         try:
-            load(config, dict.fromkeys(_IN_VARIABLE.findall(toml), "secret"))
+            load(config, dict.fromkeys(_IN_VARIABLE.findall(toml), _SOME_SECRET))
         except SettingsInvalid as invalid:
             return tuple(problem.replace(f"{folder}/", "") for problem in invalid.problems)
     return ()

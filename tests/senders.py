@@ -39,7 +39,7 @@ def a_route_mobile_sender(**changes: Any) -> RouteMobileSender:
         "base_url": "https://routemobile.test",
         "username": "user-1",
         "password": "password-1",
-        "callback_secret": "callback-1",
+        "callback_secret": "a-callback-secret-of-these-tests",
         "authorization": "raw",
         "text_header": "text",
         "empty_header_footer": "omit",

@@ -124,7 +124,7 @@ def test_a_route_mobile_sender_that_is_right_is_all_ok(
     ("changes", "wrong"),
     [
         ({"password": "a-wrong-password"}, "log-in"),
-        ({"callback_secret": "another-secret"}, "callback URL"),
+        ({"callback_secret": "another-callback-secret-of-these-tests"}, "callback URL"),
         ({"base_url": "http://127.0.0.1:9"}, "connection"),
     ],
 )
@@ -135,7 +135,7 @@ def test_what_is_wrong_with_a_route_mobile_sender_is_named_and_no_secret_is(
 
     assert status == 1
     assert [about for about, state in states.items() if state == "wrong"] == [wrong]
-    for secret in ("a-wrong-password", "another-secret", CALLBACK_SECRET):
+    for secret in ("a-wrong-password", "another-callback-secret-of-these-tests", CALLBACK_SECRET):
         assert secret not in said
 
 

@@ -86,7 +86,7 @@ enabled = true
 provider = "routemobile"
 username = "simulator"
 password = {{ file = "secret" }}
-callback_secret = "a-callback-secret"
+callback_secret = "a-callback-secret-of-these-tests"
 base_url = "http://127.0.0.1:{port}/simulator/routemobile"
 """
 WAITING: Final = 30

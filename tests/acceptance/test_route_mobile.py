@@ -29,7 +29,7 @@ from tests.acceptance.talk import (
     somebody,
 )
 
-SECRET = "a-callback-secret-of-the-tests"
+SECRET = "a-callback-secret-of-these-tests"
 CALLBACK = f"/callbacks/routemobile/{SECRET}"
 CONFIG = """
 [simulator]

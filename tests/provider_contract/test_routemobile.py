@@ -46,7 +46,7 @@ class TestRouteMobile(ProviderContract):
             "base_url": base_url,
             "username": f"user-name-of-{number}",
             "password": f"pass-word-of-{number}",
-            "callback_secret": f"callback-secret-of-{number}",
+            "callback_secret": f"callback-secret-of-these-tests-{number}",
             "authorization": "bearer",
             "text_header": "text",
             "empty_header_footer": "omit",

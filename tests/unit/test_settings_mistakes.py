@@ -27,7 +27,7 @@ ROUTE_MOBILE = """
 provider = "routemobile"
 username = "rm-user"
 password = "rm-password"
-callback_secret = "rm-callback"
+callback_secret = "rm-callback-secret-of-these-tests"
 """
 
 
@@ -125,9 +125,14 @@ def problems(
             'senders.jakarta.text_header: expected "text" or "typed", not "html"',
         ),
         (
-            ROUTE_MOBILE.replace("rm-callback", "a/b"),
+            ROUTE_MOBILE.replace("rm-callback-secret-of-these-tests", "a/b"),
             "senders.jakarta.callback_secret: holds a character that does not fit in a URL; "
             "use a-z, A-Z, 0-9, . _ ~ -",
+        ),
+        (
+            ROUTE_MOBILE.replace("rm-callback-secret-of-these-tests", "a"),
+            "senders.jakarta.callback_secret: expected at least 32 characters that nobody can "
+            "guess, not 1",
         ),
         ('[cloud]\ngraph_version = "x"\n' + SENDER, None),
     ],
@@ -221,13 +226,15 @@ def test_two_senders_with_one_number_are_a_problem_beside_others() -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ['"rm-callback"', '{ env = "THE_SAME" }', '{ file = "the-same" }'],
+    ['"rm-callback-secret-of-these-tests"', '{ env = "THE_SAME" }', '{ file = "the-same" }'],
 )
 def test_two_route_mobile_senders_with_one_callback_secret_are_a_problem(secret: str) -> None:
-    Path("the-same").write_text("rm-callback\n")
-    other = ROUTE_MOBILE.replace("jakarta", "bandung").replace('"rm-callback"', secret)
+    Path("the-same").write_text("rm-callback-secret-of-these-tests\n")
+    other = ROUTE_MOBILE.replace("jakarta", "bandung").replace(
+        '"rm-callback-secret-of-these-tests"', secret
+    )
 
-    assert problems(ROUTE_MOBILE + other, {"THE_SAME": "rm-callback"}) == [
+    assert problems(ROUTE_MOBILE + other, {"THE_SAME": "rm-callback-secret-of-these-tests"}) == [
         "alir.toml: senders.bandung.callback_secret: expected one of its own, "
         "but senders.jakarta has the same"
     ]

@@ -26,9 +26,18 @@ EmptyHeaderFooter = Literal["omit", "empty"]
 Failed500 = Literal["unknown", "busy"]
 
 
+#: Nothing else tells Route Mobile's callbacks from anybody's; alir's own.
+SHORTEST_CALLBACK_SECRET: Final = 32
+
+
 def _part_of_a_path(secret: Secret) -> Secret:
     if not _PATH_PART.fullmatch(secret.reveal()):
         raise ValueError("holds a character that does not fit in a URL; use a-z, A-Z, 0-9, . _ ~ -")
+    if len(secret.reveal()) < SHORTEST_CALLBACK_SECRET:
+        raise ValueError(
+            f"expected at least {SHORTEST_CALLBACK_SECRET} characters that nobody can guess, "
+            f"not {len(secret.reveal())}"
+        )
     return secret
 
 

@@ -28,8 +28,8 @@ WAMID = ProviderId("wamid.FAKE==")
 AT = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
 CALLBACKS = RouteMobileCallbacks(
     {
-        MAIN: a_route_mobile_sender(callback_secret="secret-1"),
-        OTHER: a_route_mobile_sender(callback_secret="secret-2"),
+        MAIN: a_route_mobile_sender(callback_secret="callback-secret-number-1-of-these"),
+        OTHER: a_route_mobile_sender(callback_secret="callback-secret-number-2-of-these"),
     },
     meanings("alir.providers.routemobile"),
 )
@@ -54,8 +54,8 @@ def a_status(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("secret", "signers"),
     [
-        ("secret-1", (MAIN,)),
-        ("secret-2", (OTHER,)),
+        ("callback-secret-number-1-of-these", (MAIN,)),
+        ("callback-secret-number-2-of-these", (OTHER,)),
         *((wrong, ()) for wrong in (None, "", "secret", "secret-11", "SECRET-1", "ü", "\ud800")),
     ],
 )
