@@ -26,7 +26,7 @@ from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
 from alir.dispatch.senders import COUNTED_AT_MOST, About, SenderDesk
-from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
+from alir.errors import PauseScope, ProviderRefused, SendFailure, StoreUnavailable
 from alir.figures import Figures
 from alir.ids import SenderName
 from alir.intake.accept import Intake, SenderRules
@@ -265,7 +265,10 @@ class RunningGateway:
             dispatcher.wake()
 
     def _advice(self, pause: Pause) -> str | None:
-        return advice_of(pause.code, self._codes[self._senders[pause.sender].provider])
+        known = advice_of(pause.code, self._codes[self._senders[pause.sender].provider])
+        if known is None and pause.scope is PauseScope.ACCOUNT:
+            return f"Run alir sender check {pause.sender}: it says what is wrong."
+        return known
 
     def _make_simulator(self, base_url: str) -> Simulator:
         return Simulator(

@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 #: usual.
 EXAMPLES: Final[dict[str, JsonDict]] = {
     "text_header": {
-        "to": "+1 (000) 000-0000",
+        "to": "+1 212 555 0123",
         "type": "flow",
         "flow": {
             "id": "987654321098765",
@@ -61,7 +61,7 @@ EXAMPLES: Final[dict[str, JsonDict]] = {
         "priority": "bulk",
     },
     "template": {
-        "to": "+1 (000) 000-0000",
+        "to": "+1 212 555 0123",
         "type": "template",
         "template": {
             "name": "visit_form",

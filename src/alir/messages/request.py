@@ -302,7 +302,7 @@ class MessageRequest(_Shape):
             "sign; spaces, hyphens, dots, slashes and brackets are passed over."
         ),
         json_schema_extra={"pattern": NUMBER_PATTERN, "maxLength": limits.NUMBER_TEXT},
-        examples=["+1 (000) 000-0000"],
+        examples=["+1 212 555 0123"],
     )
     recipient: str | None = Field(
         None,

@@ -53,7 +53,9 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
 
     def visible(name: str, token: ApiToken) -> SenderName:
         if name not in senders.names or not token.may_use(name):
-            raise Refusal(Problem("not_found", "No sender that you may use has this name."))
+            mine = ", ".join(one for one in senders.names if token.may_use(one)) or "none"
+            detail = f"No sender that you may use has this name. Senders: {mine}."
+            raise Refusal(Problem("not_found", detail))
         return SenderName(name)
 
     async def shown(sender: SenderName) -> Response:
