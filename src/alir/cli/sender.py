@@ -128,9 +128,7 @@ def resume(
 
 
 @app.command()
-def check(
-    name: NameArgument, database: DatabaseOption = None, config: ConfigOption = None
-) -> None:
+def check(name: NameArgument, database: DatabaseOption = None, config: ConfigOption = None) -> None:
     """Ask the provider what is wrong with a sender. Sends no message.
 
     Says what to do, and whether alir itself has paused the sender. Ends with 1 where something is
