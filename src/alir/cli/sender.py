@@ -72,9 +72,9 @@ def pause(
     database: DatabaseOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let nothing of a sender go out, within 1 s. Messages are taken all the same, and wait.
+    """Let nothing of a sender go out, within 1 s.
 
-    Again, it changes reason and end.
+    Messages are taken all the same, and wait. Again, it changes reason and end.
     """
     from alir.cli.failures import explained
     from alir.clock import SystemClock
@@ -105,9 +105,9 @@ def pause(
 def resume(
     name: NameArgument, database: DatabaseOption = None, config: ConfigOption = None
 ) -> None:
-    """End all that holds a sender, whoever began it, within 1 s.
+    """End all that holds a sender, within 1 s.
 
-    What holds its account ends for every sender of the account.
+    It does not matter who began it. What holds its account ends for every sender of the account.
     """
     from alir.cli.failures import explained
     from alir.dispatch.senders import ended_by_resuming
