@@ -185,7 +185,8 @@ def test_a_sender_that_alir_has_paused_is_wrong_and_how_to_resume_it_is_said(
         port = gateway.url.rpartition(":")[2]
         (tmp_path / "alir.toml").write_text(f"port = {port}")
         well = alir(gateway, "sender", "check", "sandbox")
-        alir(gateway, "sender", "pause", "sandbox", "--reason", "Stock", "--until=2090-01-31T09:00:00Z")
+        until = "2090-01-31T09:00:00Z"
+        alir(gateway, "sender", "pause", "sandbox", "--reason", "Stock", "--until", until)
         paused = alir(gateway, "sender", "check", "sandbox")
 
     assert well.returncode == 0, well.stdout
