@@ -16,7 +16,9 @@ _INTRODUCTION = """\
 
 What alir does when a provider answers a send with one of these codes, or sends it in a `failed`
 receipt, and what you can do. The code is kept as `error.provider_code`, of the message or of its
-attempt. `alir explain 131047` says the same at the command line.
+attempt. `alir explain 131047` says the same at the command line. Where a provider gives an HTTP
+status and no code, the code is such as `HTTP 403`, which is not the code 403:
+`alir explain "HTTP 403"`.
 
 ## Classes
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.gateway import RunningSimulator
+from tests.acceptance.gateway import API_TOKEN, RunningGateway, RunningSimulator, free_port
+from tests.acceptance.talk import alir, client, message, sent
 
 CALLBACK_SECRET = "a-callback-secret-of-these-tests"
 CALLBACKS = "http://127.0.0.1:9/callbacks/routemobile/"
@@ -65,6 +66,7 @@ def test_a_cloud_sender_that_is_right_is_all_ok(
     status, states, _ = check(tmp_path, "cloud", **cloud(simulator))
 
     assert status == 0
+    assert states.pop("pause") == "unknown"  # there is no database
     assert set(states.values()) == {"ok"}
     assert {"access token", "number id", "app secret", "throughput", "webhook subscription"} <= (
         states.keys()
@@ -114,6 +116,7 @@ def test_a_route_mobile_sender_that_is_right_is_all_ok(
     status, states, said = check(tmp_path, "routemobile", **route_mobile(simulator))
 
     assert status == 0
+    assert states.pop("pause") == "unknown"  # there is no database
     assert states == dict.fromkeys(
         ("connection", "log-in", "callback URL", "number", "quality"), "ok"
     )
@@ -170,3 +173,98 @@ def test_a_web_page_in_place_of_the_provider_is_recognised(
     assert status == 1
     assert states["connection"] == "wrong"
     assert "not in JSON" in said
+
+
+# What alir itself holds
+
+
+def test_a_sender_that_alir_has_paused_is_wrong_and_how_to_resume_it_is_said(
+    tmp_path: Path,
+) -> None:
+    with RunningGateway(tmp_path) as gateway:
+        port = gateway.url.rpartition(":")[2]
+        (tmp_path / "alir.toml").write_text(f"port = {port}")
+        well = alir(gateway, "sender", "check", "sandbox")
+        until = "2090-01-31T09:00:00Z"
+        alir(gateway, "sender", "pause", "sandbox", "--reason", "Stock", "--until", until)
+        paused = alir(gateway, "sender", "check", "sandbox")
+
+    assert well.returncode == 0, well.stdout
+    assert well.stdout.endswith("ok       pause: alir has not paused it\n")
+    assert paused.returncode == 1
+    assert paused.stdout.splitlines()[-1] == (
+        "wrong    pause: alir has paused it (scope operator) until 2090-01-31 09:00:00Z: Stock. "
+        "When the cause is mended, run: alir sender resume sandbox"
+    )
+
+
+def test_the_code_for_which_alir_paused_a_sender_is_said_after_the_provider_was_asked(
+    tmp_path: Path,
+) -> None:
+    with RunningGateway(tmp_path) as gateway:
+        port = gateway.url.rpartition(":")[2]
+        (tmp_path / "alir.toml").write_text(f"port = {port}")
+        with client(gateway, API_TOKEN) as api:
+            sent(api, message("+15550131031"))  # the account is restricted
+        checked = alir(gateway, "sender", "check", "sandbox")
+
+    assert checked.returncode == 1
+    assert "pause: alir has paused it (scope account, code 131031) until 20" in checked.stdout
+
+
+def test_a_sandbox_whose_gateway_is_elsewhere_is_told_of_its_port(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "alir.toml").write_text(f"port = {port}")
+    command = [sys.executable, "-m", "alir", "sender", "check", "sandbox"]
+
+    ran = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert ran.returncode == 1
+    assert (
+        f"no connection to 127.0.0.1:{port} could be made. Is its gateway running, and on this "
+        "port? Where it has another, set ALIR_PORT to that in this terminal too."
+    ) in ran.stdout
+
+
+# Secrets in the environment of the gateway alone
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sender", "list"),
+        ("sender", "pause", "main"),
+        ("sender", "resume", "main"),
+        ("token", "create", "shop"),
+        ("token", "list"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_calls_no_provider_needs_no_secrets(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "alir.toml").write_text(
+        """
+        [senders.main]
+        provider = "routemobile"
+        username = { env = "NOT_SET_HERE" }
+        password = { env = "NOT_SET_HERE" }
+        callback_secret = { env = "NOT_SET_HERE" }
+        """
+    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "alir", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+        )
+
+    assert run("token", "create", "first").returncode == 0  # makes the database
+
+    assert run(*arguments).returncode == 0
+    for needs in (("sender", "check", "main"), ("serve",)):
+        refused = run(*needs)
+        assert refused.returncode == 2
+        assert "the environment variable NOT_SET_HERE is not set" in refused.stderr

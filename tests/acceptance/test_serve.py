@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,10 +33,13 @@ from tests.acceptance.talk import (
     send,
     sent,
 )
+from typer.testing import CliRunner
 
+from alir.cli.main import app
 from alir.intake.tokens import generate
 
 BIN = Path(sys.executable).parent
+README = Path(__file__).parents[2] / "README.md"
 
 
 class Greeting(RunningGateway):
@@ -71,6 +76,11 @@ def mistyped(token: str) -> str:
     return token[:-1] + ("a" if token[-1] != "a" else "b")
 
 
+def message_in(text: str) -> Any:
+    """The body of the first curl command there that sends one."""
+    return json.loads(re.findall(r"-d '(\{.*?\})'", text, re.DOTALL)[0])
+
+
 # The first start, and later ones
 
 
@@ -88,6 +98,7 @@ def test_the_first_start_prints_an_api_token_once_and_a_command_that_works(tmp_p
         assert ran.returncode == 0, ran.stderr
         assert '"status":"accepted"' in ran.stdout.replace(" ", "")
         assert "Message Sent!" in ran.stdout
+        assert message_in(command) == message_in(README.read_text())
         [found] = re.findall(r"msg_\w+", ran.stdout)[:1]
         with client(gateway, token) as api:
             becomes(api, found, "read", within=3)
@@ -319,6 +330,15 @@ def test_help_and_version_come_within_400_ms(option: str) -> None:
 
     assert said.stdout.strip()
     assert statistics.median(took) < 0.4
+
+
+@pytest.mark.parametrize("command", [[], ["sender"], ["token"]], ids=str)
+def test_help_fits_80_columns_and_cuts_nothing_off(command: list[str]) -> None:
+    said = CliRunner().invoke(app, [*command, "--help"], terminal_width=80).output
+
+    assert "Commands:" in said
+    assert "..." not in said.partition("Commands:")[2]
+    assert all(len(line) <= 80 for line in said.splitlines())
 
 
 def test_help_shows_examples() -> None:

@@ -504,3 +504,51 @@ def test_error_codes_can_be_read_where_the_secrets_are_not() -> None:
         load(None, {})
 
     assert load_errors(None, {}).error_changes.keys() == {130429, 131049}
+
+
+# Without secrets, for commands that call no provider
+
+
+def test_who_needs_no_secrets_reads_settings_whose_secrets_are_not_there(folder: Path) -> None:
+    (folder / "alir.toml").write_text(
+        """
+        [senders.main]
+        provider = "cloud"
+        phone_number_id = "106500000000000"
+        access_token = { env = "META_TOKEN" }
+        [senders.jakarta]
+        provider = "routemobile"
+        username = { env = "RML_USER" }
+        password = { file = "/nowhere/password" }
+        callback_secret = { env = "RML_CALLBACK" }
+        [senders.bandung]
+        provider = "routemobile"
+        username = { env = "RML_OTHER_USER" }
+        password = { env = "RML_PASSWORD" }
+        callback_secret = { env = "RML_OTHER_CALLBACK" }
+        """
+    )
+
+    settings = load(None, {}, secrets_needed=False)
+
+    assert list(settings.senders) == ["main", "jakarta", "bandung"]
+    with pytest.raises(SettingsInvalid) as refused:
+        load(None, {})
+    assert any("variable RML_USER is not set" in problem for problem in refused.value.problems)
+
+
+def test_who_needs_no_secrets_is_told_of_every_other_mistake(folder: Path) -> None:
+    (folder / "alir.toml").write_text(
+        """
+        [senders.main]
+        provider = "cloud"
+        access_token = { env = "META_TOKEN" }
+        app_secret = { env = "META_APP_SECRET" }
+        """
+    )
+
+    with pytest.raises(SettingsInvalid) as refused:
+        load(None, {}, secrets_needed=False)
+
+    [problem] = refused.value.problems
+    assert "senders.main.phone_number_id: is missing" in problem

@@ -23,32 +23,71 @@ _UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
 def explain(
-    codes: Annotated[list[int], typer.Argument(help="Error codes, such as 131047.", min=0)],
+    codes: Annotated[list[str], typer.Argument(help='Error codes, such as 131047 or "HTTP 403".')],
     config: Annotated[
         Path | None, typer.Option(help="Settings file.  [default: alir.toml, if it is there]")
     ] = None,
 ) -> None:
-    """Explain error codes, and say what alir does and what you can do.
+    """Explain error codes: what alir does and what you can do.
 
-    The codes are those of WhatsApp and of the providers, as in a message's error.provider_code.
-    What the settings change is taken into account.
+    The codes are those of WhatsApp and of the providers, as in a message's error.provider_code and
+    in alir sender list. "HTTP 403" is a provider's answer that had no code of its own, and not the
+    code 403. What the settings change is taken into account.
     """
     import os
 
     from alir.cli.failures import FAILED, explained
     from alir.settings import load_errors
 
+    asked = _read(codes)
     with explained():
         changes = load_errors(config, os.environ).error_changes
     tables = _tables(changes)
-    known = [code for code in codes if any(code in table for table in tables.values())]
-    if known:
-        typer.echo("\n\n".join("\n".join(_explained(code, tables, changes)) for code in known))
-    unknown = [code for code in codes if code not in known]
+    texts = [
+        _explained_status(code) if is_status else _explained(code, tables, changes)
+        for is_status, code in asked
+    ]
+    if known := ["\n".join(lines) for lines in map(list, texts) if lines]:
+        typer.echo("\n\n".join(known))
+    unknown = [
+        code
+        for is_status, code in asked
+        if not is_status and not any(code in table for table in tables.values())
+    ]
     for code in unknown:
         typer.echo(f"alir: {_not_known(code)}", err=True)
     if unknown:
         raise typer.Exit(FAILED)
+
+
+def _read(said: list[str]) -> list[tuple[bool, int]]:
+    """What was asked for, each as a number, and whether that is an HTTP status.
+
+    >>> _read(["190", "HTTP 403", "http429", "HTTP", "500"])
+    [(False, 190), (True, 403), (True, 429), (True, 500)]
+    """
+    import re
+
+    from alir.cli.failures import explained
+    from alir.errors import SettingsInvalid
+
+    form = re.compile(r"(http *(?=[1-5][0-9]{2}$))?([0-9]{1,9})", re.IGNORECASE)
+    words = re.findall(r"http +[^ ]+|[^ ]+", " ".join(said), re.IGNORECASE)
+    read = {word: form.fullmatch(word) for word in words}
+    with explained():
+        if wrong := [word for word, found in read.items() if not found]:
+            numbers = "give numbers such as 131026, or HTTP 403"
+            raise SettingsInvalid([f"{word} is no error code; {numbers}" for word in wrong])
+    return [(bool(found[1]), int(found[2])) for found in read.values() if found]
+
+
+def _explained_status(status: int) -> Iterator[str]:
+    from alir.cli.bare_status import bare_status
+
+    meaning = bare_status(status)
+    yield f"HTTP {status}  {meaning.title}"
+    yield from _labelled("what alir does", meaning.what_alir_does)
+    yield from _labelled("what to do", meaning.advice)
 
 
 def _tables(changes: Mapping[int, Change]) -> dict[str, Table]:

@@ -20,7 +20,7 @@ app = typer.Typer(
         "  alir serve                              the gateway, with its own WhatsApp\n\n"
         "  alir serve --port 9000 --config p.toml  elsewhere, with other settings\n\n"
         "  alir token create shop --scope send     make an API token\n\n"
-        "  alir sender check main                  what is wrong with a sender\n\n"
+        "  alir sender check sandbox               what is wrong with a sender\n\n"
         "  alir explain 131047                     what an error code means\n\n"
         "  alir simulator --callback-url http://localhost:9000/callbacks/cloud"
     ),

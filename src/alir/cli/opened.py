@@ -25,8 +25,14 @@ ConfigOption = Annotated[
 ]
 
 
-def read_settings(database: str | None, config: Path | None) -> Settings:
+def read_settings(
+    database: str | None, config: Path | None, *, secrets_needed: bool = False
+) -> Settings:
     """The settings as `alir serve` would read them; logs of this command go by them too.
+
+    Args:
+        secrets_needed: whether a provider is called. Else they need not be there: whoever has to
+            pause a sender in a hurry may do so in a terminal without them.
 
     Raises:
         SettingsInvalid: with one problem for everything that is wrong.
@@ -37,7 +43,8 @@ def read_settings(database: str | None, config: Path | None) -> Settings:
     from alir.settings import load
 
     configure_logging(level="warning")
-    return load(config, os.environ, {"database": database})
+    options = {"database": database}
+    return load(config, os.environ, options, secrets_needed=secrets_needed)
 
 
 def with_database(url: str, work: Callable[[Database], Awaitable[T]], *, makes: bool = False) -> T:

@@ -72,9 +72,9 @@ def pause(
     database: DatabaseOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let nothing of a sender go out, within 1 s. Messages are taken all the same, and wait.
+    """Let nothing of a sender go out, within 1 s.
 
-    Again, it changes reason and end.
+    Messages are taken all the same, and wait. Again, it changes reason and end.
     """
     from alir.cli.failures import explained
     from alir.clock import SystemClock
@@ -105,9 +105,9 @@ def pause(
 def resume(
     name: NameArgument, database: DatabaseOption = None, config: ConfigOption = None
 ) -> None:
-    """End all that holds a sender, whoever began it, within 1 s.
+    """End all that holds a sender, within 1 s.
 
-    What holds its account ends for every sender of the account.
+    It does not matter who began it. What holds its account ends for every sender of the account.
     """
     from alir.cli.failures import explained
     from alir.dispatch.senders import ended_by_resuming
@@ -128,10 +128,11 @@ def resume(
 
 
 @app.command()
-def check(name: NameArgument, config: ConfigOption = None) -> None:
-    """Ask the provider about a sender, and say what is wrong and what to do. Sends no message.
+def check(name: NameArgument, database: DatabaseOption = None, config: ConfigOption = None) -> None:
+    """Ask the provider what is wrong with a sender. Sends no message.
 
-    Ends with 1 where something is wrong. The sandbox can be checked while its gateway runs.
+    Says what to do, and whether alir itself has paused the sender. Ends with 1 where something is
+    wrong. The sandbox can be checked while its gateway runs.
     """
     import asyncio
 
@@ -139,9 +140,12 @@ def check(name: NameArgument, config: ConfigOption = None) -> None:
     from alir.providers.finding import State
 
     with explained():
-        settings = read_settings(None, config)
-        sender = _senders(settings)[_known(name, settings)]
-        found = asyncio.run(_found(sender, settings))
+        settings = read_settings(database, config, secrets_needed=True)
+        known = _known(name, settings)
+        found = asyncio.run(_found(_senders(settings)[known], settings))
+    if known not in settings.senders:
+        found = [_of_sandbox(finding) for finding in found]
+    found += _of_pauses(known, settings)
     for finding in found:
         typer.echo(finding.line())
     if any(finding.state is State.WRONG for finding in found):
@@ -166,6 +170,59 @@ async def _found(sender: Sender, settings: Settings) -> list[Finding]:
             sender, Tools(http=http, clock=SystemClock(), codes=codes)
         )
     return found
+
+
+def _of_sandbox(finding: Finding) -> Finding:
+    """The finding as it is of the simulator's own sender, which no setting says the address of."""
+    from dataclasses import replace
+
+    from alir.providers.finding import State
+
+    if (finding.about, finding.state) != ("connection", State.WRONG):
+        return finding
+    advice = (
+        "Is its gateway running, and on this port? Where it has another, set ALIR_PORT to that "
+        "in this terminal too."
+    )
+    return replace(finding, advice=advice)
+
+
+def _of_pauses(name: SenderName, settings: Settings) -> list[Finding]:
+    """What alir itself holds of a sender, by the database, where there is one to look at."""
+    from alir.clock import SystemClock
+    from alir.dispatch.pause import is_over
+    from alir.dispatch.senders import ended_by_resuming
+    from alir.errors import AlirError
+    from alir.providers.finding import Finding, State
+
+    now = SystemClock().now()
+    try:
+        pauses = _with_pauses(settings, lambda store: store.all(but_recipients=True))
+    except AlirError:
+        said = "alir may have paused it, and its database could not be looked at here"
+        advice = "In the gateway's folder, run: alir sender list"
+        return [Finding(State.UNKNOWN, "pause", said, advice)]
+    accounts = {each: sender.account for each, sender in _senders(settings).items()}
+    held = {
+        pause.place: pause
+        for pause in ended_by_resuming(name, pauses, accounts)
+        if not is_over(pause, now=now)
+    }
+    found = [_of_pause(name, pause) for pause in held.values()]
+    return found or [Finding(State.OK, "pause", "alir has not paused it")]
+
+
+def _of_pause(name: SenderName, pause: Pause) -> Finding:
+    from alir.dispatch.pause import WHOLE
+    from alir.providers.finding import Finding, State
+
+    state = State.WRONG if pause.scope in WHOLE else State.WARNING
+    scope, code, why, _, until = _told(pause)
+    ends = "until it is resumed" if pause.until is None else f"until {until}"
+    answer = "" if pause.code is None else f", code {code}"
+    advice = f"When the cause is mended, run: alir sender resume {name}"
+    said = f"alir has paused it (scope {scope}{answer}) {ends}: {why}"
+    return Finding(state, "pause", said, advice)
 
 
 def _senders(settings: Settings) -> Mapping[SenderName, Sender]:

@@ -26,7 +26,7 @@ def serve(
         Path | None, typer.Option(help="Settings file.  [default: alir.toml, if it is there]")
     ] = None,
 ) -> None:
-    """Run the gateway: API, dispatch, receipts and, without a sender, the simulator.
+    """Run the gateway; without senders, its simulator too.
 
     With no settings at all it has one sender, sandbox, on its own WhatsApp. The first start makes
     an API token and prints it once, with a command that sends a message. ALIR_API_TOKEN in the

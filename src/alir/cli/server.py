@@ -166,17 +166,21 @@ def greeting(
 
 
 def first_message(base_url: str, secret: str, gateway: RunningGateway) -> str:
-    """A command that sends a message when it is pasted."""
+    """A command that sends README.md's first message when it is pasted."""
     message: dict[str, object] = {
         # Of a range that belongs to nobody; with a real sender a real person would get it.
         "to": "+1 212 555 0123" if gateway.has_simulator else "A NUMBER OF YOUR OWN",
         "type": "flow",
         "flow": {
-            "id": "1234567890",
-            "token": "visit-1",
-            "text": "Book a visit",
-            "screen": "WELCOME",
-            "param": {"body": "When would you like to come?"},
+            "id": "987654321098765",
+            "token": "visit-4711",
+            "text": "Choose a time",
+            "screen": "CHOOSE_TIME",
+            "param": {
+                "header": {"type": "text", "text": "Your visit"},
+                "body": "Pick a time that suits you.",
+                "footer": "It takes a minute",
+            },
         },
     }
     if len(gateway.sender_names) > 1:

@@ -32,12 +32,12 @@ def simulator(
         typer.Option(help="A network that may use it; repeatable.  [default: this machine]"),
     ] = None,
 ) -> None:
-    """Run the simulator alone, to try other WhatsApp software without an account.
+    """Run the simulator alone, to try other WhatsApp software.
 
-    Set the software's Graph URL to http://HOST:PORT/simulator/graph and its access token to
-    "simulator". Callbacks are signed with the app secret "simulator". For software that speaks to
-    Route Mobile, set its base URL to http://HOST:PORT/simulator/routemobile, and user and password
-    to "simulator".
+    It needs no account. Set the software's Graph URL to http://HOST:PORT/simulator/graph and its
+    access token to "simulator". Callbacks are signed with the app secret "simulator". For software
+    that speaks to Route Mobile, set its base URL to http://HOST:PORT/simulator/routemobile, and
+    user and password to "simulator".
     """
     from alir.cli.failures import explained
 

@@ -78,7 +78,10 @@ def create(
 
 @app.command("list")
 def list_tokens(database: DatabaseOption = None, config: ConfigOption = None) -> None:
-    """Show every API token's name and rights; the API tokens themselves are kept nowhere."""
+    """Show every API token's name and rights.
+
+    The API tokens themselves are kept nowhere.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -95,7 +98,10 @@ def list_tokens(database: DatabaseOption = None, config: ConfigOption = None) ->
 def rotate(
     name: NameArgument, database: DatabaseOption = None, config: ConfigOption = None
 ) -> None:
-    """Give an API token a new value and show it, this once; the old one stops within 5 s."""
+    """Give an API token a new value and show it, this once.
+
+    The old one stops within 5 s.
+    """
     from alir.intake.tokens import generate
 
     secret = generate()

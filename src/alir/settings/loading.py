@@ -38,6 +38,8 @@ _KEY_OF_A_MAPPING: Final = "[key]"  # pydantic's last step, where a key is wrong
 T = TypeVar("T", bound=BaseModel)
 
 _NO_OPTIONS: Final[Mapping[str, object]] = MappingProxyType({})
+#: Stands for every secret where none is needed.
+_NOT_READ: Final = "not-read"
 
 
 def load(
@@ -46,6 +48,7 @@ def load(
     options: Mapping[str, object] = _NO_OPTIONS,
     *,
     elapsed: Callable[[], float] = time.monotonic,
+    secrets_needed: bool = True,
 ) -> Settings:
     """The settings: `default.toml`, then the file, then `environ`, then `options`.
 
@@ -53,14 +56,18 @@ def load(
         config: a file that must be there; without one, `alir.toml` in the current folder if there.
         options: of the command line, by key; those that are `None` were not given.
         elapsed: seconds since some fixed moment; tells when a secret's file is read again.
+        secrets_needed: whether somebody calls a provider with them. Else none is read, and those of
+            the settings are of no use.
 
     Raises:
         SettingsInvalid: with one problem for everything that is wrong.
     """
     layers = _read(config, environ, options)
     of_senders = list(_problems_of_senders(layers))
+    if not secrets_needed:
+        _leave_secrets_out(layers.tree)
     settings = _validated(SHAPE, layers, Surroundings(environ, elapsed), of_senders)
-    if alike := list(_shared_values(settings, layers)):
+    if secrets_needed and (alike := list(_shared_values(settings, layers))):
         raise SettingsInvalid(alike)
     return settings
 
@@ -121,6 +128,18 @@ def _shared_with(sender: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str
 def _kind(sender: Mapping[str, Any]) -> Kind[Any] | None:
     provider = sender.get("provider")
     return PROVIDERS.get(provider) if isinstance(provider, str) else None
+
+
+def _leave_secrets_out(tree: Mapping[str, Any]) -> None:
+    """Put a word in the place of each sender's secrets, wherever they stand, or should."""
+    for sender in _tables(tree["senders"]).values():
+        kind = _kind(sender)
+        fields = kind.sender.model_fields.items() if kind else ()
+        sender.update({name: _NOT_READ for name, field in fields if _is_secret(field)})
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return Secret in (field.annotation, *get_args(field.annotation))
 
 
 def _tables(value: object) -> dict[str, dict[str, Any]]:
@@ -213,8 +232,7 @@ def _wrong(fault: Mapping[str, Any], field: FieldInfo | None) -> str:
 def _but_found(value: object, field: FieldInfo | None) -> str:
     """The wrong value, unless it may hold a secret."""
     shown = json.dumps(value, default=str, ensure_ascii=False)
-    may_be_secret = field is None or Secret in (field.annotation, *get_args(field.annotation))
-    if may_be_secret or "@" in shown or len(shown) > _LONGEST_SHOWN:
+    if field is None or _is_secret(field) or "@" in shown or len(shown) > _LONGEST_SHOWN:
         return ""
     return f", not {shown}"
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from alir.cli.bare_status import bare_status
 from alir.cli.main import app
+from alir.errors import OutcomeUnknown, PauseAsked, PauseScope, ProviderBusy, ProviderRefused
 from alir.providers import registry
+from alir.providers.cloud import wire as cloud
 from alir.providers.registry import PROVIDERS
+from alir.providers.routemobile import wire as routemobile
+from alir.providers.whatsapp.words import span
 
 
 @pytest.fixture(autouse=True)
@@ -106,9 +112,58 @@ def test_nothing_but_unknown_codes_says_nothing_on_stdout() -> None:
     assert "131047" in wrong
 
 
-@pytest.mark.parametrize("wrong", ["busy", "131047x", "-5"])
-def test_what_is_no_number_is_a_wrong_call(wrong: str) -> None:
-    assert explain("--", wrong)[0] == 2
+@pytest.mark.parametrize(
+    "wrong", ["busy", "131047x", "-5", "HTTP 42", "HTTP busy", "HTTP", "1" * 10]
+)
+def test_what_is_no_code_is_a_wrong_call_and_what_a_code_is_like_is_said(wrong: str) -> None:
+    assert explain("--", "190", wrong) == (
+        2,
+        "",
+        f"alir: {wrong} is no error code; give numbers such as 131026, or HTTP 403",
+    )
+
+
+@pytest.mark.parametrize("asked", [["HTTP 403"], ["http403"], ["HTTP", "403"], ["Http  403"]])
+def test_a_bare_http_status_is_explained_and_not_taken_for_the_code(asked: list[str]) -> None:
+    status, said, _ = explain(*asked)
+
+    assert status == 0
+    assert said.startswith("HTTP 403 The provider does not take the credentials")
+    assert "alir sender check NAME" in said
+    assert "blacklisted" not in said
+    assert "blacklisted" in explain("403")[1]
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 405, 422, 429, 500, 502, 503])
+def test_what_is_said_of_a_bare_http_status_is_what_the_providers_do(status: int) -> None:
+    said = bare_status(status).what_alir_does.lower()
+    for read_answer, body in ((cloud.read_answer, b""), (routemobile.read_answer, b'{"a":1}')):
+        try:
+            read_answer(status, {}, body, codes={}, now=datetime.now(UTC))
+        except OutcomeUnknown:
+            assert "counts this message as unknown" in said
+        except ProviderRefused:
+            assert "counts this message as failed" in said
+        except ProviderBusy as busy:
+            assert "queues this message again" in said
+            assert_pause_is_said(busy.pauses, said)
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 500, 503])
+def test_what_is_said_of_a_refused_log_in_is_what_is_done(status: int) -> None:
+    with pytest.raises(ProviderBusy) as busy:
+        routemobile.read_log_in(status, {}, b"", now=datetime.now(UTC))
+
+    assert_pause_is_said(busy.value.pauses, bare_status(status).what_alir_does)
+
+
+def assert_pause_is_said(pause: PauseAsked | None, said: str) -> None:
+    assert pause is not None
+    assert pause.first is not None
+    assert pause.longest is not None
+    held = {PauseScope.SENDER: "this sender", PauseScope.ACCOUNT: "any sender of this account"}
+    assert f"sends nothing from {held[pause.scope]} for {span(pause.first)}" in said
+    assert f"at most {span(pause.longest)}" in said
 
 
 def test_what_the_settings_change_is_explained_as_changed(folder: Path) -> None:
