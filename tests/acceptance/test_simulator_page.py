@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -142,6 +143,56 @@ def test_a_failure_is_shown_with_its_code(
     expect(page.locator(".tick.failed").last).to_be_visible()
 
 
+def test_what_was_refused_appears_without_a_reload(
+    gateway: RunningGateway, api: httpx.Client, page: Page
+) -> None:
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    page.goto(f"{gateway.url}/simulator")
+    page.evaluate("window.notReloaded = true")
+
+    api.post("/api/whatsapp/v1/messages", json=message("+1 5550 131009"))
+
+    last = page.locator("#refused summary")
+    expect(last).to_have_text(re.compile(r"Refused:\s+131009 → \+15550131009 · \d+ s ago"))
+    last.click()
+    expect(page.locator("#refused li").first).to_contain_text("Parameter value is not valid")
+    assert page.evaluate("window.notReloaded") is True
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_page_that_is_opened_stands_still_and_only_what_is_new_moves(
+    gateway: RunningGateway, api: httpx.Client, page: Page
+) -> None:
+    number = somebody()
+    becomes(api, sent(api, message(number)), "read")
+    page.goto(f"{gateway.url}/simulator?phone={number.removeprefix('+')}")
+    page.evaluate(
+        """window.moved = [];
+        document.addEventListener("animationstart", (event) => moved.push(event.target.id))"""
+    )
+    first = page.locator(".message")
+    expect(first).to_have_css("animation-name", "none")
+
+    becomes(api, sent(api, message(number)), "read")
+
+    expect(page.locator(".message")).to_have_count(2)
+    page.wait_for_function("moved.length > 0")
+    assert page.evaluate("moved") == [page.locator(".message").last.get_attribute("id")]
+
+
+def test_on_a_phone_the_header_has_the_other_pages_and_a_word_for_callbacks(
+    gateway: RunningGateway, page: Page
+) -> None:
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    page.goto(f"{gateway.url}/simulator")
+
+    expect(page.locator("#status")).to_contain_text("Callbacks")
+    expect(page.locator("#status .label")).to_be_in_viewport()
+    for name in ("API", "Problems", "OpenAPI"):
+        expect(page.locator(".top").get_by_role("link", name=name, exact=True)).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_markup_in_a_message_is_text(
     gateway: RunningGateway, api: httpx.Client, page: Page
 ) -> None:
@@ -205,7 +256,7 @@ def test_nothing_scrolls_sideways_on_a_phone(
     page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
 
     page.goto(gateway.url + "/simulator" + path.format(number=number.removeprefix("+")))
-    for button in page.locator("summary").all():
+    for button in page.locator("summary:visible").all():
         button.click()
 
     width = page.evaluate("document.documentElement.scrollWidth")

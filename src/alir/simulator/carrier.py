@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import partial
 from random import Random
@@ -16,6 +16,7 @@ from alir.simulator.callbacks import Callbacks, Heard, Told
 from alir.simulator.gate import Gate, Line
 from alir.simulator.magic import Destiny
 from alir.simulator.phones import CallState, Phones, Receipt, Received, Written
+from alir.simulator.refused import REFUSED_KEPT, Refused
 
 
 class Carrier:
@@ -23,6 +24,7 @@ class Carrier:
 
     Attributes:
         errors: how often each error code was given, at once or by receipt.
+        refused: the last requests that were not taken, oldest first.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Carrier:
         self._callbacks = callbacks
         self._gate = Gate()
         self.errors: Counter[int] = Counter()
+        self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT)
         self._behave(Behaviour())
 
     @property
@@ -75,6 +78,11 @@ class Carrier:
         """Put `message` on its phone, and let no receipt come."""
         self._phones.add(message)
 
+    def refuse(self, code: str, why: str, *, sender: str, to: str) -> None:
+        """Remember that a request was not taken."""
+        self.refused.append(Refused(code=code, why=why, sender=sender, to=to, at=self.now()))
+        self._phones.changed()
+
     def write(self, written: Written) -> None:
         """The person at a phone writes."""
         self._phones.add(written)
@@ -83,10 +91,11 @@ class Carrier:
         self._callbacks.offer(Heard(written))
 
     def forget(self) -> None:
-        """Forget all messages, counted errors, debts, and who wrote. What is under way comes."""
+        """Forget all messages, errors, debts, and who wrote. What is under way comes."""
         self._phones.forget()
         self._gate.forget()
         self.errors.clear()
+        self.refused.clear()
 
     def _behave(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
@@ -55,11 +56,18 @@ class Network:
                 self._carrier.put(message())
                 await _leave(scope, receive, send)
             case Fate.TOO_MANY:
+                self._refuse(HTTPStatus.TOO_MANY_REQUESTS, message())
                 await answer(send, 429, too_many, headers=[(b"retry-after", RETRY_AFTER)])
             case Fate.GATEWAY_ERROR:
+                self._refuse(HTTPStatus.BAD_GATEWAY, message())
                 await answer(send, 502, _HTML, content_type=b"text/html; charset=utf-8")
             case _:
                 raise ValueError(f"{fate} is not of the network")
+
+    def _refuse(self, status: HTTPStatus, message: Received) -> None:
+        self._carrier.refuse(
+            f"HTTP {status}", status.phrase, sender=message.sender, to=message.phone
+        )
 
 
 async def _leave(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,10 +12,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alir import __version__
-from alir.simulator.phones import ROUTE_MOBILE, Received
 from alir.simulator.recipients import is_user_id, label
 from alir.simulator.simulator import ACCESS_TOKEN, PHONE_NUMBER_ID, Simulator
-from alir.simulator.view import chat, colour, row
+from alir.simulator.view import chat, colour, named, refusal, row
 
 PHONES_SHOWN = 100
 MESSAGES_SHOWN = 200
@@ -44,10 +43,12 @@ class Example:
         says: a sentence above the command.
         command: a shell command; `{origin}` in it becomes the page's own scheme and host,
             `{number}` and `{token}` the simulator's phone number id and access token.
+        beside: name and path of the pages that the same server has beside this one.
     """
 
     says: str
     command: str
+    beside: Sequence[tuple[str, str]] = ()
 
 
 GATEWAY_EXAMPLE = Example(
@@ -65,6 +66,7 @@ curl {origin}/api/whatsapp/v1/messages \\
       "param": {"body": "When would you like to come?"}
     }
   }'""",
+    beside=(("API", "/docs"), ("Problems", "/problems"), ("OpenAPI", "/openapi.json")),
 )
 GRAPH_EXAMPLE = Example(
     "Send one as you would to the Cloud API:",
@@ -171,17 +173,14 @@ class Pages:
             "shown": PHONES_SHOWN,
             "chat": chat(phone, limit=MESSAGES_SHOWN) if phone else [],
             "earlier": max(0, len(phone.entries) - MESSAGES_SHOWN) if phone else 0,
-            "sender": _named(last) if last else "",
+            "sender": named(last) if last else "",
             "callback_urls": self._callback_urls(),
+            "refused": [refusal(each) for each in reversed(self._simulator.carrier.refused)],
+            "beside": self._example.beside,
             "waiting": self._simulator.callbacks.waiting,
             "says": self._example.says,
             "command": _fill(self._example.command, origin),
         }
-
-
-def _named(message: Received) -> str:
-    where = " at Route Mobile" if message.provider == ROUTE_MOBILE else ""
-    return message.sender + where
 
 
 def _fill(command: str, origin: str) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alir.clock import from_milliseconds, rfc3339
 from alir.messages.model import ReceiptStatus
 from alir.simulator.codes import title
 from alir.simulator.contents import content_of
-from alir.simulator.phones import Call, CallState, Entry, Phone, Receipt, Written
+from alir.simulator.phones import ROUTE_MOBILE, Call, CallState, Entry, Phone, Receipt, Written
 from alir.simulator.recipients import label
+from alir.simulator.refused import Refused
 
 PREVIEW_MAX = 80  # characters
 #: How many of a phone's last messages a quoted one is looked up in.
 QUOTABLE = 1000
 COLOURS = 6  # of the circles beside the numbers
+#: What people write between the digits of a number.
+_NUMBER_SIGNS = re.compile(r"[+ ()\-]")
 _RANK = (
     ReceiptStatus.FAILED,
     ReceiptStatus.SENT,
@@ -38,6 +42,7 @@ class Bubble:
 
     Attributes:
         mine: written by the person whose phone this is.
+        between: which sender it is from or to, on a phone that has more than one.
         header: its text; of a media header its id.
         media: the kind of media in the header: `image`, `video`, `document`.
         link: where the media is; never loaded by the page itself.
@@ -63,6 +68,18 @@ class Bubble:
     failure: str | None = None
     history: Sequence[str] = ()
     trouble: str | None = None
+    between: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One request that left nothing on any phone."""
+
+    code: str
+    to: str
+    at: Moment
+    why: str
+    sender: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +123,31 @@ def colour(number: str) -> int:
 def chat(phone: Phone, *, limit: int) -> list[Bubble]:
     """The phone's last messages, oldest first."""
     known = {entry.wamid: entry for entry in phone.entries[-QUOTABLE:]}
-    return [bubble(entry, known) for entry in phone.entries[-limit:]]
+    shown = phone.entries[-limit:]
+    bubbles = [bubble(entry, known) for entry in shown]
+    if len({(entry.provider, entry.sender) for entry in phone.entries}) > 1:
+        return [
+            replace(each, between=f"{'to' if each.mine else 'from'} {named(entry)}")
+            for each, entry in zip(bubbles, shown, strict=True)
+        ]
+    return bubbles
+
+
+def named(entry: Entry) -> str:
+    """The sender of an entry, and where it is one."""
+    return entry.sender + (" at Route Mobile" if entry.provider == ROUTE_MOBILE else "")
+
+
+def refusal(refused: Refused) -> Refusal:
+    """What the page shows of a refused request."""
+    digits = _NUMBER_SIGNS.sub("", refused.to)
+    return Refusal(
+        code=refused.code,
+        to=label(digits if digits.isdecimal() else refused.to),
+        at=_moment(refused.at),
+        why=refused.why,
+        sender=refused.sender,
+    )
 
 
 def bubble(entry: Entry, known: Mapping[str, Entry] | None = None) -> Bubble:

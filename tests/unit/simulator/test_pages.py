@@ -13,6 +13,7 @@ from tests.unit.simulator.doubles import World, flow_request, route_mobile_flow
 
 from alir.simulator.app import build_app
 from alir.simulator.pages import GRAPH_EXAMPLE
+from alir.simulator.refused import REFUSED_KEPT
 
 NASTY = "<script>alert(1)</script>\"'&<img src=http://evil.test/x>"
 
@@ -194,5 +195,124 @@ def test_a_sender_at_route_mobile_is_called_so() -> None:
         page = (await http.get("/simulator?phone=620000000001")).text
         assert "chat with sender jakarta at Route Mobile" in page
         assert "Please fill in the form" in page
+
+    browsing(story)
+
+
+REFUSED_LINE = re.compile(r'class="code">([^<]+)</span>(?: → <bdi>([^<]*)</bdi>)?')
+
+
+def refused_on(page: str) -> list[tuple[str, ...]]:
+    """Code and recipient of each line in the list, the latest first."""
+    return REFUSED_LINE.findall(page.partition("<ol>")[2].partition("</ol>")[0])
+
+
+async def post(http: httpx.AsyncClient, request: object, **headers: str) -> int:
+    answer = await http.post(
+        "/simulator/graph/v24.0/1065000000/messages",
+        headers={"authorization": "Bearer simulator"} | headers,
+        json=request,
+    )
+    return answer.status_code
+
+
+def test_a_refused_request_is_told_with_its_code_and_recipient() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        assert "Refused" not in (await http.get("/simulator/parts")).text
+        for number in ("+1 5550 131009", "15550000190", "15550000429", "15550000502"):
+            await post(http, flow_request(number))
+        await post(http, flow_request("+1 555 123-0001") | {"type": "sticker"})
+        await post(http, flow_request(), authorization="Bearer wrong")
+        for path in ("/simulator", "/simulator/parts"):
+            page = (await http.get(path)).text
+            assert refused_on(page) == [
+                ("190", ""),
+                ("131051", "+15551230001"),
+                ("HTTP 502", "+15550000502"),
+                ("HTTP 429", "+15550000429"),
+                ("190", "+15550000190"),
+                ("131009", "+15550131009"),
+            ]
+            assert "Parameter value is not valid." in page
+            assert "Sender 1065000000." in page
+
+    browsing(story)
+
+
+def test_what_route_mobile_refuses_is_told_too() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        base = "/simulator/routemobile"
+        who = {"username": "jakarta", "password": "simulator"}
+        login = (await http.post(f"{base}/auth/v1/login/", json=who)).json()
+        key = {"authorization": login["JWTAUTH"]}
+        for body in (route_mobile_flow("+15550000422"), {"phone": "+15551230001"}):
+            await http.post(f"{base}/wba/v1/messages", headers=key, json=body)
+        await http.post(f"{base}/auth/v1/login/", json=who | {"password": "wrong"})
+        page = (await http.get("/simulator")).text
+        codes = [(code.split()[0], to) for code, to in refused_on(page)]
+        assert codes == [("HTTP", ""), ("HTTP", "+15551230001"), ("HTTP", "+15550000422")]
+        assert "HTTP 422" in page
+        assert "Sender jakarta." in page
+
+    browsing(story)
+
+
+def test_only_the_last_refused_requests_are_kept() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        for last in range(REFUSED_KEPT + 5):
+            await post(http, flow_request(f"155512300{last:02}") | {"type": "sticker"})
+        told = refused_on((await http.get("/simulator")).text)
+        assert len(told) == REFUSED_KEPT
+        assert told[0] == ("131051", f"+155512300{REFUSED_KEPT + 4}")
+        await http.delete("/simulator/api/messages")
+        assert "Refused" not in (await http.get("/simulator")).text
+
+    browsing(story)
+
+
+def test_an_open_page_hears_of_a_refused_request() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        before = world.simulator.phones.version
+        await post(http, flow_request("15550131009"))
+        assert world.simulator.phones.version > before
+
+    browsing(story)
+
+
+def test_the_recipient_of_a_refused_request_is_never_markup() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        await post(http, flow_request(NASTY * 100))
+        page = (await http.get("/simulator")).text
+        assert "&lt;script&gt;" in page
+        assert "<script>" not in page
+        assert len(refused_on(page)[0][1]) < 100
+
+    browsing(story)
+
+
+def test_bubbles_name_their_sender_where_a_phone_has_more_than_one() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        await send(http)
+        world.simulator.write(phone="15551230001", sender="1065000000", text="Yes", name="A")
+        assert 'class="between"' not in (await http.get("/simulator?phone=15551230001")).text
+        world.simulator.write(phone="15551230001", sender="simulator", text="No", name="A")
+        page = (await http.get("/simulator?phone=15551230001")).text
+        assert re.findall(r'class="between">([^<]+)<', page) == [
+            "from 1065000000",
+            "to 1065000000",
+            "to simulator at Route Mobile",
+        ]
+
+    browsing(story)
+
+
+def test_the_gateways_other_pages_are_linked_and_alone_there_are_none() -> None:
+    async def story(world: World, http: httpx.AsyncClient) -> None:
+        assert 'class="beside"' not in (await http.get("/simulator")).text
+        transport = httpx.ASGITransport(app=build_app(world.simulator))
+        async with httpx.AsyncClient(transport=transport, base_url="http://alir.test") as gateway:
+            page = (await gateway.get("/simulator")).text
+        for link in ("/docs", "/problems", "/openapi.json"):
+            assert f'<a href="{link}">' in page
 
     browsing(story)

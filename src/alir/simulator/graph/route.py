@@ -22,6 +22,7 @@ from alir.simulator.ids import new_wamid
 from alir.simulator.magic import Destiny, Fate
 from alir.simulator.network import Network
 from alir.simulator.phones import CLOUD, Received
+from alir.simulator.refused import recipient_of
 
 BODY_MAX = 1024 * 1024  # bytes
 UNAUTHORIZED = 401
@@ -51,22 +52,25 @@ class GraphRoute:
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        parsed: object = None
         try:
             node, edge, query = self._admit(path, scope)
             if edge != "messages":
                 await answer(send, 200, to_json(self._tell(node, edge, query)))
                 return
             body = await read_body(receive, most=BODY_MAX)
-            request = check(_parse(body))
+            parsed = _parse(body)
+            request = check(parsed)
         except ClientGone:
             return
         except BodyTooLarge:
             refusal = GraphRefusal(
                 INVALID, f"The body may have {BODY_MAX} bytes at most.", http=413
             )
-            await self._refuse(send, refusal)
+            await self._refuse(send, refusal, sender=_node(path))
         except GraphRefusal as refusal:
-            await self._refuse(send, refusal)
+            to = recipient_of(parsed, "to", "recipient")
+            await self._refuse(send, refusal, sender=_node(path), to=to)
         else:
             its = self._carrier.destiny(
                 provider=CLOUD, sender=node, phone=request.recipient, kind=request.kind
@@ -116,7 +120,8 @@ class GraphRoute:
                 await self._carrier.take(message, fails=error.code if error else None)
                 await _accept(send, request, message)
             case Destiny(Fate.REFUSED, error) if error is not None:
-                await self._refuse(send, GraphRefusal(error.code, wire.why(error.code)))
+                refusal = GraphRefusal(error.code, wire.why(error.code))
+                await self._refuse(send, refusal, sender=sender, to=request.recipient)
             case _:
                 await self._network.carry_out(
                     its.fate,
@@ -125,9 +130,13 @@ class GraphRoute:
                     too_many=wire.error_without_code("Too many requests"),
                 )
 
-    async def _refuse(self, send: Send, refusal: GraphRefusal) -> None:
+    async def _refuse(
+        self, send: Send, refusal: GraphRefusal, *, sender: str, to: str = ""
+    ) -> None:
         self._carrier.errors[refusal.code] += 1
         row = error_codes()[refusal.code]
+        why = f"{row.title}. {refusal.details}"
+        self._carrier.refuse(str(refusal.code), why, sender=sender, to=to)
         if isinstance(refusal, NodeRefusal):
             body = wire.node_error(refusal.code, message=refusal.details, subcode=refusal.subcode)
         else:
@@ -146,6 +155,11 @@ class GraphRoute:
             kind=request.kind,
             mark=request.mark,
         )
+
+
+def _node(path: str) -> str:
+    found = _PATH.fullmatch(path)
+    return found[1] if found else ""
 
 
 def _parse(body: bytes) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from pydantic_core import to_json
+
 SEE_DOCS = "please check API docs for more info"
 
 
@@ -20,6 +22,13 @@ class RouteMobileRefusal(Exception):
         super().__init__(body)
         self.http = http
         self.body = body
+
+    @property
+    def why(self) -> str:
+        """What the body says, in a line."""
+        said = next((self.body[key] for key in ("reason", "message") if key in self.body), None)
+        words = said if isinstance(said, str) else to_json(said or self.body).decode()
+        return f"{self.http.phrase}. {words}"
 
 
 def not_json() -> RouteMobileRefusal:

@@ -16,6 +16,7 @@ from alir.simulator.ids import new_request_id, new_wamid
 from alir.simulator.magic import Fate, magic_code
 from alir.simulator.network import Network
 from alir.simulator.phones import ROUTE_MOBILE, Received
+from alir.simulator.refused import recipient_of
 from alir.simulator.routemobile import refusal as refusals
 from alir.simulator.routemobile import token as tokens
 from alir.simulator.routemobile import wire
@@ -63,9 +64,9 @@ class RouteMobileRoute:
         except ClientGone:
             return
         except BodyTooLarge:
-            await _refuse(send, refusals.too_large())
+            await self._refuse(send, refusals.too_large())
         except RouteMobileRefusal as refusal:
-            await _refuse(send, refusal)
+            await self._refuse(send, refusal)
 
     async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path not in _METHODS:
@@ -82,9 +83,13 @@ class RouteMobileRoute:
             await answer(send, HTTPStatus.OK, body, content_type=_JSON)
             return
         body = await read_body(receive, most=BODY_MAX)
+        parsed = _parse(body)
         strict = self._carrier.behaviour.routemobile.unknown_keys is UnknownKeys.REFUSE
-        request = check(_parse(body), strict=strict)
-        await self._fulfil(request, user, body, (scope, receive, send))
+        try:
+            request = check(parsed, strict=strict)
+            await self._fulfil(request, user, body, (scope, receive, send))
+        except RouteMobileRefusal as refusal:
+            await self._refuse(send, refusal, sender=user, to=recipient_of(parsed, "phone"))
 
     def _log_in(self, body: object) -> bytes:
         if not isinstance(body, dict):
@@ -144,6 +149,12 @@ class RouteMobileRoute:
         too_many = to_json({"message": "Too Many Requests", "status": "failed"})
         await self._network.carry_out(its.fate, message, asgi, too_many=too_many)
 
+    async def _refuse(
+        self, send: Send, refusal: RouteMobileRefusal, *, sender: str = "", to: str = ""
+    ) -> None:
+        self._carrier.refuse(f"HTTP {refusal.http}", refusal.why, sender=sender, to=to)
+        await answer(send, refusal.http, to_json(refusal.body), content_type=_JSON)
+
     def _now(self) -> float:
         """Seconds since 1970."""
         return to_milliseconds(self._clock.now()) / 1000
@@ -155,7 +166,3 @@ def _parse(body: bytes) -> object:
     except ValueError as error:
         raise refusals.not_json() from error
     return parsed
-
-
-async def _refuse(send: Send, refusal: RouteMobileRefusal) -> None:
-    await answer(send, refusal.http, to_json(refusal.body), content_type=_JSON)

@@ -4,6 +4,7 @@
 
 const base = document.body.dataset.base;
 const PAUSE = 250; // milliseconds between two fetches at least
+const AGING = 1000; // milliseconds
 const RECONNECT = 2000; // milliseconds
 const WIDE = window.matchMedia("(min-width: 760px)");
 
@@ -12,6 +13,17 @@ function localTimes(root) {
     const moment = new Date(time.dateTime);
     time.textContent = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     time.title = moment.toLocaleString();
+  }
+  agesOf(root);
+}
+
+// How long ago, where that says more than the time of day: within the last hour.
+function agesOf(root) {
+  for (const time of root.querySelectorAll("time.ago")) {
+    const seconds = Math.max(0, Math.round((Date.now() - new Date(time.dateTime)) / 1000));
+    if (seconds < 60) time.textContent = `${seconds} s ago`;
+    else if (seconds < 3600) time.textContent = `${Math.floor(seconds / 60)} min ago`;
+    else time.textContent = time.title;
   }
 }
 
@@ -24,11 +36,18 @@ function sync(old, fresh) {
     const known = before.get(child.id);
     before.delete(child.id);
     if (known) update(known, child);
+    else comeIn(child);
     const stays = known ?? child;
     if (stays === place) place = place.nextElementSibling;
     else old.insertBefore(stays, place);
   }
   for (const gone of before.values()) gone.remove();
+}
+
+// Only what comes while one looks moves in; a page that is opened stands still.
+function comeIn(child) {
+  child.classList.add("new");
+  child.addEventListener("animationend", () => child.classList.remove("new"), { once: true });
 }
 
 function update(known, child) {
@@ -153,6 +172,7 @@ document.getElementById("write")?.addEventListener("submit", write);
 document.getElementById("log")?.addEventListener("click", showOpened);
 document.getElementById("forget").addEventListener("click", forget);
 document.getElementById("find").addEventListener("input", find);
+setInterval(() => document.hidden || agesOf(document), AGING);
 document.addEventListener("visibilitychange", () => wanted && changed());
 const scroll = document.getElementById("scroll");
 if (scroll) scroll.scrollTop = scroll.scrollHeight;
