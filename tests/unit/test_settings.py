@@ -433,6 +433,13 @@ def test_the_sandbox_has_the_simulators_public_credentials_and_the_shared_limits
     assert sender.messages_per_second == 0
 
 
+@pytest.mark.parametrize(("toml", "seconds"), [("", 0), ("[simulator]\npair_seconds = 6", 6)])
+def test_the_sandbox_has_the_pair_limit_of_the_simulators_table(toml: str, seconds: int) -> None:
+    sender = sandbox(loaded(toml), "http://127.0.0.1:8080/simulator/graph")
+
+    assert sender.pair_seconds == seconds
+
+
 def test_every_key_outside_senders_and_errors_is_settable_by_its_variable() -> None:
     settings = load(None, {})
     for key in KEYS:

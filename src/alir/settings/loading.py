@@ -39,7 +39,7 @@ T = TypeVar("T", bound=BaseModel)
 
 _NO_OPTIONS: Final[Mapping[str, object]] = MappingProxyType({})
 #: Stands for every secret where none is needed.
-_NOT_READ: Final = "not-read"
+_NOT_READ: Final = "not-read-where-nobody-calls-a-provider"
 
 
 def load(

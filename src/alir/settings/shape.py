@@ -74,6 +74,7 @@ class Simulator(Table):
         description='a list of networks, such as ["127.0.0.0/8", "::1/128"]'
     )
     keep_messages: Count
+    pair_seconds: ZeroOrMore
 
 
 class Api(Table):
@@ -262,8 +263,7 @@ def sandbox(settings: Settings, graph_url: str) -> CloudSender:
         "app_secret": SANDBOX_SECRET,
         "verify_token": SANDBOX_SECRET,
         "graph_url": graph_url,
-        # The simulator has no limits of its own, and whoever tries things writes to one number.
-        "pair_seconds": 0,
+        "pair_seconds": settings.simulator.pair_seconds,
     }
     return CloudSender.model_validate(shared | own)
 
