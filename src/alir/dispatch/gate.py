@@ -164,6 +164,11 @@ class Gate:
 
     # Recipients and Flows
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no recipient and no Flow has anything to wait for."""
+        return not (self._waiting or self._shut or self._pairs)
+
     def blocked(self, places: Places, now: float, *, head_of: str | None = None) -> str | None:
         """The place where a message has to wait; None: it may go now.
 

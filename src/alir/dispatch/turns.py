@@ -44,6 +44,8 @@ class Turns:
 
     def must_wait(self, message: Message) -> str | None:
         """The place where a new message has to wait; None: it need not."""
+        if self._gate.is_free:
+            return None
         return self._gate.blocked(places_of(message), self._clock.elapsed())
 
     def take(self, message: Message) -> float:

@@ -95,7 +95,7 @@ class SendMessage:
         so is no reason to be answered sooner than the first.
         """
         message, seconds = taken.message, taken.wanted.seconds
-        if message.status is not Status.QUEUED:
+        if not seconds or message.status is not Status.QUEUED:
             return seconds
         if message.send_at is not None and message.send_at > self._gateway.clock.now():
             return 0
