@@ -188,10 +188,11 @@ def test_the_page_s_sender_can_be_checked(checkout: Path, status: int, key: str)
         ran = run(checkout, "-m", "alir", "sender", "check", "main", environ=environ)
 
     assert ran.returncode == (status == 401), ran.stderr
-    connection, said = ran.stdout.splitlines()
+    connection, said, pause = ran.stdout.splitlines()
     assert connection.startswith("ok ")
     assert said.startswith(key)
     assert "API key: " in said
+    assert " pause: " in pause
 
 
 @pytest.mark.parametrize(
