@@ -44,7 +44,7 @@ _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _SHIFTS = range(70, -1, -10)
 #: An id is no secret: it must be like no other, not hard to guess. The kernel is asked once.
-_random = random.Random(os.urandom(32))  # noqa: S311
+_random = random.Random(os.urandom(32))  # noqa: S311 - no secret
 
 
 def _ulid() -> str:

@@ -17,6 +17,7 @@ from alir.cli.opened import (
 )
 
 if TYPE_CHECKING:
+    from alir.intake.tokens import Scope
     from alir.settings import Settings
     from alir.store.tokens import TokenRecord, TokenStore
 
@@ -119,7 +120,7 @@ def revoke(
     typer.echo(f"{token.name} is revoked.")
 
 
-def _scopes(given: list[str]) -> list:  # type: ignore[type-arg]
+def _scopes(given: list[str]) -> list[Scope]:
     from alir.intake.tokens import Scope
 
     try:

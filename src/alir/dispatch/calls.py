@@ -177,6 +177,7 @@ class Calls:
         except SendFailure as failure:
             return self._not_confirmed(message, failure, message.attempts[-1].begun_at, used)
         except Exception as fault:
+            # A fault of alir's own. No byte of the message has left, so it may go again.
             _log.error("get_ready_broke", sender=self._sender, exc_info=fault)
             return never_handed_over("It broke off inside alir", now=self._clock.now())
         finally:

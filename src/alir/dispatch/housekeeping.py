@@ -58,6 +58,7 @@ class Housekeeper:
                 self._looked_at = None  # callbacks were answered 503 as well
                 _log.warning("housekeeping_failed", reason=str(error))
             except Exception as fault:
+                # A fault of alir's own, for once: it must not end the looking after all others.
                 _log.error("housekeeping_broke", exc_info=fault)
             await self._clock.sleep(PERIOD_SECONDS)
 

@@ -112,8 +112,9 @@ def struck(
         if before.until is None or asked_until <= before.until:
             return before
         return replace(before, until=asked_until)
-    strikes = 1 if before is None else before.strikes + 1
-    is_new = before is None or strike.asked.scope is PauseScope.FLOW
+    strikes, since = (1, None) if before is None else (before.strikes + 1, before.since)
+    if since is None or strike.asked.scope is PauseScope.FLOW:
+        since = _whole(now)
     wait = _wait(strike, strikes)
     until = None if wait is None else _whole(now + wait)
     return Pause(
@@ -122,7 +123,7 @@ def struck(
         key=key,
         code=strike.code,
         title=strike.title,
-        since=_whole(now) if is_new else before.since,  # type: ignore[union-attr]  # not new
+        since=since,
         until=until,
         wait=wait or timedelta(),
         tells_from=until,

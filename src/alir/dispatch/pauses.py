@@ -121,7 +121,7 @@ class Pauses:
             When it lets one through; none: when somebody resumes it.
         """
         asked = failure.pauses
-        assert asked is not None, "asked only of a failure that pauses something"  # noqa: S101
+        assert asked is not None, "asked only of a failure that pauses something"  # noqa: S101 - for mypy
         strike = Strike(
             asked=asked,
             code=failure.provider_code,

@@ -100,7 +100,7 @@ async def _answer_outside(path: str, base: str, send: Send) -> None:
         await answer(send, 404, b"Not Found", content_type=b"text/plain; charset=utf-8")
 
 
-async def _answer_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _answer_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette gives both
     if not isinstance(error, Problem):
         raise error
     return error.response()

@@ -20,14 +20,14 @@ from alir.simulator.routemobile.dialect import RouteMobileDialect
 from alir.simulator.routemobile.route import RouteMobileRoute
 
 #: The simulator's credentials are fixed and public; who may use it is decided by network.
-ACCESS_TOKEN = "simulator"  # noqa: S105
-APP_SECRET = "simulator"  # noqa: S105
-VERIFY_TOKEN = "simulator"  # noqa: S105
+ACCESS_TOKEN = "simulator"  # noqa: S105 - public
+APP_SECRET = "simulator"  # noqa: S105 - public
+VERIFY_TOKEN = "simulator"  # noqa: S105 - public
 #: The phone number id of the sender `sandbox`. Any other is taken too.
 PHONE_NUMBER_ID = "1065000000"
 #: Of Route Mobile. Any other username is taken too, with this password.
 USERNAME = "simulator"
-PASSWORD = "simulator"  # noqa: S105
+PASSWORD = "simulator"  # noqa: S105 - public
 #: How many messages a simulator inside the gateway remembers.
 KEEP = 10_000
 

@@ -262,7 +262,7 @@ class GroupWriter:
                     .execute("SELECT number FROM commit_group WHERE writer = ?", (self._name,))
                     .fetchone()
                 )
-            except Exception:
+            except Exception:  # whatever it is: it says nothing of the commit, so ask again
                 self._disconnect()
             else:
                 return row is not None and row[0] == self._number

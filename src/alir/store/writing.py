@@ -103,7 +103,7 @@ def _save_current(
 ) -> Message:
     """Write a change of a message that was read in this very transaction."""
     after = save(connection, before, decided, now)
-    assert after is not None, "a version stands that was just read"  # noqa: S101
+    assert after is not None, "a version stands that was just read"  # noqa: S101 - for mypy
     return after
 
 

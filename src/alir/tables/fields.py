@@ -25,7 +25,7 @@ _URL_PATTERN: Final = r"^https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})
 #: What is expected of a URL.
 URL: Final = 'an http or https URL without user, query or fragment, such as "https://example.com"'
 #: What is expected of a secret.
-SECRET_TEXT: Final = 'text, { env = "NAME" } or { file = "/path" }'  # noqa: S105
+SECRET_TEXT: Final = 'text, { env = "NAME" } or { file = "/path" }'  # noqa: S105 - the form of one
 
 
 class Table(BaseModel):

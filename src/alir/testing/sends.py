@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
+from alir.ids import ProviderId
 from alir.testing.asked import Asked
 from alir.testing.broken import JSON, ODD_BODIES, ODD_VALUES, SEARCH, breaks
 from alir.testing.checks import Check
@@ -97,7 +98,7 @@ def _is_read(asked: Asked, answer: Answer) -> None:
     hold(type(end) is wanted_class, line, found)
     match end:
         case Sent():
-            wanted_end = Sent(answer.provider_id, answer.wa_id, answer.request_id)  # type: ignore[arg-type]
+            wanted_end = Sent(ProviderId(answer.provider_id), answer.wa_id, answer.request_id)
             hold(end == wanted_end, KNOWN_ANSWER, f"{end}, not {wanted_end}")
         case ProviderRefused():
             shut = answer.means is Means.WINDOW_SHUT

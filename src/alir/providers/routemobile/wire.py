@@ -32,6 +32,7 @@ from alir.providers.waits import retry_after
 from alir.providers.whatsapp import mark
 from alir.providers.whatsapp.codes import Table, meaning_of
 from alir.providers.whatsapp.failure import failure
+from alir.providers.whatsapp.payload import first_screen
 
 UNAUTHORIZED: Final = 401
 _REJECTIONS: Final[Mapping[int, str]] = {
@@ -110,20 +111,14 @@ def _header(header: Mapping[str, str], *, typed: bool) -> dict[str, str]:
 
 
 def _flow(flow: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    return {
         "flow_mode": flow["mode"],
         "flow_token": flow["token"],
         "flow_id": flow["id"],
         "flow_cta": flow["text"],
         "flow_action": flow["action"],
+        **first_screen(flow),
     }
-    if flow["action"] == "navigate":
-        # With data_exchange the endpoint chooses the screen, and WhatsApp refuses a payload.
-        payload: dict[str, Any] = {"screen": flow["screen"]}
-        if data := flow.get("data"):
-            payload["data"] = data
-        found["flow_action_payload"] = payload
-    return found
 
 
 def _template(template: Mapping[str, Any], *, at: TemplateField) -> dict[str, Any]:

@@ -49,21 +49,28 @@ def _interactive(flow: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(flow: Mapping[str, Any]) -> dict[str, Any]:
-    parameters: dict[str, Any] = {
+    return {
         "flow_message_version": FLOW_MESSAGE_VERSION,
         "flow_id": flow["id"],
         "flow_cta": flow["text"],
         "flow_token": flow["token"],
         "mode": flow["mode"],
         "flow_action": flow["action"],
+        **first_screen(flow),
     }
-    if flow["action"] == "navigate":
-        # With data_exchange the endpoint chooses the screen, and the API refuses a payload.
-        payload: dict[str, Any] = {"screen": flow["screen"]}
-        if data := flow.get("data"):
-            payload["data"] = data
-        parameters["flow_action_payload"] = payload
-    return parameters
+
+
+def first_screen(flow: Mapping[str, Any]) -> dict[str, Any]:
+    """The `flow_action_payload` of a Flow that opens at a screen, and its data; else nothing.
+
+    With data_exchange the endpoint chooses the screen, and WhatsApp refuses a payload.
+    """
+    if flow["action"] != "navigate":
+        return {}
+    data = flow.get("data")
+    return {
+        "flow_action_payload": {"screen": flow["screen"]} | ({"data": data} if data else {}),
+    }
 
 
 def _header(header: dict[str, str]) -> dict[str, Any]:
