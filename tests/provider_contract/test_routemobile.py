@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tests.provider_contract.statuses import a_status
+
 from alir.errors import PauseScope
 from alir.providers.registry import PROVIDERS
 from alir.receipts.ports import CallbackRequest
@@ -87,17 +89,7 @@ class TestRouteMobile(ProviderContract):
         return CallbackRequest({}, body, secret)
 
     def receipt(self, told: Receipt) -> object:
-        item: dict[str, Any] = {
-            "id": told.provider_id,
-            "status": told.status.value,
-            "timestamp": str(int(told.at.timestamp())),
-            "recipient_id": told.wa_id,
-        }
-        if told.mark is not None:
-            item["extra"] = told.mark
-        if told.code is not None:
-            item["errors"] = [{"code": told.code, "title": "Something"}]
-        return item
+        return a_status(told, mark="extra")
 
     def wrote(self, wa_id: str, at: datetime) -> object:
         return {"from": f"+{wa_id}", "id": "wamid.IN", "timestamp": str(int(at.timestamp()))}

@@ -147,6 +147,8 @@ def test_what_is_said_of_a_bare_http_status_is_what_the_providers_do(status: int
         except ProviderBusy as busy:
             assert "queues this message again" in said
             assert_pause_is_said(busy.pauses, said)
+        else:
+            pytest.fail(f"HTTP {status} without a body that tells anything was read as sent")
 
 
 @pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 500, 503])

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.clock import FakeClock, idle
-from tests.examples import MAIN, a_message
+from tests.examples import MAIN, OTHER, a_message
 
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import DispatchPolicy
@@ -279,6 +279,22 @@ class MemoryPauses:
             raise self.faults.pop(0)
         if self.broken:
             raise UNAVAILABLE
+
+
+def pauses_of(
+    clock: FakeClock, store: MemoryPauses, accounts: tuple[str, str] = ("a", "b")
+) -> tuple[Pauses, dict[SenderName, Gate]]:
+    """The pauses of MAIN and OTHER, and their gates, with nothing else of a dispatcher."""
+    gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
+    pauses = Pauses(
+        gates,
+        dict.fromkeys(gates, ScriptedProvider(clock)),
+        dict(zip(gates, accounts, strict=True)),
+        store,
+        clock,
+        changed=lambda _: None,
+    )
+    return pauses, gates
 
 
 class Outcomes:

@@ -45,6 +45,7 @@ async def test_what_another_process_stored_holds_and_ends_likewise() -> None:
         await world.pauses.sync()
         message = await world.queue()
         assert world.stands(message).status is Status.QUEUED
+        assert world.provider.sent == []
 
         await world.pause_store.remove(pause)
         await world.pauses.sync()

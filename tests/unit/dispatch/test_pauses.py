@@ -9,13 +9,13 @@ import pytest
 from tests.clock import FakeClock, idle
 from tests.examples import MAIN, OTHER, TEMPLATE, a_message
 from tests.running import in_a_loop
-from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World
+from tests.unit.dispatch.doubles import MemoryPauses, ScriptedProvider, World, pauses_of
 
 from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.gate import Gate, PairLimit
+from alir.dispatch.gate import PairLimit
 from alir.dispatch.pause import Pause
-from alir.dispatch.pauses import SYNC_SECONDS, Pauses
+from alir.dispatch.pauses import SYNC_SECONDS
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, PauseAsked, PauseScope, ProviderBusy, ProviderRefused
 from alir.messages import life
@@ -322,23 +322,6 @@ async def test_an_operator_stops_a_sender_and_lets_it_go_on() -> None:
 
 
 @in_a_loop
-async def test_what_another_process_changed_is_taken_over() -> None:
-    async with World() as world:
-        key = (MAIN, PauseScope.OPERATOR, "")
-        world.pause_store.stored[key] = Pause(
-            sender=MAIN, scope=PauseScope.OPERATOR, title="Holiday", since=world.clock.now()
-        )
-        await world.pauses.sync()
-        message = await world.queue()
-        assert world.provider.sent == []
-
-        del world.pause_store.stored[key]
-        await world.pauses.sync()
-        await idle()
-        assert world.stands(message).status is Status.ACCEPTED
-
-
-@in_a_loop
 async def test_what_was_read_before_a_pause_began_does_not_end_it() -> None:
     async with World() as world:
         world.provider.answers.append(TOO_FAST)
@@ -360,16 +343,7 @@ async def test_pauses_outlive_the_process_and_an_account_is_tried_at_the_start()
         until = clock.now() + timedelta(minutes=10)
         pause = Pause(sender=name, scope=scope, title="t", since=clock.now(), until=until)
         store.stored[name, scope, ""] = pause
-    gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
-    provider = ScriptedProvider(clock)
-    pauses = Pauses(
-        gates,
-        dict.fromkeys(gates, provider),
-        {MAIN: "a", OTHER: "b"},
-        store,
-        clock,
-        changed=lambda _: None,
-    )
+    pauses, gates = pauses_of(clock, store)
     await pauses.load()
 
     assert gates[MAIN].room(clock.elapsed()) == 0
@@ -379,15 +353,7 @@ async def test_pauses_outlive_the_process_and_an_account_is_tried_at_the_start()
 @in_a_loop
 async def test_senders_of_one_account_stand_still_together() -> None:
     clock, store = FakeClock(), MemoryPauses()
-    gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
-    pauses = Pauses(
-        gates,
-        dict.fromkeys(gates, ScriptedProvider(clock)),
-        {MAIN: "shop", OTHER: "shop"},
-        store,
-        clock,
-        changed=lambda _: None,
-    )
+    pauses, gates = pauses_of(clock, store, ("shop", "shop"))
     pauses.strike(a_message(), BAD_TOKEN, begun_at=clock.now())
     await idle()
     assert [gate.is_open for gate in gates.values()] == [False, False]

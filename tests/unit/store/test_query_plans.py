@@ -318,7 +318,11 @@ def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: 
     plans = plans_of(lambda s: s.receipts.sweep(keep=KEEP_PARKED))
 
     scanned = [found for plan in plans for found in plan.found("SCAN")]
-    assert [found.split()[0] for found in scanned] == ["parked_receipt"]
+    # An index each holds all that it reads; SQLite may take either.
+    assert scanned in (
+        ["parked_receipt parked_receipt_once"],
+        ["parked_receipt parked_receipt_person"],
+    )
     searched = [found for plan in plans for found in plan.found("SEARCH")]
     assert "attempt attempt_provider_id provider_id=?" in searched
     assert "attempt attempt_wamid wamid=?" in searched

@@ -15,7 +15,6 @@ Change = Callable[[dict[str, Any]], object]
 INTERACTIVE = ("interactive",)
 PARAMETERS = ("interactive", "action", "parameters")
 PAYLOAD = (*PARAMETERS, "flow_action_payload")
-COMPONENT = ("template", "components")
 
 
 def put(path: tuple[str, ...], **fields: Any) -> Change:
