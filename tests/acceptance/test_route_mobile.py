@@ -179,6 +179,17 @@ def test_a_wrong_secret_is_not_found_and_changes_nothing(api: httpx.Client, wron
         assert [each["status"] for each in get(api, data["id"])["receipts"]] == ["delivered"]
 
 
+@pytest.mark.parametrize("end", ["", "/", "/x"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
+def test_no_answer_repeats_the_secret_of_a_callback(
+    api: httpx.Client, method: str, end: str
+) -> None:
+    answer = api.request(method, CALLBACK + end, content=b"{}")
+
+    assert answer.status_code == (200 if (method, end) == ("POST", "") else 404)
+    assert SECRET not in answer.text + str(answer.headers)
+
+
 @pytest.mark.parametrize("body", [b"", b"null", b"{", b"<html>", b'{"statuses": 7}', b"[" * 9000])
 def test_a_callback_with_anything_in_it_is_taken(api: httpx.Client, body: bytes) -> None:
     assert api.post(CALLBACK, content=body).status_code == 200

@@ -59,11 +59,17 @@ class Door:
         if hot is not None:
             await guarded(hot, scope, receive, send)
             return
-        if scope["method"] == "POST" and (found := self._callback_with_secret(path)):
-            app, parameters = found
-            # Neither a log nor an answer shows the path as it came: it holds the secret.
-            await guarded(app, {**scope, **parameters}, receive, send)
-            return
+        for prefix, callback in self._with_secret.items():
+            if path.startswith(prefix):
+                # Neither a log nor an answer shows the path as it came: it holds the secret.
+                secret = path.removeprefix(prefix)
+                hidden = {**scope, "path": f"{prefix}{{{SECRET}}}"}
+                if scope["method"] == "POST" and secret and "/" not in secret:
+                    hidden["path_params"] = {SECRET: secret}
+                    await guarded(callback, hidden, receive, send)
+                else:
+                    await self.rest(hidden, receive, send)
+                return
         for one in self._mounted:
             if f"{path}/".startswith(f"{one.path}/"):
                 await one.app(scope, receive, send)
@@ -73,13 +79,6 @@ class Door:
             await self({**scope, "method": "GET"}, receive, send)
         else:
             await self.rest(scope, receive, send)
-
-    def _callback_with_secret(self, path: str) -> tuple[ASGIApp, dict[str, Any]] | None:
-        for prefix, app in self._with_secret.items():
-            secret = path.removeprefix(prefix)
-            if secret and secret != path and "/" not in secret:
-                return app, {"path": f"{prefix}{{{SECRET}}}", "path_params": {SECRET: secret}}
-        return None
 
 
 def _callbacks(gateway: Gateway) -> dict[tuple[str, str], ASGIApp]:

@@ -57,6 +57,7 @@ def _run(
 
     import uvloop
 
+    from alir.cli.address import base_url
     from alir.cli.failures import cannot_listen
     from alir.clock import SystemClock
     from alir.errors import SettingsInvalid
@@ -69,7 +70,7 @@ def _run(
     configure_logging(level="warning")
 
     def ready(actual: int) -> None:
-        url = f"http://{host}:{actual}/simulator"
+        url = f"{base_url(host, actual)}/simulator"
         typer.echo(
             f"The simulator is ready at {url}, its Graph API at {url}/graph,"
             f" Route Mobile at {url}/routemobile"

@@ -158,7 +158,8 @@ class Calls:
             if title is None:
                 self._pauses.unclear(self._sender)  # unless it has told something by now
             self._wake()
-        self._notice_silence(message, settlement.outcome)
+        if title is None:  # else the provider was not asked
+            self._notice_silence(message, settlement.outcome)
         self._measure.settled(self._sender, settlement.outcome, self._clock.elapsed() - started)
         await self._record(message, settlement, number)
 

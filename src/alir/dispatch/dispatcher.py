@@ -211,11 +211,12 @@ class Dispatcher:
 
     def _room(self, now: float | None = None) -> int:
         """How many attempts may begin now."""
+        now = self._clock.elapsed() if now is None else now
         free = self._policy.max_calls - self.calls
-        slots = self.pace.slots(self._clock.elapsed() if now is None else now)
+        slots = self.pace.slots(now)
         # Who was admitted uses a slot once the call is made, however long the storing takes.
         room = (free if slots is None else min(free, slots - self._admitted)) - self._reserved
-        let_through = self._gate.room(self._clock.elapsed() if now is None else now)
+        let_through = self._gate.room(now)
         return room if let_through is None else min(room, let_through)
 
     def _wait_for_room(self) -> float | None:
@@ -224,9 +225,10 @@ class Dispatcher:
         if self._room(now) > 0:
             return None
         if not self._gate.is_open:
-            # The end of what was let through wakes, and so does whoever resumes it.
-            is_tried = self._gate.probe is not None
-            return math.inf if is_tried else max(0.0, self._gate.opens_at - now)
+            if self._gate.probe is not None:
+                return math.inf  # its end wakes, and so does whoever resumes it
+            if self._gate.opens_at > now:
+                return self._gate.opens_at - now
         wait = self.pace.wait(now)
         if self.calls >= self._policy.max_calls or not wait:
             return math.inf  # the end of a call, or of an admission, wakes

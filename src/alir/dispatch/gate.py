@@ -49,6 +49,11 @@ class PairLimit:
     def interval(self) -> float:
         return self.seconds / self.share
 
+    @property
+    def memory(self) -> float:
+        """For how many seconds a whole burst counts: until it is paid back."""
+        return self.burst * self.interval + SLACK_SECONDS
+
 
 class Turn(NamedTuple):
     """A place that is open.
@@ -97,6 +102,11 @@ class Gate:
         # What was refused since the whole sender was last open.
         self._tried: set[MessageId] = set()
         self.probe: MessageId | None = None
+
+    @property
+    def memory(self) -> float:
+        """For how many seconds what a recipient was sent counts, at most."""
+        return self._limit.memory
 
     # Pauses
 

@@ -155,7 +155,7 @@ class Pauses:
         Args:
             by_receipt: whether a receipt says so: that it was sent on, or more.
         """
-        if self._pauses[message.sender]:
+        if self._pauses.get(message.sender):  # a late receipt may be of a sender that is gone
             narrow = (
                 (PauseScope.RECIPIENT, message.person),
                 (PauseScope.FLOW, flow_key(message)),

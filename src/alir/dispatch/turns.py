@@ -13,9 +13,6 @@ from alir.ids import MessageId, SenderName
 from alir.messages import life
 from alir.messages.model import Message
 
-#: What a recipient was sent counts for so long: the longest burst, paid back.
-PAIR_MEMORY = timedelta(minutes=5)
-
 
 class Turns:
     """Decides for one sender which message may go now."""
@@ -31,7 +28,9 @@ class Turns:
         def then(moment: datetime) -> float:
             return elapsed - (now - moment).total_seconds()
 
-        for person, begun_at in await outbox.lately(sender, since=now - PAIR_MEMORY):
+        for person, begun_at in await outbox.lately(
+            sender, since=now - timedelta(seconds=self._gate.memory)
+        ):
             self._gate.recall(place(PauseScope.RECIPIENT, person), then(begun_at))
         for parked_at, count in await outbox.parked(sender):
             self._gate.park(parked_at, count)

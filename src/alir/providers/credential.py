@@ -1,26 +1,12 @@
-"""A secret as providers use it: asked for at each use, so that it can change meanwhile."""
+"""Secrets in a provider's own words."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from alir.errors import SendFailure
 
 _STRUCK_OUT = "[redacted]"
 #: What the simulator takes for every secret. It is no secret, and a word that its texts use.
 _SIMULATED = "simulator"
-
-
-class Credential(Protocol):
-    """One secret."""
-
-    def reveal(self) -> str:
-        """The secret as it stands now."""
-        ...
-
-    def expire(self) -> None:
-        """Have it read again at its next use, where it stands in a file."""
-        ...
 
 
 def strike_out(failure: SendFailure, *secrets: str) -> None:

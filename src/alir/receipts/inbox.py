@@ -87,6 +87,9 @@ class Inbox:
                 await deed()
             except StoreUnavailable as error:
                 _log.warning("sweep_failed", reason=str(error))
+            except Exception as fault:
+                # A fault of alir's own, for once. Its text may hold a person's number.
+                _log.error("sweep_broke", fault=type(fault).__name__)
             await self._clock.sleep(seconds)
 
     async def _sweep(self) -> None:

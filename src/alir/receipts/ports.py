@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
@@ -12,22 +12,6 @@ from alir.ids import SenderName
 from alir.messages.life import Again
 from alir.messages.model import Message
 from alir.receipts.model import Heard, Told
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What tells a sender's callbacks from others'. Secrets are asked for at each use.
-
-    Attributes:
-        account: the sender's id in callbacks.
-        secret: signs its callbacks.
-        verify_token: answers the handshake, where there is one.
-    """
-
-    name: SenderName
-    account: str
-    secret: Callable[[], str]
-    verify_token: Callable[[], str] | None = None
 
 
 class CallbackRequest(NamedTuple):

@@ -36,7 +36,7 @@ from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load, with_rest
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
-_m, _a, _r, _e = tables.message.c, tables.attempt.c, tables.receipt.c, tables.event.c
+_m = tables.message.c
 
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000

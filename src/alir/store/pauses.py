@@ -15,7 +15,7 @@ from alir.store import rows, tables
 from alir.store.database import Connection, Database, Statement, run, upsert
 from alir.store.writing import put_event
 
-_p, _m = tables.pause.c, tables.message.c
+_p = tables.pause.c
 _MILLISECOND = timedelta(milliseconds=1)
 
 _PUT = Statement(

@@ -96,7 +96,7 @@ class Beginning(NamedTuple):
                 if begun == self.limit:
                     break
             due.close()
-        saved = save_all(connection, changes, now) or []
+        saved = (save_all(connection, changes, now) or []) if changes else []
         more = begun >= self.limit or looked_at == most_looked_at
         next_due = None if more else _next_due(connection, self.sender)
         sending = tuple(message for message in saved if message.status is Status.SENDING)

@@ -471,3 +471,19 @@ async def test_an_answer_between_them_keeps_the_sender_going() -> None:
 
         assert len(world.provider.sent) == 9
         assert world.pauses.of(MAIN) == []
+
+
+@in_a_loop
+async def test_a_pause_that_ends_while_every_call_is_under_way_waits_for_one_to_end() -> None:
+    async with World(max_calls=1) as world:
+        world.provider.open.clear()
+        first = await world.queue()
+        later = await world.queue(to="+15551240001")
+        world.pauses.strike(later, TOO_FAST, begun_at=world.clock.now())
+        # Were it to spin, nothing else would run any more: the test would not end.
+        await world.advance(2)
+        assert statuses(world, [first, later]) == [Status.SENDING, Status.QUEUED]
+
+        world.provider.open.set()
+        await idle()
+        assert statuses(world, [first, later]) == [Status.ACCEPTED] * 2

@@ -105,7 +105,8 @@ def of_number(reply: Reply, codes: Table, *, secrets: Sequence[str]) -> list[Fin
     if code == _PROOF_NEEDED:
         why = "the app demands a proof made with the app secret, and alir sends none"
         advice = "Switch off Require app secret in the app's advanced settings."
-        return [Finding(State.WRONG, _TOKEN, f"{why} {answer}", advice)]
+        token = Finding(State.WRONG, _TOKEN, f"{why} {answer}", advice)
+        return [token, *finding.not_asked(_NUMBER)]
     if (code, subcode) == (_INVALID, _NOT_THERE) or code == _NO_SUCH_ALIAS:
         why = "Meta knows no such number, or the access token may not see it"
         advice = (

@@ -20,6 +20,7 @@ _FIELDS: Final = (
     ("interactive.body.text", "flow.param.body"),
     ("flow_action_payload", "flow.screen"),
     ("context.message_id", "reply_message_id"),
+    ("flow_action_data", "flow.data"),
     ("flow_action", "flow.action"),
     ("flow_token", "flow.token"),
     ("flow_mode", "flow.mode"),

@@ -36,7 +36,7 @@ def states(found: list[Finding]) -> dict[str, State]:
         (error(102), WRONG, UNKNOWN),
         (error(10), WRONG, UNKNOWN),
         (error(200), WRONG, UNKNOWN),
-        (error(104), WRONG, None),
+        (error(104), WRONG, UNKNOWN),
         (error(100, 33), OK, WRONG),
         (error(803), OK, WRONG),
         (error(100), UNKNOWN, UNKNOWN),
