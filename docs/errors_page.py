@@ -42,7 +42,8 @@ Each code has a class, which says what becomes of the message and what waits wit
 An error with another code is tried again where Meta calls it transient (`is_transient`), or where
 its HTTP status is 500 or above; with the status 429 the sender waits; else the message is refused.
 An answer that is neither such an error nor the id of a message makes the outcome `unknown` (see
-[The promise](../explanation/the-promise.md)); only a 429 is tried again.
+[The promise](../explanation/the-promise.md)); at the Cloud API only a 429 is tried again. What alir
+makes of such an answer of Route Mobile's, `alir explain "HTTP 403"` says.
 
 ## Treat a code differently
 

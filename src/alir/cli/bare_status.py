@@ -54,13 +54,16 @@ def bare_status(status: int) -> BareStatus:
             return BareStatus(
                 "The provider asks to slow down",
                 "Queues this message again and sends nothing from this sender for 1 s, twice as "
-                "long with each further refusal, at most 30 s; longer where the provider asks it.",
+                "long with each further refusal, at most 30 s (at a log-in: at most 60 s); longer where the "
+                "provider asks it. "
+                "What [errors] says of 429 holds at Route Mobile.",
                 "Set messages_per_second to what the provider allows this number.",
             )
         case _ if status >= 500:  # noqa: PLR2004 - HTTP's own classes
             return BareStatus(
                 "A fault at the provider, or at a proxy on the way",
-                _HOLDS_NO_LOG_IN,
+                f'{_HOLDS_NO_LOG_IN} With failed_500 = "busy", or where [errors] says so of 500, '
+                "Route Mobile's own 500 is tried again.",
                 "Wait: it passes by itself, or the provider's support knows of it. What is unknown "
                 "may get a receipt yet; look for it before you send it anew.",
             )

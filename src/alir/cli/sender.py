@@ -18,7 +18,7 @@ from alir.cli.opened import (
 if TYPE_CHECKING:
     from alir.dispatch.pause import Pause
     from alir.ids import SenderName
-    from alir.intake.pausing import PauseAsked
+    from alir.intake.pausing import PauseWanted
     from alir.providers.finding import Finding
     from alir.providers.sender import Sender
     from alir.settings import Settings
@@ -247,7 +247,7 @@ def _known(name: str, settings: Settings) -> SenderName:
     return SenderName(name)
 
 
-def _asked(reason: str | None, until: str | None) -> PauseAsked:
+def _asked(reason: str | None, until: str | None) -> PauseWanted:
     from alir.clock import SystemClock
     from alir.errors import RequestInvalid
     from alir.intake.pausing import read_pause

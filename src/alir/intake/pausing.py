@@ -44,7 +44,7 @@ class PauseRequest(BaseModel):
     )
 
 
-class PauseAsked(NamedTuple):
+class PauseWanted(NamedTuple):
     """A pause that a person wants.
 
     Attributes:
@@ -55,7 +55,7 @@ class PauseAsked(NamedTuple):
     until: datetime | None
 
 
-def read_pause(content: object, *, now: datetime) -> PauseAsked:
+def read_pause(content: object, *, now: datetime) -> PauseWanted:
     """What the parsed body of a request asks for; `{}` where there is none.
 
     Raises:
@@ -70,7 +70,7 @@ def read_pause(content: object, *, now: datetime) -> PauseAsked:
     until = _until(body.get("until"), now, report)
     if report:
         raise RequestInvalid(report.in_order(content))
-    return PauseAsked(NO_REASON if reason is None else reason, until)
+    return PauseWanted(NO_REASON if reason is None else reason, until)
 
 
 def _check_names(body: dict[str, Any], report: Report) -> None:

@@ -246,7 +246,7 @@ def receive(
     else:
         change = _moved(message, after, reason=receipt.error)
         if receipt.status in _EVIDENCE and standing(message, attempt) is Status.FAILED:
-            change = _with_flag(change, Flag.AFTER_FAILED)
+            change = with_flag(change, Flag.AFTER_FAILED)
     if _was_told_accepted(message, is_answer=is_answer) or not change.events:
         return change
     accepted = before.but(status=Status.ACCEPTED, error=None, flags=change.message.flags)
@@ -457,7 +457,7 @@ def _has_expired(message: Message, now: datetime) -> bool:
     return message.expires_at is not None and message.expires_at <= now
 
 
-def _with_flag(change: Change, flag: str) -> Change:
+def with_flag(change: Change, flag: str) -> Change:
     """The change, its message and what is told of it flagged so."""
     after = change.message.but(flags=_flagged(change.message, flag))
     told = (h._replace(message=h.message.but(flags=after.flags)) for h in change.events)

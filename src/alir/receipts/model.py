@@ -65,20 +65,9 @@ class Told:
 
         def decide_and_flag(message: Message) -> life.Change | None:
             change = decide(message)
-            return None if change is None else _guessed(change)
+            return None if change is None else life.with_flag(change, Flag.GUESS)
 
         return decide_and_flag
-
-
-def _guessed(change: life.Change) -> life.Change:
-    events = tuple(life.Happened(one.name, _flagged(one.message)) for one in change.events)
-    return life.Change(_flagged(change.message), events)
-
-
-def _flagged(message: Message) -> Message:
-    if Flag.GUESS in message.flags:
-        return message
-    return message.but(flags=(*message.flags, Flag.GUESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

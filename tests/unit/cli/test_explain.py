@@ -151,7 +151,7 @@ def test_what_is_said_of_a_bare_http_status_is_what_the_providers_do(status: int
             pytest.fail(f"HTTP {status} without a body that tells anything was read as sent")
 
 
-@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 500, 503])
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 429, 500, 503])
 def test_what_is_said_of_a_refused_log_in_is_what_is_done(status: int) -> None:
     with pytest.raises(ProviderBusy) as busy:
         routemobile.read_log_in(status, {}, b"", now=datetime.now(UTC))

@@ -13,7 +13,7 @@ from alir.api.problems import Problem, Refusal
 from alir.api.rights import Rights
 from alir.api.sender_shapes import SENDER_NAME, SenderAnswer, SendersAnswer
 from alir.ids import SenderName
-from alir.intake.pausing import EXAMPLE, PauseAsked, PauseRequest, read_pause
+from alir.intake.pausing import EXAMPLE, PauseRequest, PauseWanted, read_pause
 from alir.intake.tokens import ApiToken, Scope
 
 #: Far more than a pause has to say, in bytes.
@@ -111,7 +111,7 @@ def router(gateway: Gateway, rights: Rights) -> APIRouter:
     return routes
 
 
-async def _asked(request: Request, gateway: Gateway) -> tuple[ApiToken, PauseAsked]:
+async def _asked(request: Request, gateway: Gateway) -> tuple[ApiToken, PauseWanted]:
     """Who wants the pause, and what it is to be; checked in the order of the hot routes."""
     incoming = door.Request(request.scope, request.receive)
     token = await door.authenticated(incoming.header(b"authorization"), gateway.tokens)
