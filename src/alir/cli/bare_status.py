@@ -54,9 +54,8 @@ def bare_status(status: int) -> BareStatus:
             return BareStatus(
                 "The provider asks to slow down",
                 "Queues this message again and sends nothing from this sender for 1 s, twice as "
-                "long with each further refusal, at most 30 s (at a log-in: at most 60 s); longer where the "
-                "provider asks it. "
-                "What [errors] says of 429 holds at Route Mobile.",
+                "long with each further refusal, at most 30 s (at a log-in: at most 60 s); longer "
+                "where the provider asks it. What [errors] says of 429 holds at Route Mobile.",
                 "Set messages_per_second to what the provider allows this number.",
             )
         case _ if status >= 500:  # noqa: PLR2004 - HTTP's own classes
