@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,6 +71,12 @@ def rfc3339(moment: datetime) -> str:
     >>> rfc3339(from_milliseconds(1767225600000))
     '2026-01-01T00:00:00.000Z'
     """
+    return _written(moment)
+
+
+# The moments of a message are written into every event of it, and those of a group are the same.
+@lru_cache(maxsize=1024)
+def _written(moment: datetime) -> str:
     # Asking `isoformat` for milliseconds takes three times as long as cutting what it gives.
     text = moment.isoformat()
     return f"{text[:23]}Z" if len(text) > _WITHOUT_FRACTION else f"{text[:19]}.000Z"

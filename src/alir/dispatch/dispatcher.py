@@ -93,7 +93,9 @@ class Dispatcher:
             if self._gate.next_turn < self._sleeps_until:
                 self._woken.set()
             return
-        ahead = (message.due_at - self._clock.now()).total_seconds()
+        ahead = 0.0
+        if message.due_at > message.created_at:  # else it is due for sure
+            ahead = (message.due_at - self._clock.now()).total_seconds()
         if ahead <= 0:
             self._heard += 1
             self._woken.set()

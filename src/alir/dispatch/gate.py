@@ -179,6 +179,11 @@ class Gate:
         """Whether no recipient and no Flow has anything to wait for."""
         return not (self._waiting or self._shut or self._pairs)
 
+    @property
+    def counts(self) -> bool:
+        """Whether what goes now makes anything later wait."""
+        return bool(self._interval or self._shut)
+
     def blocked(self, places: Places, now: float, *, head_of: str | None = None) -> str | None:
         """The place where a message has to wait; None: it may go now.
 

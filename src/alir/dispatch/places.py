@@ -24,6 +24,11 @@ def place(scope: PauseScope, key: str) -> str:
     return f"{scope.value} {key}"
 
 
+# Put together once: it is done for every message.
+_RECIPIENT = place(PauseScope.RECIPIENT, "")
+_FLOW = place(PauseScope.FLOW, "")
+
+
 def flow_key(message: Message) -> str:
     """The key of the Flow that a message opens; of a template only its name is known."""
     template = message.as_template
@@ -32,9 +37,7 @@ def flow_key(message: Message) -> str:
 
 def places_of(message: Message) -> Places:
     """Where a message may have to wait."""
-    return Places(
-        place(PauseScope.RECIPIENT, message.person), place(PauseScope.FLOW, flow_key(message))
-    )
+    return Places(f"{_RECIPIENT}{message.person}", f"{_FLOW}{flow_key(message)}")
 
 
 def place_held_by(scope: PauseScope, message: Message) -> str | None:

@@ -271,12 +271,12 @@ class Message:
         Raises:
             TypeError: there is no such field.
         """
-        other = object.__new__(type(self))
-        fields = other.__dict__
-        fields.update(self.__dict__)
+        fields = self.__dict__.copy()  # twice as quick as filling an empty one
         fields.update(changes)
         if len(fields) != len(self.__dict__):
             raise TypeError(f"a message has no field {changes.keys() - self.__dict__.keys()}")
+        other = object.__new__(type(self))
+        other.__dict__ = fields
         return other
 
     def attempt(self, number: int) -> Attempt | None:

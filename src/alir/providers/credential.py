@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
+
 from alir.errors import SendFailure
 
 _STRUCK_OUT = "[redacted]"
 #: What the simulator takes for every secret. It is no secret, and a word that its texts use.
 _SIMULATED = "simulator"
+
+
+@lru_cache(maxsize=64)
+def fingerprint(*secrets: str) -> bytes:
+    """What tells whether secrets have changed, and gives none of them away: their SHA-256.
+
+    It is asked for at each call.
+    """
+    return hashlib.sha256("\0".join(secrets).encode()).digest()
 
 
 def strike_out(failure: SendFailure, *secrets: str) -> None:

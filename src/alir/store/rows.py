@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -142,49 +142,65 @@ def message_of(
 
 
 def message_row(message: Message) -> dict[str, Any]:
-    """All columns of a new message but its key."""
+    """The columns of a new message, but its key and what is null."""
     row = changing_columns(message)
     row["id"] = message.id
     row["token_id"] = message.token_id
     row["type"] = message.type
     row["sender"] = message.sender
-    row["to"] = message.to
-    row["flow"] = _text_or_none(message.flow or None)
-    row["flow_id"] = message.flow_id
-    row["flow_token"] = message.flow_token
-    row["recipient"] = message.recipient
-    row["template"] = _text_or_none(message.template)
-    row["fallback"] = _text_or_none(message.fallback)
     row["on_unknown"] = message.on_unknown.value
     row["priority"] = message.priority.value
     row["created_at"] = to_milliseconds(message.created_at)
     row["warnings"] = text([w.as_json() for w in message.warnings]) if message.warnings else "[]"
-    row["reply_to"] = message.reply_to
-    row["reply_message_id"] = message.reply_message_id
-    row["callback_data"] = message.callback_data
-    row["send_at"] = _milliseconds(message.send_at)
-    row["expires_at"] = _milliseconds(message.expires_at)
-    row["idempotency_key"] = row["request_hash"] = None
     row["version"] = message.version
+    if message.to is not None:
+        row["to"] = message.to
+    if message.recipient is not None:
+        row["recipient"] = message.recipient
+    if message.flow:
+        row["flow"] = text(message.flow)
+        row["flow_id"] = message.flow_id
+    flow_token = message.flow_token
+    if flow_token is not None:
+        row["flow_token"] = flow_token
+    if message.template is not None:
+        row["template"] = text(message.template)
+    if message.fallback is not None:
+        row["fallback"] = text(message.fallback)
+    if message.reply_to is not None:
+        row["reply_to"] = message.reply_to
+    if message.reply_message_id is not None:
+        row["reply_message_id"] = message.reply_message_id
+    if message.callback_data is not None:
+        row["callback_data"] = message.callback_data
+    if message.send_at is not None:
+        row["send_at"] = to_milliseconds(message.send_at)
+    if message.expires_at is not None:
+        row["expires_at"] = to_milliseconds(message.expires_at)
     return row
 
 
 def changing_columns(message: Message) -> dict[str, Any]:
-    """The columns that a message's life changes, but for `version`."""
+    """The columns that a message's life changes, but for `version` and what is null."""
     due_at = to_milliseconds(message.due_at)
     is_first = message.first_due_at is message.due_at
-    return {
+    row = {
         "status": message.status.value,
         "due_at": due_at,
         "first_due_at": due_at if is_first else to_milliseconds(message.first_due_at),
         "attempts": len(message.attempts),
         "tries": message.tries,
         "flags": text(message.flags) if message.flags else "[]",
-        "wa_id": message.wa_id,
-        "error": _text_or_none(message.error),
-        "request_id": message.provider_request_id,
-        "parked": message.parked,
     }
+    if message.wa_id is not None:
+        row["wa_id"] = message.wa_id
+    if message.error is not None:
+        row["error"] = text(message.error)
+    if message.provider_request_id is not None:
+        row["request_id"] = message.provider_request_id
+    if message.parked is not None:
+        row["parked"] = message.parked
+    return row
 
 
 def attempt_of(row: Row) -> Attempt:
@@ -202,17 +218,23 @@ def attempt_of(row: Row) -> Attempt:
 
 
 def attempt_row(message_id: str, attempt: Attempt) -> dict[str, Any]:
-    """All columns of an attempt."""
-    return {
+    """The columns of an attempt, but what is null."""
+    row: dict[str, Any] = {
         "message_id": message_id,
         "number": attempt.number,
         "begun_at": to_milliseconds(attempt.begun_at),
-        "settled_at": _milliseconds(attempt.settled_at),
-        "outcome": None if attempt.outcome is None else attempt.outcome.value,
-        "provider_id": attempt.provider_id,
-        "error": _text_or_none(attempt.error),
-        "wamid": attempt.wamid,
     }
+    if attempt.settled_at is not None:
+        row["settled_at"] = to_milliseconds(attempt.settled_at)
+    if attempt.outcome is not None:
+        row["outcome"] = attempt.outcome.value
+    if attempt.provider_id is not None:
+        row["provider_id"] = attempt.provider_id
+    if attempt.error is not None:
+        row["error"] = text(attempt.error)
+    if attempt.wamid is not None:
+        row["wamid"] = attempt.wamid
+    return row
 
 
 def receipt_of(row: Row) -> Receipt:
@@ -227,24 +249,22 @@ def receipt_of(row: Row) -> Receipt:
 
 
 def receipt_row(message_id: str, receipt: Receipt, position: int) -> dict[str, Any]:
-    """All columns of a receipt."""
-    return {
+    """The columns of a receipt, but what is null."""
+    row: dict[str, Any] = {
         "message_id": message_id,
         "attempt": receipt.attempt,
         "status": receipt.status.value,
         "at": to_milliseconds(receipt.at),
         "position": position,
-        "error": _text_or_none(receipt.error),
     }
+    if receipt.error is not None:
+        row["error"] = text(receipt.error)
+    return row
 
 
 def text(value: object) -> str:
     """`value` as JSON text."""
     return orjson.dumps(value).decode()
-
-
-def _text_or_none(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else text(value)
 
 
 def _parsed(value: str | None) -> Any:
@@ -253,7 +273,3 @@ def _parsed(value: str | None) -> Any:
 
 def _moment(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else from_milliseconds(milliseconds)
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else to_milliseconds(moment)

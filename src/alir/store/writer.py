@@ -98,7 +98,7 @@ class GroupWriter:
         self._closing = False
         self._close_by = math.inf
 
-    async def write(self, work: Work[T]) -> T:
+    def write(self, work: Work[T]) -> asyncio.Future[T]:
         """What `work` returned, once its group is on disk.
 
         Raises:
@@ -107,9 +107,9 @@ class GroupWriter:
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._hand_in(_Job(work, future))
-        return await future
+        return future
 
-    async def write_among(self, bulk: Bulk[I, T], item: I) -> T:
+    def write_among(self, bulk: Bulk[I, T], item: I) -> asyncio.Future[T]:
         """What `bulk` returned for `item`, once its group is on disk.
 
         All items of a group that were handed in for the same `bulk` are written by one call of
@@ -121,7 +121,7 @@ class GroupWriter:
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._hand_in(_Job(_no_work, future, bulk, item))
-        return await future
+        return future
 
     def _hand_in(self, job: _Job) -> None:
         if self._closing:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, null, update
 
 from alir.clock import to_milliseconds
 from alir.errors import AlirError
@@ -19,43 +19,43 @@ from alir.ids import event_id
 from alir.messages import life
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.database import Connection, Statement
+from alir.store.database import Connection, RowStatement, Statement, by_name
 from alir.store.reading import load
 
 _m, _a = tables.message.c, tables.attempt.c
 
 Decide = Callable[[Message], life.Change | None]
 
-_INSERT_MESSAGE = Statement(
-    insert(tables.message).values(
-        {c.name: bindparam(c.name) for c in tables.message.c if c.name != "seq"}
-    )
-)
 _CHANGING = (
     *("status", "due_at", "first_due_at", "attempts", "tries"),
     *("flags", "wa_id", "error", "request_id", "parked"),
 )
-_UPDATE_MESSAGE = Statement(
-    update(tables.message)
-    .where(_m.id == bindparam("id_"), _m.version == bindparam("decided_upon"))
-    .values({name: bindparam(name) for name in _CHANGING} | {"version": bindparam("version_")})
-)
-_PUT_ATTEMPT = Statement(
-    insert(tables.attempt).values({c.name: bindparam(c.name) for c in tables.attempt.c})
-)
-_CHANGE_ATTEMPT = Statement(
-    update(tables.attempt)
-    .where(_a.message_id == bindparam("message_id_"), _a.number == bindparam("number_"))
-    .values({n: bindparam(n) for n in ("settled_at", "outcome", "provider_id", "error", "wamid")})
-)
-_PUT_RECEIPT = Statement(
-    insert(tables.receipt).values({c.name: bindparam(c.name) for c in tables.receipt.c})
-)
-_PUT_EVENT = Statement(
-    insert(tables.event).values(
-        {c.name: bindparam(c.name) for c in tables.event.c if c.name != "number"}
+_SETTLING = ("settled_at", "outcome", "provider_id", "error", "wamid")
+
+
+def _values(columns: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """What `columns` are set to by rows that have values under these names."""
+    return {column: bindparam(column) if column in names else null() for column in columns}
+
+
+_INSERT_MESSAGE = RowStatement(lambda n: insert(tables.message).values(_values(n, n)))
+_UPDATE_MESSAGE = RowStatement(
+    lambda names: (
+        update(tables.message)
+        .where(_m.id == bindparam("id_"), _m.version == bindparam("decided_upon"))
+        .values(_values(_CHANGING, names) | {"version": bindparam("version_")})
     )
 )
+_PUT_ATTEMPT = RowStatement(lambda n: insert(tables.attempt).values(_values(n, n)))
+_CHANGE_ATTEMPT = RowStatement(
+    lambda names: (
+        update(tables.attempt)
+        .where(_a.message_id == bindparam("message_id_"), _a.number == bindparam("number_"))
+        .values(_values(_SETTLING, names))
+    )
+)
+_PUT_RECEIPT = RowStatement(lambda n: insert(tables.receipt).values(_values(n, n)))
+_PUT_EVENT = Statement(insert(tables.event).values(by_name(tables.event)))
 
 
 class NewMessage(NamedTuple):
@@ -66,7 +66,7 @@ class NewMessage(NamedTuple):
     event: Mapping[str, Any]
 
 
-def insert_all(connection: Connection, new: Sequence[NewMessage]) -> Sequence[None]:
+def insert_all(connection: Connection, new: Sequence[NewMessage]) -> None:
     _INSERT_MESSAGE.run_many(connection, [one.values for one in new])
     attempts = [
         rows.attempt_row(one.message.id, attempt) for one in new for attempt in one.message.attempts
@@ -74,7 +74,6 @@ def insert_all(connection: Connection, new: Sequence[NewMessage]) -> Sequence[No
     if attempts:
         _PUT_ATTEMPT.run_many(connection, attempts)
     _PUT_EVENT.run_many(connection, [one.event for one in new])
-    return [None] * len(new)
 
 
 def put_event(connection: Connection, event: Mapping[str, Any]) -> None:

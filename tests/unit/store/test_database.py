@@ -8,10 +8,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, insert, select, update
 from tests.clock import FakeClock
 from tests.contract.stores import KEEP_PARKED, Consequences, Stores, told
 from tests.examples import MAIN, a_message, begin_due
@@ -27,7 +28,7 @@ from alir.store.database import (
     BUSY_TIMEOUT_MS,
     Connection,
     Database,
-    Statement,
+    RowStatement,
     connect,
     path_of,
     run,
@@ -73,10 +74,12 @@ async def test_what_is_run_for_all_is_run_for_none_where_one_is_missing(
     tmp_path: Path, missing: bool
 ) -> None:
     group = tables.commit_group.c
-    raise_number = Statement(
-        update(tables.commit_group)
-        .where(group.writer == bindparam("of"))
-        .values({"number": group.number + 1})
+    raise_number = RowStatement(
+        lambda _: (
+            update(tables.commit_group)
+            .where(group.writer == bindparam("of"))
+            .values({"number": group.number + 1})
+        )
     )
     names = ["a", "b", "gone" if missing else "c"]
 
@@ -96,6 +99,54 @@ async def test_reading_connections_cannot_write(tmp_path: Path) -> None:
     opened = Database.open(url(tmp_path / "alir.db"))
     with pytest.raises(StoreUnavailable):
         await opened.read(lambda c: c.execute("DELETE FROM message"))
+    await opened.close()
+
+
+@in_a_loop
+async def test_rows_are_written_in_their_order_and_what_they_leave_out_is_null(
+    tmp_path: Path,
+) -> None:
+    raw = tables.callback
+    put = RowStatement(lambda names: insert(raw).values({n: bindparam(n) for n in names}))
+    rows = [
+        {"provider": "a", "received_at": 1, "senders": "[]", "body": b"1", "applied_at": 5},
+        {"provider": "b", "received_at": 2, "senders": "[]", "body": b"2"},
+        {"provider": "c", "received_at": 3, "senders": "[]", "body": b"3", "applied_at": 6},
+    ]
+
+    def work(connection: Connection) -> tuple[int, list[tuple[object, ...]]]:
+        changed = put.run_many(connection, rows)
+        query = select(raw.c.provider, raw.c.applied_at).order_by(raw.c.seq)
+        return changed, run(connection, query).fetchall()
+
+    opened = Database.open(url(tmp_path / "alir.db"))
+    assert await opened.write(work) == (len(rows), [("a", 5), ("b", None), ("c", 6)])
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_read_is_of_one_moment_whatever_is_written_while_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    looked, written = threading.Event(), threading.Event()
+    query = select(tables.commit_group.c.number)
+
+    def look_twice(connection: Connection) -> list[list[object]]:
+        first = run(connection, query).fetchall()
+        looked.set()
+        assert written.wait(timeout=10)
+        return [first, run(connection, query).fetchall()]
+
+    opened = Database.open(url(tmp_path / "alir.db"))
+    await opened.write(lambda _: None)
+    reading = asyncio.ensure_future(opened.read(look_twice))
+    await asyncio.to_thread(looked.wait, 10)
+    await opened.write(lambda _: None)
+    written.set()
+    first, second = await reading
+
+    assert first == second == [(1,)]
+    assert await opened.read(lambda connection: run(connection, query).fetchall()) == [(2,)]
     await opened.close()
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from alir.dispatch.ports import Sent
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused, SendFailure
 from alir.messages.model import Message
 from alir.outbound.http import NeverConnected, NoAnswer
 from alir.providers.cloud import wire
 from alir.providers.cloud.settings import CloudSender
-from alir.providers.credential import strike_out
+from alir.providers.credential import fingerprint, strike_out
 from alir.providers.tools import Tools
 
 
@@ -62,7 +60,7 @@ class CloudProvider:
 
     def credentials(self) -> bytes:
         """See `Provider.credentials`."""
-        return hashlib.sha256(self._sender.access_token.reveal().encode()).digest()
+        return fingerprint(self._sender.access_token.reveal())
 
     def refresh_credentials(self) -> None:
         """See `Provider.refresh_credentials`."""

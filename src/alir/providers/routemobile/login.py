@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import NamedTuple
 
 from alir.errors import ProviderBusy
 from alir.outbound.http import Answer, NeverConnected, NoAnswer
-from alir.providers.credential import strike_out
+from alir.providers.credential import fingerprint, strike_out
 from alir.providers.routemobile import token, wire
 from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.tools import Tools
@@ -77,7 +76,7 @@ class LogIn:
 
     def fingerprint(self) -> bytes:
         """Changes when user name or password do, and gives neither away."""
-        return hashlib.sha256("\0".join(self._credentials()).encode()).digest()
+        return fingerprint(*self._credentials())
 
     def _credentials(self) -> _Credentials:
         return _Credentials(self._sender.username.reveal(), self._sender.password.reveal())
