@@ -431,11 +431,10 @@ def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None)
 
 def _status(before: Message, after: Message, stands: Sequence[Status | None]) -> Status:
     """Where `after` stands: with its furthest attempt, unless more of it is still to come."""
-    furthest = max(
-        [stood for stood in stands if stood is not None],
-        key=_RANK.__getitem__,
-        default=Status.FAILED,  # every provider was busy, and nothing is to come
-    )
+    furthest = Status.FAILED  # where every provider was busy, and nothing is to come
+    for stood in stands:
+        if stood is not None and _RANK[stood] > _RANK[furthest]:
+            furthest = stood
     if furthest in ARRIVED:
         return furthest
     if after.attempts[-1].outcome is None:
