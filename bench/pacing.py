@@ -27,7 +27,8 @@ from alir.providers.whatsapp.codes import meaning_of, meanings
 from alir.providers.whatsapp.failure import failure
 from alir.receipts.model import Heard
 from alir.store.contacts import anybody_heard, hear, heard_at
-from alir.store.database import Database, connect
+from alir.store.database import open_database
+from alir.store.sqlite import connect
 from bench.measure import Round
 from bench.processes import BenchFailed
 
@@ -146,7 +147,7 @@ def _gate(messages: int) -> Callable[[], None]:
 
 def _with_contacts(path: Path) -> sqlite3.Connection:
     """A database as the gateway makes it, in which so many persons wrote lately."""
-    Database.open(f"sqlite:///{path}", exclusive=False)
+    open_database(f"sqlite:///{path}", exclusive=False)
     connection = connect(path)
     heard = [
         Heard(

@@ -52,7 +52,7 @@ from alir.settings import (
 from alir.simulator.app import build_app
 from alir.simulator.simulator import Simulator
 from alir.store.callbacks import CallbackStore
-from alir.store.database import Database
+from alir.store.database import open_database
 from alir.store.messages import MessageStore
 from alir.store.pauses import PauseStore
 from alir.store.receipts import ReceiptStore
@@ -91,7 +91,7 @@ class RunningGateway:
         self._metrics = Metrics()
         self._figures = Figures(self._metrics)
         self._senders = _senders(settings, base_url)
-        self._database = Database.open(settings.database, observe=self._figures)
+        self._database = open_database(settings.database, observe=self._figures)
         self._waiting = Waiting()
         self._backlog = Backlog(self._clock)
         self.tokens = TokenStore(self._database, self._clock)
@@ -159,8 +159,10 @@ class RunningGateway:
         """Take over what an earlier process left, then begin to work.
 
         Raises:
+            DatabaseInUse: another gateway runs on this database.
             StoreUnavailable: the database cannot be read or written.
         """
+        await self._database.own()
         await self._pauses.load()
         await asyncio.gather(*(d.take_over() for d in self._dispatchers.values()))
         await self._inbox.take_over()

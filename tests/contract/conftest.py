@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from tests.contract.stores import BACKENDS, Backend, SQLite
 
-from alir.store.database import Database
+from alir.store.database import open_database
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all tables and nothing in them, made once, as making it takes time."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    asyncio.run(Database.open(f"sqlite:///{path}", exclusive=False).close())
+    asyncio.run(open_database(f"sqlite:///{path}", exclusive=False).close())
     return path
 
 

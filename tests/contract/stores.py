@@ -26,11 +26,12 @@ from alir.messages.model import Message, Outcome, ReceiptStatus
 from alir.receipts.model import Mark, Told
 from alir.store import tables
 from alir.store.callbacks import CallbackStore
-from alir.store.database import Connection, Database, run
+from alir.store.database import Database, open_database
 from alir.store.messages import MessageStore
 from alir.store.parked import park
 from alir.store.pauses import PauseStore
 from alir.store.receipts import ReceiptStore
+from alir.store.sql import Connection, run
 from alir.store.tokens import TokenStore
 
 KEEP_PARKED = timedelta(days=7)
@@ -201,7 +202,7 @@ class SQLite(Backend):
         shutil.copy(template, self.path)
 
     def database(self, *, exclusive: bool = True) -> Database:
-        return Database.open(f"sqlite:///{self.path}", exclusive=exclusive)
+        return open_database(f"sqlite:///{self.path}", exclusive=exclusive)
 
 
 BACKENDS: Sequence[str] = ("sqlite",)

@@ -59,7 +59,8 @@ def with_database(url: str, work: Callable[[Database], Awaitable[T]], *, makes: 
     import asyncio
 
     from alir.errors import NotFound
-    from alir.store.database import Database, path_of
+    from alir.store.database import open_database
+    from alir.store.sqlite import path_of
 
     async def run() -> T:
         path = path_of(url)
@@ -70,7 +71,7 @@ def with_database(url: str, work: Callable[[Database], Awaitable[T]], *, makes: 
                     "its database with --database."
                 )
             typer.echo(f"There was no database {path} here; a new one is made.", err=True)
-        opened = Database.open(url, exclusive=False)
+        opened = open_database(url, exclusive=False)
         try:
             return await work(opened)
         finally:

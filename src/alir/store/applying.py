@@ -14,9 +14,9 @@ from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import Message, ReceiptStatus
 from alir.receipts.model import Told
 from alir.receipts.ports import Consequences
-from alir.store.database import Connection
 from alir.store.parked import park, unpark
 from alir.store.reading import by_provider_id, load
+from alir.store.sql import Connection
 from alir.store.writing import Decide, change
 
 

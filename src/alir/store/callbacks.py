@@ -13,7 +13,8 @@ from alir.clock import Clock, to_milliseconds
 from alir.ids import SenderName
 from alir.receipts.ports import RawCallback
 from alir.store import rows, tables
-from alir.store.database import Connection, Database, Statement, run
+from alir.store.database import Database
+from alir.store.sql import Connection, Statement, run
 
 #: Bounds what is read of unapplied callbacks at once, and what is applied together. A callback
 #: may have 4 MiB, and then comes alone.

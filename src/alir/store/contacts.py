@@ -16,7 +16,7 @@ from alir.clock import from_milliseconds, to_milliseconds
 from alir.ids import SenderName
 from alir.receipts.model import Heard, Told
 from alir.store import tables
-from alir.store.database import Connection, Statement, upsert
+from alir.store.sql import Connection, Statement, upsert
 
 _c, _a = tables.contact.c, tables.alias.c
 _THE_ALIAS = (_a.sender == bindparam("sender"), _a.number == bindparam("number"))

@@ -30,10 +30,11 @@ from alir.receipts.ports import Consequences
 from alir.store import rows, tables
 from alir.store.applying import Applied, apply_one
 from alir.store.contacts import anybody_heard, heard_at, learn
-from alir.store.database import Connection, Database, Statement, run
+from alir.store.database import Database
 from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load, with_rest
+from alir.store.sql import Connection, Statement, run
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
 _m = tables.message.c

@@ -14,7 +14,7 @@ from alir.messages.model import ReceiptStatus
 from alir.receipts.guess import Candidate
 from alir.receipts.model import Mark, Told
 from alir.store import rows, tables
-from alir.store.database import Connection, Statement, insert_or_ignore, is_among, run
+from alir.store.sql import Connection, Statement, insert_or_ignore, is_among, run
 
 _p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
 _alias = tables.alias.c

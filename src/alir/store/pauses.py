@@ -12,7 +12,8 @@ from alir.errors import PauseScope
 from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
 from alir.ids import new_event_id
 from alir.store import rows, tables
-from alir.store.database import Connection, Database, Statement, run, upsert
+from alir.store.database import Database
+from alir.store.sql import Connection, Statement, run, upsert
 from alir.store.writing import put_event
 
 _p = tables.pause.c

@@ -16,8 +16,9 @@ from alir.messages import life, window
 from alir.messages.model import Flag, Message, Status
 from alir.store import rows, tables
 from alir.store.contacts import heard_at
-from alir.store.database import Connection, Database, Statement, run
+from alir.store.database import Database
 from alir.store.reading import load, with_rest
+from alir.store.sql import Connection, Statement, run
 from alir.store.writing import save_all
 
 _m, _a = tables.message.c, tables.attempt.c

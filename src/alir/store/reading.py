@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 from alir.errors import NotFound
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.database import Connection, Statement
+from alir.store.sql import Connection, Statement
 
 _m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
 

@@ -17,9 +17,10 @@ from alir.receipts.ports import Consequences
 from alir.store.applying import Applied, apply_all
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear, learn_user_id
-from alir.store.database import Connection, Database
+from alir.store.database import Database
 from alir.store.parked import candidates, forget_older, matched, unpark
 from alir.store.reading import by_provider_id, load
+from alir.store.sql import Connection
 from alir.store.writer import Work
 from alir.store.writing import change
 

@@ -14,7 +14,8 @@ from alir.errors import NameTaken, NotFound
 from alir.ids import ApiTokenId, SenderName, new_api_token_id
 from alir.intake.tokens import ApiToken, Scope, fingerprint
 from alir.store import rows, tables
-from alir.store.database import Connection, Database, run
+from alir.store.database import Database
+from alir.store.sql import Connection, run
 
 _t = tables.api_token.c
 _COLUMNS = (

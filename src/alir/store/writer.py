@@ -3,30 +3,30 @@
 No timer: a lone write is committed at once, and under load groups grow by themselves.
 
 Statements run on the event loop's own thread, a few microseconds each; only what waits for the
-disk, the commit, runs in another. Were the statements run there too, the threads would hand the
-interpreter's lock to and fro at each of them, which was measured to double the cost of a message.
+disk or for another machine does so elsewhere (see `Link`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import sqlite3
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from queue import SimpleQueue
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy import select
+
 from alir.errors import StoreUnavailable
+from alir.store import tables
+from alir.store.sql import Connection, Statement, run, upsert
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
-Work = Callable[[sqlite3.Connection], T]
+Work = Callable[[Connection], T]
 #: Writes many items at once; its answers are in their order.
-Bulk = Callable[[sqlite3.Connection, Sequence[I]], Sequence[T]]
+Bulk = Callable[[Connection, Sequence[I]], Sequence[T]]
 
 #: How long a write that could not be begun or committed is repeated before its caller is told: as
 #: long as another process (`alir token`) may hold the database, and a little more. It counts from
@@ -39,11 +39,48 @@ _CLOSING_GRACE_SECONDS = 0.25
 #: Bounds how long the event loop is busy with one group, and its callers wait for each other.
 LARGEST_GROUP = 100
 
+_group = tables.commit_group.c
+_NUMBERED = Statement(upsert(tables.commit_group, replaced=["number"]))
+
 
 class Observe(Protocol):
     """Told of each group that was committed."""
 
     def committed(self, size: int, seconds: float) -> None: ...
+
+
+class Link(Protocol):
+    """The one connection of a database that is written on; opened when it is needed.
+
+    Attributes:
+        begin: the statement that begins a transaction.
+    """
+
+    begin: str
+
+    async def run(self, work: Work[T]) -> T:
+        """Run `work` on the connection; one is opened where there is none."""
+        ...
+
+    async def commit(self) -> None:
+        """End the transaction; it is on disk once this returns."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connection, in whatever state it is; the next `run` opens another."""
+        ...
+
+    async def end(self) -> None:
+        """Close the connection for good."""
+        ...
+
+    def is_trouble(self, error: Exception) -> bool:
+        """Whether it is the database's (locked, full, not there), not a fault of alir's."""
+        ...
+
+    def is_lost(self, error: Exception, /) -> bool:
+        """Whether the connection is gone, and with it what its transaction did."""
+        ...
 
 
 class _Job:
@@ -75,25 +112,15 @@ class GroupWriter:
     went with it: there, everything is stored; not there, the group is repeated.
 
     Args:
-        connect: opens a connection that does not wait for a lock that another process holds.
         name: of this writer, unlike any other's.
     """
 
-    def __init__(
-        self,
-        connect: Callable[[], sqlite3.Connection],
-        *,
-        name: str,
-        observe: Observe | None = None,
-    ) -> None:
-        self._connect = connect
+    def __init__(self, link: Link, *, name: str, observe: Observe | None = None) -> None:
+        self._link = link
         self._name = name
         self._observe = observe
-        self._connection: sqlite3.Connection | None = None
         self._number = 0
         self._waiting: deque[_Job] = deque()
-        self._commits: SimpleQueue[_Commit | None] = SimpleQueue()
-        self._committer: threading.Thread | None = None
         self._running: asyncio.Task[None] | None = None
         self._closing = False
         self._close_by = math.inf
@@ -143,11 +170,7 @@ class GroupWriter:
             self._running.cancel()
             await asyncio.wait([self._running])
             return  # the commit under way uses the connection
-        if self._committer is not None:
-            self._commits.put(None)
-            self._committer.join()
-        if self._connection is not None:
-            self._connection.close()
+        await self._link.end()
 
     async def _run(self) -> None:
         """Write groups until nothing waits any more."""
@@ -190,14 +213,13 @@ class GroupWriter:
         while True:
             in_doubt = False
             try:
-                connection = self._open()
-                if not self._run_all(jobs, connection):
+                if not await self._link.run(partial(self._run_all, jobs)):
                     return False
                 in_doubt = True
-                await self._to_disk(connection)
+                await self._link.commit()
             except Exception as error:
                 # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
-                self._disconnect()
+                await self._link.disconnect()
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
@@ -208,46 +230,30 @@ class GroupWriter:
                 return True
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _run_all(self, jobs: list[_Job], connection: sqlite3.Connection) -> bool:
+    def _run_all(self, jobs: list[_Job], connection: Connection) -> bool:
         """Begin a transaction and run `jobs` in it; False, and no transaction, where one fails."""
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(self._link.begin)
         for some in _batched(jobs):
             try:
                 _run_some(some, connection)
             except Exception as error:
+                if self._link.is_lost(error):
+                    raise
                 # Handed to whoever asked for the work; the others are repeated without it.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 for job in some:
-                    job.error = _as_unavailable(error)
+                    job.error = self._as_unavailable(error)
                 return False
-        connection.execute(
-            "INSERT INTO commit_group (writer, number) VALUES (?, ?)"
-            " ON CONFLICT (writer) DO UPDATE SET number = excluded.number",
-            (self._name, self._number),
-        )
+        _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
         return True
 
-    async def _to_disk(self, connection: sqlite3.Connection) -> None:
-        if self._committer is None:
-            self._committer = threading.Thread(
-                target=_commit_for_ever, args=(self._commits,), name="alir-commit", daemon=True
-            )
-            self._committer.start()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._commits.put(_Commit(connection, done, loop))
-        await done
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _as_unavailable(self, error: Exception) -> Exception:
+        if not self._link.is_trouble(error):
+            return error
+        unavailable = StoreUnavailable(f"the database cannot be written: {error}")
+        unavailable.__cause__ = error
+        return unavailable
 
     async def _ask_whether_stored(self) -> bool | None:
         """Whether the group is on disk, asked on a new connection; None: nobody can say.
@@ -257,53 +263,22 @@ class GroupWriter:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                row = (
-                    self._open()
-                    .execute("SELECT number FROM commit_group WHERE writer = ?", (self._name,))
-                    .fetchone()
-                )
+                number = await self._link.run(self._stored_number)
             except Exception:  # whatever it is: it says nothing of the commit, so ask again
-                self._disconnect()
+                await self._link.disconnect()
             else:
-                return row is not None and row[0] == self._number
+                return number == self._number
             if time.monotonic() >= min(give_up_at, self._close_by):
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
 
-
-@dataclass(slots=True, frozen=True)
-class _Commit:
-    connection: sqlite3.Connection
-    done: asyncio.Future[None]
-    loop: asyncio.AbstractEventLoop
+    def _stored_number(self, connection: Connection) -> int | None:
+        query = select(_group.number).where(_group.writer == self._name)
+        row = run(connection, query).fetchone()
+        return None if row is None else row[0]
 
 
-def _commit_for_ever(commits: SimpleQueue[_Commit | None]) -> None:
-    """The committing thread: nothing but this waits for the disk."""
-    while (commit := commits.get()) is not None:
-        error: BaseException | None = None
-        try:
-            commit.connection.execute("COMMIT")
-        except BaseException as raised:
-            # This thread must outlive everything: without it no write would ever end.
-            error = raised
-        try:
-            commit.loop.call_soon_threadsafe(_end, commit.done, error)
-        except RuntimeError:
-            # The loop is closed: its process is on its way out, and nobody waits any more.
-            return
-
-
-def _end(done: asyncio.Future[None], error: BaseException | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
-
-
-def _no_work(_connection: sqlite3.Connection) -> None:
+def _no_work(_connection: Connection) -> None:
     raise AssertionError("a job of a bulk is run by it")
 
 
@@ -316,7 +291,7 @@ def _batched(jobs: Sequence[_Job]) -> Iterable[Sequence[_Job]]:
     return (*bulks.values(), *([job] for job in single))
 
 
-def _run_some(jobs: Sequence[_Job], connection: sqlite3.Connection) -> None:
+def _run_some(jobs: Sequence[_Job], connection: Connection) -> None:
     bulk = jobs[0].bulk
     if bulk is None:
         results: Sequence[Any] = [jobs[0].work(connection)]
@@ -330,21 +305,6 @@ def _fail(jobs: Iterable[_Job], error: Exception, *, in_doubt: bool) -> None:
     for job in jobs:
         job.error = StoreUnavailable(f"the database cannot be written: {error}", in_doubt=in_doubt)
         job.error.__cause__ = error
-
-
-def is_trouble(error: Exception) -> bool:
-    """Whether it is the database's (locked, full, damaged, no database), not a fault of alir's."""
-    # A damaged file is told as DatabaseError itself.
-    is_ours = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
-    return isinstance(error, sqlite3.DatabaseError) and not is_ours
-
-
-def _as_unavailable(error: Exception) -> Exception:
-    if not is_trouble(error):
-        return error
-    unavailable = StoreUnavailable(f"the database cannot be written: {error}")
-    unavailable.__cause__ = error
-    return unavailable
 
 
 def _deliver(jobs: Iterable[_Job]) -> None:

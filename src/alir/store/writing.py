@@ -19,8 +19,8 @@ from alir.ids import event_id
 from alir.messages import life
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.database import Connection, RowStatement, Statement, by_name
 from alir.store.reading import load
+from alir.store.sql import Connection, RowStatement, Statement, by_name
 
 _m, _a = tables.message.c, tables.attempt.c
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alir.store.database import connect
+from alir.store.sqlite import connect
 
 
 class Faults:

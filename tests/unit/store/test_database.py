@@ -23,19 +23,13 @@ from alir.dispatch.ports import Begun
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages.model import Message, ReceiptStatus, Status
-from alir.store import database, tables, writer
-from alir.store.database import (
-    BUSY_TIMEOUT_MS,
-    Connection,
-    Database,
-    RowStatement,
-    connect,
-    path_of,
-    run,
-)
+from alir.store import sqlite, tables, writer
+from alir.store.database import Database, open_database
 from alir.store.messages import MessageStore
 from alir.store.migrations import HEAD
 from alir.store.parked import park
+from alir.store.sql import Connection, RowStatement, run
+from alir.store.sqlite import BUSY_TIMEOUT_MS, connect, path_of
 
 
 def url(path: Path) -> str:
@@ -44,7 +38,7 @@ def url(path: Path) -> str:
 
 async def opens(path: Path) -> None:
     """It can be opened and written, and nothing holds it afterwards."""
-    opened = Database.open(url(path))
+    opened = open_database(url(path))
     await opened.write(lambda connection: connection.execute("SELECT 1").fetchone())
     await opened.close()
 
@@ -89,14 +83,14 @@ async def test_what_is_run_for_all_is_run_for_none_where_one_is_missing(
         query = select(group.number).where(group.writer.in_(["a", "b", "c"]))
         return is_whole, [row[0] for row in run(connection, query)]
 
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     assert await opened.write(work) == ((False, [1, 1, 1]) if missing else (True, [2, 2, 2]))
     await opened.close()
 
 
 @in_a_loop
 async def test_reading_connections_cannot_write(tmp_path: Path) -> None:
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     with pytest.raises(StoreUnavailable):
         await opened.read(lambda c: c.execute("DELETE FROM message"))
     await opened.close()
@@ -119,7 +113,7 @@ async def test_rows_are_written_in_their_order_and_what_they_leave_out_is_null(
         query = select(raw.c.provider, raw.c.applied_at).order_by(raw.c.seq)
         return changed, run(connection, query).fetchall()
 
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     assert await opened.write(work) == (len(rows), [("a", 5), ("b", None), ("c", 6)])
     await opened.close()
 
@@ -137,7 +131,7 @@ async def test_a_read_is_of_one_moment_whatever_is_written_while_it_goes_on(
         assert written.wait(timeout=10)
         return [first, run(connection, query).fetchall()]
 
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     await opened.write(lambda _: None)
     reading = asyncio.ensure_future(opened.read(look_twice))
     await asyncio.to_thread(looked.wait, 10)
@@ -152,7 +146,7 @@ async def test_a_read_is_of_one_moment_whatever_is_written_while_it_goes_on(
 
 @in_a_loop
 async def test_a_read_sees_what_was_committed_before_it(tmp_path: Path) -> None:
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     query = select(tables.commit_group.c.number)
     for number in range(1, 20):
         await opened.write(lambda _: None)
@@ -163,7 +157,7 @@ async def test_a_read_sees_what_was_committed_before_it(tmp_path: Path) -> None:
 
 @in_a_loop
 async def test_a_database_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     with pytest.raises(StoreUnavailable) as caught:
         await opened.read(lambda c: c.execute("SELECT * FROM gone"))
     await opened.close()
@@ -183,7 +177,7 @@ async def test_a_damaged_database_is_unavailable(
     monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
     path = tmp_path / "alir.db"
     await opens(path)
-    opened = Database.open(url(path))
+    opened = open_database(url(path))
     _damage(path)
     query = "SELECT count(*) FROM message"
     with pytest.raises(StoreUnavailable, match="malformed"):
@@ -197,7 +191,7 @@ async def test_a_damaged_database_is_unavailable(
 async def test_a_fault_of_alirs_own_is_not_hidden_as_trouble_of_the_database(
     tmp_path: Path,
 ) -> None:
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     with pytest.raises(sqlite3.ProgrammingError):
         await opened.read(lambda c: c.execute("SELECT ?"))
     with pytest.raises(sqlite3.ProgrammingError):
@@ -207,7 +201,7 @@ async def test_a_fault_of_alirs_own_is_not_hidden_as_trouble_of_the_database(
 
 @in_a_loop
 async def test_closing_does_not_wait_for_a_long_read(tmp_path: Path) -> None:
-    opened = Database.open(url(tmp_path / "alir.db"))
+    opened = open_database(url(tmp_path / "alir.db"))
     endless = (
         "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     )
@@ -218,7 +212,8 @@ async def test_closing_does_not_wait_for_a_long_read(tmp_path: Path) -> None:
         loop.call_soon_threadsafe(begun.set)
         return 1
 
-    def read(connection: sqlite3.Connection) -> None:
+    def read(connection: Connection) -> None:
+        assert isinstance(connection, sqlite3.Connection)
         connection.create_function("begun", 0, begin)
         connection.execute(endless).fetchone()
 
@@ -251,7 +246,7 @@ def test_an_address_names_a_file_relative_or_absolute() -> None:
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, exclusive: bool) -> None:
     with pytest.raises(StoreUnavailable):
-        Database.open(url(tmp_path / "none" / "alir.db"), exclusive=exclusive)
+        open_database(url(tmp_path / "none" / "alir.db"), exclusive=exclusive)
 
 
 @in_a_loop
@@ -259,7 +254,7 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path)
     path = tmp_path / "alir.db"
     path.write_bytes(b"this is a letter, not a database" * 100)
     with pytest.raises(StoreUnavailable):
-        Database.open(url(path))
+        open_database(url(path))
     assert path.read_bytes().startswith(b"this is a letter")
 
     path.unlink()
@@ -274,7 +269,7 @@ async def test_a_database_of_a_newer_alir_is_told_and_left_alone(tmp_path: Path)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     with pytest.raises(StoreUnavailable, match="newer"):
-        Database.open(url(path))
+        open_database(url(path))
 
     assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
     connection.execute("UPDATE alembic_version SET version_num = ?", (HEAD,))
@@ -290,7 +285,7 @@ async def test_a_database_whose_tables_cannot_be_made_is_told(tmp_path: Path) ->
     connection.execute("CREATE TABLE message (something TEXT)")
     connection.close()
     with pytest.raises(StoreUnavailable):
-        Database.open(url(path))
+        open_database(url(path))
 
     connection = sqlite3.connect(path)
     names = connection.execute("SELECT name FROM sqlite_master").fetchall()
@@ -306,11 +301,11 @@ async def test_a_second_gateway_on_the_same_file_is_refused_until_the_first_ends
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "alir.db"
-    first = Database.open(url(path))
+    first = open_database(url(path))
     with pytest.raises(DatabaseInUse) as caught:
-        Database.open(url(path))
+        open_database(url(path))
     assert str(os.getpid()) in str(caught.value)
-    beside = Database.open(url(path), exclusive=False)  # as `alir token` does
+    beside = open_database(url(path), exclusive=False)  # as `alir token` does
     await beside.close()
     await first.close()
 
@@ -325,9 +320,9 @@ async def test_writers_that_are_gone_leave_nothing_behind_once_a_gateway_starts(
     query = select(tables.commit_group.c.writer)
     for _ in range(3):
         await opens(path)
-    opened = Database.open(url(path))
+    opened = open_database(url(path))
     await opened.write(lambda _: None)
-    beside = Database.open(url(path), exclusive=False)  # as `alir token` does
+    beside = open_database(url(path), exclusive=False)  # as `alir token` does
     assert len(await beside.read(lambda c: run(c, query).fetchall())) == 1
     await beside.close()
     await opened.close()
@@ -338,9 +333,9 @@ async def test_links_to_one_file_lead_to_one_lock(tmp_path: Path) -> None:
     path, link = tmp_path / "alir.db", tmp_path / "elsewhere" / "link.db"
     link.parent.mkdir()
     link.symlink_to(path)
-    first = Database.open(url(path))
+    first = open_database(url(path))
     with pytest.raises(DatabaseInUse):
-        Database.open(url(link))
+        open_database(url(link))
     await first.close()
 
     await opens(link)
@@ -350,8 +345,8 @@ def _holding(path: Path) -> subprocess.Popen[str]:
     """Another process that has opened the database and sits there."""
     code = (
         "import sys\n"
-        "from alir.store.database import Database\n"
-        "database = Database.open(sys.argv[1])\n"
+        "from alir.store.database import open_database\n"
+        "database = open_database(sys.argv[1])\n"
         "print('open', flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -373,7 +368,7 @@ async def test_a_gateway_in_another_process_is_named_and_its_lock_dies_with_it(
     path = tmp_path / "alir.db"
     with _holding(path) as process:
         with pytest.raises(DatabaseInUse) as caught:
-            Database.open(url(path))
+            open_database(url(path))
         assert str(process.pid) in str(caught.value)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -388,8 +383,8 @@ def test_processes_that_open_a_new_file_at_once_all_find_its_tables(tmp_path: Pa
     path = tmp_path / "alir.db"
     code = (
         "import asyncio, sys\n"
-        "from alir.store.database import Database\n"
-        "asyncio.run(Database.open(sys.argv[1], exclusive=False).close())\n"
+        "from alir.store.database import open_database\n"
+        "asyncio.run(open_database(sys.argv[1], exclusive=False).close())\n"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code, url(path)]) for _ in range(3)]
 
@@ -402,8 +397,8 @@ def test_processes_that_open_a_new_file_at_once_all_find_its_tables(tmp_path: Pa
 
 def _faulty(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Faults, MessageStore, Database]:
     faults = Faults(path)
-    opened = Database.open(url(path))
-    monkeypatch.setattr(database, "connect", lambda _path, **_: faults.connect())
+    opened = open_database(url(path))
+    monkeypatch.setattr(sqlite, "connect", lambda _path, **_: faults.connect())
     store = MessageStore(opened, FakeClock(), changed=lambda _: None, consequences=Consequences())
     return faults, store, opened
 

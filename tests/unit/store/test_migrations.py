@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 
-from alir.store.database import Database
+from alir.store.database import open_database
 from alir.store.migrations import HEAD
 from alir.store.tables import metadata
 
@@ -22,7 +22,7 @@ from alir.store.tables import metadata
 def upgraded(tmp_path: Path) -> Engine:
     """A database that every migration has run on."""
     path = tmp_path / "upgraded.db"
-    asyncio.run(Database.open(f"sqlite:///{path}").close())
+    asyncio.run(open_database(f"sqlite:///{path}").close())
     return create_engine(f"sqlite:///{path}")
 
 

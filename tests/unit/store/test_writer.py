@@ -17,7 +17,8 @@ from tests.unit.store.faulty import Faults, always, nothing, times
 
 from alir.errors import StoreUnavailable
 from alir.store import writer
-from alir.store.database import connect
+from alir.store.sql import Connection
+from alir.store.sqlite import SQLiteLink, connect
 from alir.store.writer import LARGEST_GROUP, GroupWriter, Work
 
 #: Short enough for a test, long enough for several tries.
@@ -54,7 +55,7 @@ class Groups:
 async def opened(
     open_connection: Callable[[], sqlite3.Connection], groups: Groups | None = None
 ) -> AsyncIterator[GroupWriter]:
-    group_writer = GroupWriter(open_connection, name="writer-1", observe=groups)
+    group_writer = GroupWriter(SQLiteLink(open_connection), name="writer-1", observe=groups)
     try:
         yield group_writer
     finally:
@@ -66,7 +67,7 @@ def on(path: Path) -> Callable[[], sqlite3.Connection]:
 
 
 def note(text: str) -> Work[str]:
-    def work(connection: sqlite3.Connection) -> str:
+    def work(connection: Connection) -> str:
         connection.execute("INSERT INTO note VALUES (?)", (text,))
         return text.upper()
 
@@ -74,7 +75,7 @@ def note(text: str) -> Work[str]:
 
 
 def broken(error: Exception) -> Work[None]:
-    def work(connection: sqlite3.Connection) -> None:
+    def work(connection: Connection) -> None:
         connection.execute("INSERT INTO note VALUES ('half')")
         raise error
 
@@ -174,7 +175,7 @@ async def test_a_caller_that_gives_up_waiting_disturbs_nobody(path: Path) -> Non
 
 @in_a_loop
 async def test_closing_writes_what_was_handed_in_and_takes_nothing_more(path: Path) -> None:
-    group_writer = GroupWriter(on(path), name="writer-1")
+    group_writer = GroupWriter(SQLiteLink(on(path)), name="writer-1")
     tasks = [asyncio.ensure_future(group_writer.write(note(str(n)))) for n in range(150)]
     await asyncio.sleep(0)
     await group_writer.close()
@@ -189,7 +190,7 @@ async def test_closing_writes_what_was_handed_in_and_takes_nothing_more(path: Pa
 
 @in_a_loop
 async def test_closing_ends_in_time_though_another_process_holds_the_database(path: Path) -> None:
-    group_writer = GroupWriter(on(path), name="writer-1")
+    group_writer = GroupWriter(SQLiteLink(on(path)), name="writer-1")
     loop = asyncio.get_running_loop()
     with locked_by_another_process(path):
         count = 3 * LARGEST_GROUP
@@ -217,7 +218,7 @@ async def test_closing_ends_in_time_though_the_disk_does_not_answer(path: Path) 
         answers.wait()
 
     faults.before_commit = hang
-    group_writer = GroupWriter(faults.connect, name="writer-1")
+    group_writer = GroupWriter(SQLiteLink(faults.connect), name="writer-1")
     under_way = asyncio.ensure_future(group_writer.write(note("a")))
     await asked.wait()
     behind = asyncio.ensure_future(group_writer.write(note("b")))
@@ -242,7 +243,7 @@ class Notes:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def write(self, connection: sqlite3.Connection, texts: Sequence[str]) -> list[str]:
+    def write(self, connection: Connection, texts: Sequence[str]) -> list[str]:
         self.sizes.append(len(texts))
         for text in texts:
             if text == "bad":
@@ -480,7 +481,7 @@ async def test_while_nobody_can_say_whether_a_commit_took_effect_nothing_is_repe
     faults = Faults(path)
     runs = 0
 
-    def work(connection: sqlite3.Connection) -> int:
+    def work(connection: Connection) -> int:
         nonlocal runs
         runs += 1
         connection.execute("INSERT INTO note VALUES (?)", (f"run {runs}",))
@@ -549,8 +550,8 @@ async def test_two_writers_of_one_database_never_take_each_others_groups_for_the
     path: Path,
 ) -> None:
     faults = Faults(path)
-    mine = GroupWriter(faults.connect, name="writer-1")
-    theirs = GroupWriter(on(path), name="writer-2")
+    mine = GroupWriter(SQLiteLink(faults.connect), name="writer-1")
+    theirs = GroupWriter(SQLiteLink(on(path)), name="writer-2")
     await theirs.write(note("theirs"))
     faults.before_commit = times(1)  # of group 1, as theirs was
     assert await mine.write(note("mine")) == "MINE"
