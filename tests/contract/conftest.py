@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.stores import BACKENDS, Backend, SQLite
+from tests.contract.stores import BACKENDS, Backend, PostgreSQL, SQLite
+from tests.postgres import new_database, postgres_server
 
 from alir.store.database import open_database
 
@@ -15,15 +17,39 @@ from alir.store.database import open_database
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all tables and nothing in them, made once, as making it takes time."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    asyncio.run(open_database(f"sqlite:///{path}", exclusive=False).close())
+    _make_tables(f"sqlite:///{path}")
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A real server, by the URL of a database in which others may be made."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """A database of it with all tables."""
+    with new_database(postgresql_server) as url:
+        _make_tables(url)
+        yield url
+
+
 @pytest.fixture(params=BACKENDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Backend:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """An empty database."""
     match request.param:
         case "sqlite":
-            return SQLite(tmp_path, sqlite_template)
+            return SQLite(tmp_path, request.getfixturevalue("sqlite_template"))
+        case "postgresql":
+            return PostgreSQL(request.getfixturevalue("postgresql_url"))
         case other:
             raise AssertionError(f"a backend without a fixture: {other}")
+
+
+def _make_tables(url: str) -> None:
+    async def work() -> None:
+        await open_database(url, exclusive=False).close()
+
+    asyncio.run(work())

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from tests.clock import FakeClock
 from tests.examples import MAIN, a_message, begin_due
+from tests.postgres import execute
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.life import Again, Settlement
@@ -189,6 +190,7 @@ class Backend(ABC):
         """Open every store, and close them in the end."""
         database = self.database()
         try:
+            await database.own()
             yield Stores(database, clock or FakeClock())
         finally:
             await database.close()
@@ -205,4 +207,16 @@ class SQLite(Backend):
         return open_database(f"sqlite:///{self.path}", exclusive=exclusive)
 
 
-BACKENDS: Sequence[str] = ("sqlite",)
+class PostgreSQL(Backend):
+    """A database of a server, which all tests use in turn."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        names = ", ".join(f'"{table.name}"' for table in tables.metadata.sorted_tables)
+        execute(url, f"TRUNCATE {names} RESTART IDENTITY")
+
+    def database(self, *, exclusive: bool = True) -> Database:
+        return open_database(self.url, exclusive=exclusive)
+
+
+BACKENDS: Sequence[str] = ("sqlite", "postgresql")

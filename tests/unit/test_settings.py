@@ -275,11 +275,16 @@ def test_settings_cannot_be_changed_once_made() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "path"),
-    [("sqlite:///alir.db", "alir.db"), ("sqlite:////var/lib/alir.db", "/var/lib/alir.db")],
+    "url",
+    [
+        "sqlite:///alir.db",
+        "sqlite:////var/lib/alir.db",
+        "postgresql://alir:secret@db.example.com:5432/alir?sslmode=require",
+        "postgres:///alir?host=/run/postgresql",
+    ],
 )
-def test_the_database_has_a_path(url: str, path: str) -> None:
-    assert load(None, {}, {"database": url}).database_path == Path(path)
+def test_a_database_is_a_file_or_one_of_postgresql(url: str) -> None:
+    assert load(None, {}, {"database": url}).database == url
 
 
 def test_variables_for_others_than_settings_are_left_alone() -> None:

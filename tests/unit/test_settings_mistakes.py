@@ -259,13 +259,18 @@ def test_what_is_wrong_in_a_providers_table_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:p@h/db", "postgresql+asyncpg://h/db", "postgres://h/db"]
+    ("url", "told"),
+    [
+        ("postgresql+asyncpg://u:hush@h/db", "a PostgreSQL database is written"),
+        ("postgres:db", "a PostgreSQL database is written"),
+        ("postgresql://u:hush@h", "expected"),
+        ("postgresql://u:hush@h/", "expected"),
+        ("postgresql://u:hush@h/db\n", "expected"),
+    ],
 )
-def test_postgresql_is_said_to_come_later(url: str) -> None:
-    assert problems(database=url) == [
-        "option --database: database: PostgreSQL comes with a later version; "
-        "until then: sqlite:///FILE"
-    ]
+def test_a_postgresql_database_is_told_how_it_is_written(url: str, told: str) -> None:
+    form = "postgresql://USER:PASSWORD@HOST/NAME"
+    assert problems(database=url) == [f"option --database: database: {told} {form}"]
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,11 @@ def with_database(url: str, work: Callable[[Database], Awaitable[T]], *, makes: 
     import asyncio
 
     from alir.errors import NotFound
-    from alir.store.database import open_database
-    from alir.store.sqlite import path_of
+    from alir.store.database import file_of, open_database
 
     async def run() -> T:
-        path = path_of(url)
-        if not path.exists():
+        path = file_of(url)
+        if path is not None and not path.exists():
             if not makes:
                 raise NotFound(
                     f"There is no database {path} here. Run this in the gateway's folder, or name "

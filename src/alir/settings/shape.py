@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, Union
 
 from pydantic import (
@@ -45,12 +44,19 @@ SANDBOX_NUMBER_ID: Final = SIMULATED_NUMBER_ID
 SANDBOX_SECRET: Final = "simulator"  # noqa: S105 - public on purpose
 
 _SQLITE: Final = "sqlite:///"
+_POSTGRESQL: Final = ("postgresql://", "postgres://")
+_POSTGRESQL_URL: Final = "postgresql://USER:PASSWORD@HOST/NAME"
+_NAMES_DATABASE: Final = re.compile(r"postgres(ql)?://[^/?#]*/[^/?#]+(\?[^#]*)?")
 _ERROR_CODE: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def _database(url: str) -> str:
-    if url.startswith(("postgresql:", "postgresql+", "postgres:")):
-        raise ValueError("PostgreSQL comes with a later version; until then: sqlite:///FILE")
+    if url.startswith(_POSTGRESQL):
+        if not _NAMES_DATABASE.fullmatch(url) or not url.isprintable():
+            raise ValueError(f"expected {_POSTGRESQL_URL}")
+        return url
+    if url.startswith(("postgresql", "postgres:")):
+        raise ValueError(f"a PostgreSQL database is written {_POSTGRESQL_URL}")
     path = url.removeprefix(_SQLITE)
     if path == url or path in {"", "/", ":memory:"} or not path.isprintable() or "?" in path:
         raise ValueError
@@ -191,7 +197,8 @@ class Settings(Errors, Table):
     """Everything that can be set. `alir.settings.load` makes it."""
 
     database: Annotated[str, AfterValidator(_database)] = Field(
-        description='sqlite:/// and a file name, such as "sqlite:///alir.db"'
+        description='sqlite:/// and a file name, such as "sqlite:///alir.db", or '
+        "postgresql://USER:PASSWORD@HOST/NAME"
     )
     host: str = Field(pattern=r"^[^\s/]+$", description='an address, such as "127.0.0.1"')
     port: Annotated[int, Number] = Field(
@@ -204,11 +211,6 @@ class Settings(Errors, Table):
     receipts: Receipts
     log: Log
     senders: Mapping[SenderName, Sender] = Field(description="tables such as [senders.main]")
-
-    @property
-    def database_path(self) -> Path:
-        """The file of an SQLite database; relative to the current folder where it is."""
-        return Path(self.database.removeprefix(_SQLITE))
 
     def defaults_of(self, provider: str) -> Defaults:
         """What the senders of a provider share: its own table."""

@@ -51,7 +51,7 @@ class CallbackStore:
             "body": body,
         }
         seq = await self._database.write(
-            lambda connection: _PUT.run(connection, values).lastrowid or 0
+            lambda connection: _PUT.insert(connection, values, number="seq")
         )
         return RawCallback(seq, provider, tuple(senders), body)
 

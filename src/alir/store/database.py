@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
 
-from alir.store.sqlite import SQLiteDatabase
+from alir.store.sqlite import SQLiteDatabase, path_of
 from alir.store.writer import PATIENCE_SECONDS, Bulk, Observe, Work
+
+#: How the address of a PostgreSQL database begins.
+POSTGRESQL_PREFIXES: Final = ("postgresql://", "postgres://")
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
@@ -61,6 +65,11 @@ class Database(Protocol):
         ...
 
 
+def file_of(url: str) -> Path | None:
+    """The file that a database is kept in; None where a server keeps it."""
+    return None if url.startswith(POSTGRESQL_PREFIXES) else path_of(url)
+
+
 def open_database(url: str, *, exclusive: bool = True, observe: Observe | None = None) -> Database:
     """Open the database that `url` names, bring its tables up to date, and own it if `exclusive`.
 
@@ -69,4 +78,8 @@ def open_database(url: str, *, exclusive: bool = True, observe: Observe | None =
         DatabaseInUse: another gateway owns it.
         StoreUnavailable: it cannot be opened or written.
     """
+    if url.startswith(POSTGRESQL_PREFIXES):
+        from alir.store.postgresql import PostgresDatabase  # who is on SQLite need not load it
+
+        return PostgresDatabase.open(url, exclusive=exclusive, observe=observe)
     return SQLiteDatabase.open(url, exclusive=exclusive, observe=observe)

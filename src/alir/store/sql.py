@@ -11,7 +11,17 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ClauseElement, Column, ColumnElement, Table, Text, bindparam, func, select
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ColumnElement,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg, insert
 from sqlalchemy.engine import Dialect
@@ -32,11 +42,6 @@ class Cursor(Protocol):
     @property
     def rowcount(self) -> int:
         """How many rows it changed."""
-        ...
-
-    @property
-    def lastrowid(self) -> int | None:
-        """The number that the database gave the row that was inserted."""
         ...
 
     def fetchone(self) -> Any: ...
@@ -65,6 +70,8 @@ class _Compiled:
     __slots__ = ("pick", "sql")
 
     def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
+        if isinstance(statement, Insert):
+            statement = statement.inline()  # else it asks for each row's number
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         names: tuple[str, ...] = tuple(getattr(compiled, "positiontup", None) or ())
@@ -86,10 +93,27 @@ class Statement:
         compiled = self._on(connection)
         return connection.execute(compiled.sql, compiled.pick(values))
 
-    def run_many(self, connection: Connection, values: Iterable[Values]) -> int:
-        """Run it once for each of them; how many rows it changed in all."""
+    def run_many(self, connection: Connection, values: Iterable[Values]) -> None:
+        """Run it once for each of them."""
         compiled = self._on(connection)
-        return connection.executemany(compiled.sql, map(compiled.pick, values)).rowcount
+        connection.executemany(compiled.sql, map(compiled.pick, values))
+
+    def change_many(self, connection: Connection, values: Iterable[Values]) -> int:
+        """Run it, an update, once for each of them; how many rows it changed in all."""
+        compiled = self._on(connection)
+        # PostgreSQL's driver counts what comes back, and nothing else.
+        count = "" if isinstance(connection, sqlite3.Connection) else " RETURNING 1"
+        changed = connection.executemany(compiled.sql + count, map(compiled.pick, values))
+        return changed.rowcount
+
+    def insert(self, connection: Connection, values: Values, *, number: str) -> int:
+        """Run it, an insert; what the database counted up the column `number` to."""
+        compiled = self._on(connection)
+        if isinstance(connection, sqlite3.Connection):  # of which some know no RETURNING yet
+            return connection.execute(compiled.sql, compiled.pick(values)).lastrowid or 0
+        sql = f"{compiled.sql} RETURNING {number}"
+        counted: int = connection.execute(sql, compiled.pick(values)).fetchone()[0]
+        return counted
 
     def on(self, connection: Connection) -> set[str]:
         """Its text, as the database of this connection takes it."""
@@ -122,16 +146,18 @@ class RowStatement:
         """Write one row."""
         return self._for(tuple(row)).run(connection, row)
 
-    def run_many(self, connection: Connection, rows: Iterable[Values]) -> int:
-        """Write rows in their order; how many that changed."""
-        return sum(
-            self._for(names).run_many(connection, some) for names, some in groupby(rows, tuple)
-        )
+    def run_many(self, connection: Connection, rows: Iterable[Values]) -> None:
+        """Write rows in their order."""
+        for names, some in groupby(rows, tuple):
+            self._for(names).run_many(connection, some)
 
-    def run_for_all(self, connection: Connection, rows: Sequence[Values]) -> bool:
-        """Write every row; False, and nothing changed, where one of them changes none."""
+    def change_all(self, connection: Connection, rows: Sequence[Values]) -> bool:
+        """Update every row; False, and nothing changed, where one of them is not there."""
         connection.execute("SAVEPOINT all_of_them")
-        is_whole = self.run_many(connection, rows) == len(rows)
+        changed = sum(
+            self._for(names).change_many(connection, some) for names, some in groupby(rows, tuple)
+        )
+        is_whole = changed == len(rows)
         if not is_whole:
             connection.execute("ROLLBACK TO all_of_them")
         connection.execute("RELEASE all_of_them")

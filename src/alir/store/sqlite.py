@@ -292,9 +292,9 @@ def _bring_up_to_date(path: Path) -> None:
             f"{version[0]}, and this one knows {HEAD}"
         )
     if version is None or version[0] != HEAD:
-        from alir.store.migrations.run import upgrade  # alembic is slow to import
+        from alir.store.migrations.run import upgrade_sqlite  # alembic is slow to import
 
-        upgrade(path)
+        upgrade_sqlite(path)
 
 
 def _forget_other_writers(path: Path) -> None:

@@ -273,7 +273,8 @@ class GroupWriter:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _stored_number(self, connection: Connection) -> int | None:
-        query = select(_group.number).where(_group.writer == self._name)
+        # Where databases have more than one writer, it waits for one that is still under way.
+        query = select(_group.number).where(_group.writer == self._name).with_for_update()
         row = run(connection, query).fetchone()
         return None if row is None else row[0]
 

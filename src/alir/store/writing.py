@@ -160,7 +160,7 @@ def _update_all(
         values.append(row)
     if len(values) == 1:
         return _UPDATE_MESSAGE.run(connection, values[0]).rowcount == 1
-    return _UPDATE_MESSAGE.run_for_all(connection, values)
+    return _UPDATE_MESSAGE.change_all(connection, values)
 
 
 def event_row(

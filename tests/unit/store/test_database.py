@@ -64,7 +64,7 @@ def test_a_commit_that_returned_is_on_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", [False, True])
 @in_a_loop
-async def test_what_is_run_for_all_is_run_for_none_where_one_is_missing(
+async def test_what_changes_all_changes_none_where_one_is_missing(
     tmp_path: Path, missing: bool
 ) -> None:
     group = tables.commit_group.c
@@ -79,7 +79,7 @@ async def test_what_is_run_for_all_is_run_for_none_where_one_is_missing(
 
     def work(connection: Connection) -> tuple[bool, list[int]]:
         connection.execute("INSERT INTO commit_group VALUES ('a', 1), ('b', 1), ('c', 1)")
-        is_whole = raise_number.run_for_all(connection, [{"of": name} for name in names])
+        is_whole = raise_number.change_all(connection, [{"of": name} for name in names])
         query = select(group.number).where(group.writer.in_(["a", "b", "c"]))
         return is_whole, [row[0] for row in run(connection, query)]
 
@@ -108,13 +108,13 @@ async def test_rows_are_written_in_their_order_and_what_they_leave_out_is_null(
         {"provider": "c", "received_at": 3, "senders": "[]", "body": b"3", "applied_at": 6},
     ]
 
-    def work(connection: Connection) -> tuple[int, list[tuple[object, ...]]]:
-        changed = put.run_many(connection, rows)
+    def work(connection: Connection) -> list[tuple[object, ...]]:
+        put.run_many(connection, rows)
         query = select(raw.c.provider, raw.c.applied_at).order_by(raw.c.seq)
-        return changed, run(connection, query).fetchall()
+        return run(connection, query).fetchall()
 
     opened = open_database(url(tmp_path / "alir.db"))
-    assert await opened.write(work) == (len(rows), [("a", 5), ("b", None), ("c", 6)])
+    assert await opened.write(work) == [("a", 5), ("b", None), ("c", 6)]
     await opened.close()
 
 

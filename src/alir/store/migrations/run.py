@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
+from alir.errors import StoreUnavailable
 from alir.store.migrations import HEAD
 
+CONNECT_SECONDS = 5.0
+#: The key of the lock under which tables are made and changed: "alis" in ASCII.
+_MIGRATING = 0x616C6973
 
-def upgrade(path: Path) -> None:
+
+def upgrade_sqlite(path: Path) -> None:
     """Bring the SQLite file at `path` to `HEAD`, in one transaction a version."""
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
 
@@ -27,10 +35,53 @@ def upgrade(path: Path) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA busy_timeout = 5000")
 
+    with engine.begin() as connection:
+        _upgrade(connection)
+    engine.dispose()
+
+
+def upgrade_postgresql(url: str) -> None:
+    """Bring the PostgreSQL database at `url` to `HEAD`, all of it in one transaction.
+
+    In a thread and an event loop of its own, so that it can be called from within one.
+
+    Raises:
+        StoreUnavailable: a newer alir has used it.
+        OSError, TimeoutError, asyncpg.PostgresError: it cannot be reached, or changed.
+        ValueError: the URL cannot be read.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="alir-migrate") as thread:
+        thread.submit(asyncio.run, _upgrade_postgresql(url)).result()
+
+
+async def _upgrade_postgresql(url: str) -> None:
+    import asyncpg  # who is on SQLite need not load it
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def connect() -> Any:
+        return await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
+        await connection.run_sync(_upgrade_known)
+    await engine.dispose()
+
+
+def _upgrade_known(connection: Connection) -> None:
+    version = MigrationContext.configure(connection).get_current_revision()
+    if version is not None and version > HEAD:
+        raise StoreUnavailable(
+            f"the database was used by a newer alir: its tables are of version {version}, and this "
+            f"one knows {HEAD}"
+        )
+    if version != HEAD:
+        _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "alir:store/migrations")
     config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, HEAD)
-    engine.dispose()
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

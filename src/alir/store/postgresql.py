@@ -1,0 +1,351 @@
+"""PostgreSQL as alir uses it: how it is opened, locked, written and read, and what its errors mean.
+
+One gateway at a time: the session that writes holds a lock. A gateway that loses it, because its
+connection is gone, writes nothing until it has it again; and what is not begun on disk is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from typing import Any, Final, Self, TypeVar
+from uuid import uuid4
+
+import asyncpg
+from sqlalchemy import delete
+
+from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.observe import get_logger
+from alir.store import tables
+from alir.store.bridge import in_greenlet, wait_for
+from alir.store.migrations.run import upgrade_postgresql
+from alir.store.sql import Statement, insert_or_ignore, run
+from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
+
+I = TypeVar("I")  # noqa: E741 - an item
+T = TypeVar("T")
+
+#: How many reads run at once, each on a connection of its own.
+READERS: Final = 4
+#: How long a statement may take before its connection counts as lost. Migrations have no such end.
+STATEMENT_SECONDS: Final = 5.0
+#: How many statements a session keeps prepared; those of the hot path are some forty.
+MOST_PREPARED: Final = 256
+#: The key of the lock that a gateway holds on its database: "alir" in ASCII.
+_GATEWAY: Final = 0x616C6972
+#: How soon the server notices that a gateway is gone without a word, and lets go of its lock.
+_KEEPALIVE: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+#: Classes of SQLSTATE that tell of the server's trouble: connection, rollback (a deadlock), lack of
+#: resources, not in the prerequisite state, operator intervention, system, internal error.
+#: Source: PostgreSQL 18, appendix A.
+_TROUBLE: Final = ("08", "40", "53", "55", "57", "58", "XX")
+_READ_ONLY: Final = "25006"  # a standby, as after a failover
+
+_log = get_logger("store")
+
+_PRESENT = Statement(insert_or_ignore(tables.commit_group))
+
+
+class PostgresDatabase:
+    """One open database; see `Database`. Writes are grouped (`GroupWriter`), reads run beside."""
+
+    def __init__(self, url: str, *, exclusive: bool, observe: Observe | None) -> None:
+        name = f"writer-{uuid4().hex}"
+        self._url = url
+        self._name = name
+        self._exclusive = exclusive
+        self._link = PostgresLink(url, name, exclusive=exclusive)
+        self._writer = GroupWriter(self._link, name=name, observe=observe)
+        self._free = asyncio.Semaphore(READERS)
+        self._idle: list[PostgresConnection] = []
+        self._reading: set[PostgresConnection] = set()
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, *, exclusive: bool = True, observe: Observe | None = None) -> Self:
+        """Bring the tables of the database up to date. It is connected to once it is used.
+
+        Raises:
+            SettingsInvalid: the URL cannot be read.
+            StoreUnavailable: the database cannot be reached or changed.
+        """
+        try:
+            upgrade_postgresql(url)
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise SettingsInvalid(
+                [f"database: expected postgresql://USER:PASSWORD@HOST/NAME; {error}"]
+            ) from error
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
+        return cls(url, exclusive=exclusive, observe=observe)
+
+    async def own(self) -> None:
+        """See `Database.own`."""
+        if not self._exclusive:
+            return
+        # Their last groups are asked for no more.
+        others = delete(tables.commit_group).where(tables.commit_group.c.writer != self._name)
+        try:
+            await self._link.run(lambda connection: run(connection, others))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
+
+    def write(self, work: Work[T]) -> Awaitable[T]:
+        """See `Database.write`."""
+        return self._writer.write(work)
+
+    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+        """See `Database.write_among`."""
+        return self._writer.write_among(bulk, item)
+
+    async def read(self, work: Work[T]) -> T:
+        """See `Database.read`."""
+        try:
+            async with self._free:
+                return await self._read(work)
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            raise StoreUnavailable(f"the database cannot be read: {error}") from error
+
+    async def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """See `Database.close`."""
+        await self._writer.close(patience)
+        self._closed = True
+        for connection in self._reading:
+            connection.terminate()
+        for connection in self._idle:
+            await connection.close()
+
+    async def _read(self, work: Work[T]) -> T:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                return await self._read_on(connection, work)
+            except Exception as error:
+                # One that lay idle may be long dead, the server having been started anew.
+                if not (connection.is_closed and is_trouble(error)) or self._closed:
+                    raise
+        result: T = await self._read_on(await _connect(self._url), work)
+        return result
+
+    async def _read_on(self, connection: PostgresConnection, work: Work[T]) -> T:
+        self._reading.add(connection)
+        is_fit = False
+        try:
+            result: T = await in_greenlet(_at_one_moment, connection, work)
+            is_fit = not self._closed
+        finally:
+            self._reading.discard(connection)
+            if is_fit:
+                self._idle.append(connection)
+            else:
+                connection.terminate()
+        return result
+
+
+def _at_one_moment(connection: PostgresConnection, work: Work[T]) -> T:
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    result = work(connection)
+    connection.execute("COMMIT")
+    return result
+
+
+class PostgresLink:
+    """The session that a database is written in; see `Link`.
+
+    Args:
+        exclusive: whether it holds the gateway's lock.
+    """
+
+    begin = "BEGIN"
+
+    def __init__(self, url: str, name: str, *, exclusive: bool) -> None:
+        self._url = url
+        self._name = name
+        self._exclusive = exclusive
+        self._connection: PostgresConnection | None = None
+        # The server's process of the session before this one.
+        self._former: int | None = None
+
+    async def run(self, work: Work[T]) -> T:
+        """See `Link.run`."""
+        result: T = await in_greenlet(work, await self._open())
+        return result
+
+    async def commit(self) -> None:
+        """See `Link.commit`."""
+        connection = await self._open()
+        ended = await connection.raw.execute("COMMIT")
+        if ended != "COMMIT":  # so it answers where the transaction had failed
+            raise StoreUnavailable(f"the transaction ended with {ended}")
+
+    async def disconnect(self) -> None:
+        """See `Link.disconnect`."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def end(self) -> None:
+        """See `Link.end`."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    def is_trouble(self, error: Exception) -> bool:
+        """See `Link.is_trouble`."""
+        return is_trouble(error)
+
+    def is_lost(self, _error: Exception) -> bool:
+        """See `Link.is_lost`."""
+        return self._connection is None or self._connection.is_closed
+
+    async def _open(self) -> PostgresConnection:
+        if self._connection is None:
+            connection = await _connect(self._url)
+            try:
+                if self._exclusive:
+                    await self._take_lock(connection)
+                # What asks whether a group is stored waits for it here, should it be under way.
+                await in_greenlet(_PRESENT.run, connection, {"writer": self._name, "number": 0})
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
+            self._former = connection.raw.get_server_pid()
+        return self._connection
+
+    async def _take_lock(self, connection: PostgresConnection) -> None:
+        """Own the database for as long as this session lives.
+
+        Raises:
+            DatabaseInUse: another gateway does.
+        """
+        raw = connection.raw
+        if await raw.fetchval("SELECT pg_try_advisory_lock($1)", _GATEWAY):
+            return
+        holder = await raw.fetchrow(
+            "SELECT pid, client_addr::text AS address FROM pg_locks JOIN pg_stat_activity USING"
+            " (pid) WHERE locktype = 'advisory' AND objid = $1 AND classid = 0 AND granted"
+            " AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname ="
+            " current_database())",
+            _GATEWAY,
+        )
+        if holder is not None and holder["pid"] == self._former:
+            # It is this gateway's own session, whose end the server has not noticed yet.
+            await raw.execute(f"SELECT pg_terminate_backend({holder['pid']})")
+            _log.warning("own_session_ended")
+        address = None if holder is None else holder["address"]
+        raise DatabaseInUse(
+            f"another gateway{f' at {address}' if address else ''} runs on this PostgreSQL "
+            "database. Stop it first, or give this one its own --database."
+        )
+
+
+class PostgresConnection:
+    """A connection as stores use it; see `Connection`. Its methods run in a greenlet."""
+
+    def __init__(self, raw: asyncpg.Connection[Any]) -> None:
+        self.raw = raw
+        self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement[Any]] = {}
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self.raw.is_in_transaction())
+
+    @property
+    def is_closed(self) -> bool:
+        return bool(self.raw.is_closed())
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> PostgresCursor:
+        return wait_for(self._execute(sql, parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> PostgresCursor:
+        return wait_for(self._execute_many(sql, parameters))
+
+    def terminate(self) -> None:
+        """Close it at once, whatever runs on it."""
+        self.raw.terminate()
+
+    async def close(self) -> None:
+        """Close it; where the server does not answer, without a word."""
+        try:
+            await self.raw.close(timeout=1)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.raw.terminate()
+
+    async def _execute(self, sql: str, parameters: Sequence[Any]) -> PostgresCursor:
+        statement = await self._prepare(sql)
+        rows = await statement.fetch(*map(_storable, parameters))
+        return PostgresCursor(rows, statement.get_statusmsg())
+
+    async def _execute_many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> PostgresCursor:
+        statement = await self._prepare(sql)
+        rows = await statement.fetchmany(parameters)
+        return PostgresCursor(rows, f"RETURNED {len(rows)}")
+
+    async def _prepare(self, sql: str) -> asyncpg.prepared_stmt.PreparedStatement[Any]:
+        statement = self._prepared.get(sql)
+        if statement is None:
+            if len(self._prepared) >= MOST_PREPARED:
+                self._prepared.clear()
+            statement = self._prepared[sql] = await self.raw.prepare(sql)
+        return statement
+
+
+class PostgresCursor:
+    """What a statement came to; see `Cursor`."""
+
+    def __init__(self, rows: list[Any], status: str) -> None:
+        self._rows = rows
+        self._status = status
+        self._next = 0
+
+    @property
+    def rowcount(self) -> int:
+        """As the server counts: of `UPDATE 3`, 3."""
+        count = self._status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else -1
+
+    def fetchone(self) -> Any:
+        if self._next == len(self._rows):
+            return None
+        self._next += 1
+        return self._rows[self._next - 1]
+
+    def fetchall(self) -> list[Any]:
+        rows, self._next = self._rows[self._next :], len(self._rows)
+        return rows
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _storable(value: Any) -> Any:
+    """As PostgreSQL takes it: a text cannot hold a NUL. What is asked for with one is not there."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+async def _connect(url: str) -> PostgresConnection:
+    raw = await asyncpg.connect(
+        url,
+        timeout=STATEMENT_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
+        server_settings={"application_name": "alir", **_KEEPALIVE},
+    )
+    return PostgresConnection(raw)
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether it is the database's (not there, full, a deadlock), not a fault of alir's."""
+    if isinstance(error, asyncpg.PostgresError):
+        state: str = error.sqlstate or ""
+        return state.startswith(_TROUBLE) or state == _READ_ONLY
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | DatabaseInUse)

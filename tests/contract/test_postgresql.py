@@ -1,0 +1,303 @@
+"""What only PostgreSQL does: sessions that are cut, a lock that goes with them, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import insert, select
+from tests.contract.stores import PostgreSQL
+from tests.postgres import execute, new_database
+from tests.running import in_a_loop
+
+from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.store import tables, writer
+from alir.store.bridge import wait_for
+from alir.store.database import open_database
+from alir.store.postgresql import PostgresDatabase
+from alir.store.sql import Connection, run
+from alir.store.writer import Work
+
+_PATIENCE = 0.3
+
+
+@pytest.fixture
+def url(postgresql_url: str) -> str:
+    """A database with empty tables."""
+    return PostgreSQL(postgresql_url).url
+
+
+@asynccontextmanager
+async def gateway(url: str) -> AsyncIterator[PostgresDatabase]:
+    """The database as a gateway has it."""
+    database = PostgresDatabase.open(url)
+    try:
+        await database.own()
+        yield database
+    finally:
+        await database.close()
+
+
+def note(text: str) -> Work[str]:
+    """Writes a row that may be there once."""
+
+    def work(connection: Connection) -> str:
+        row = {"sender": "main", "number": text, "wa_id": "1"}
+        run(connection, insert(tables.alias).values(row))
+        return text.upper()
+
+    return work
+
+
+def notes(connection: Connection) -> list[str]:
+    query = select(tables.alias.c.number).order_by(tables.alias.c.number)
+    return [row[0] for row in run(connection, query)]
+
+
+async def asked(url: str, query: str, *values: object) -> Any:
+    """What another session is answered."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query, *values)
+    finally:
+        await connection.close()
+
+
+async def cut(url: str, *, query: str = "%") -> int:
+    """End every session of alir's whose last statement is like `query`; how many those were."""
+    ended: int = await asked(
+        url,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname ="
+        " current_database() AND application_name = 'alir' AND query LIKE $1",
+        query,
+    )
+    return ended
+
+
+def once(fault: Callable[[], Awaitable[None]], method: Callable[..., Awaitable[Any]]) -> Any:
+    """`method`, which the first time ends with `fault`."""
+    left = 1
+
+    async def faulty(*arguments: Any) -> Any:
+        nonlocal left
+        result = await method(*arguments)
+        if left:
+            left = 0
+            await fault()
+        return result
+
+    return faulty
+
+
+# Who owns it
+
+
+@in_a_loop
+async def test_a_second_gateway_is_refused_until_the_first_ends(url: str) -> None:
+    async with gateway(url):
+        second = PostgresDatabase.open(url)
+        with pytest.raises(DatabaseInUse):
+            await second.own()
+        await second.close()
+        beside = open_database(url, exclusive=False)  # as `alir token` does
+        assert await beside.write(note("a")) == "A"
+        await beside.close()
+
+    async with gateway(url) as third:
+        assert await third.read(notes) == ["a"]
+
+
+@in_a_loop
+async def test_a_gateway_whose_session_was_cut_goes_on_in_another(url: str) -> None:
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        assert await cut(url) >= 1
+        await database.write(note("b"))
+        assert await database.read(notes) == ["a", "b"]
+
+
+@in_a_loop
+async def test_a_gateway_ends_its_own_session_where_the_server_still_holds_it(url: str) -> None:
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        lost = database._link._connection
+        database._link._connection = None  # as where the network ate the end of it
+        await database.write(note("b"))
+        assert await database.read(notes) == ["a", "b"]
+        assert lost is not None
+        lost.terminate()
+
+
+@in_a_loop
+async def test_a_gateway_that_lost_its_database_to_another_writes_no_more(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        await cut(url)
+        async with gateway(url) as other:
+            with pytest.raises(StoreUnavailable, match="another gateway") as told:
+                await database.write(note("b"))
+            assert not told.value.in_doubt
+            assert await other.read(notes) == ["a"]
+        assert await database.write(note("c")) == "C"  # the other one has gone
+
+
+# Writes
+
+
+@in_a_loop
+async def test_a_session_cut_in_mid_group_stores_each_of_it_once(url: str) -> None:
+    async with gateway(url) as database:
+        link = database._link
+        link.run = once(lambda: _cut_now(url), link.run)  # type: ignore[method-assign]
+        answers = await asyncio.gather(*(database.write(note(f"{n:02}")) for n in range(20)))
+
+        assert answers == [f"{n:02}" for n in range(20)]
+        assert await database.read(notes) == answers
+
+
+@in_a_loop
+async def test_a_commit_whose_answer_was_lost_is_stored_once(url: str) -> None:
+    async def lose() -> None:
+        raise ConnectionResetError("the answer is lost")
+
+    async with gateway(url) as database:
+        link = database._link
+        link.commit = once(lose, link.commit)  # type: ignore[method-assign]
+        answers = await asyncio.gather(*(database.write(note(text)) for text in "abc"))
+
+        assert answers == ["A", "B", "C"]
+        assert await database.read(notes) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_what_cannot_be_written_does_not_spoil_the_rest_of_its_group(url: str) -> None:
+    async with gateway(url) as database:
+        answers = await asyncio.gather(
+            *(database.write(note(text)) for text in ("a", "b", "a", "c")), return_exceptions=True
+        )
+
+        assert [answers[0], answers[1], answers[3]] == ["A", "B", "C"]
+        assert isinstance(answers[2], asyncpg.UniqueViolationError)
+        assert await database.read(notes) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_a_text_with_a_nul_is_kept_without_it(url: str) -> None:
+    async with gateway(url) as database:
+        await database.write(note("a\0b"))
+        assert await database.read(notes) == ["a\ufffdb"]
+
+
+# Reads
+
+
+@in_a_loop
+async def test_a_read_is_of_one_moment_whatever_is_written_while_it_goes_on(url: str) -> None:
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        loop = asyncio.get_running_loop()
+        looked, written = asyncio.Event(), asyncio.Event()
+
+        def look_twice(connection: Connection) -> list[list[str]]:
+            first = notes(connection)
+            looked.set()
+            _wait(written)
+            return [first, notes(connection)]
+
+        reading = loop.create_task(database.read(look_twice))
+        await looked.wait()
+        await database.write(note("b"))
+        written.set()
+
+        assert await reading == [["a"], ["a"]]
+        assert await database.read(notes) == ["a", "b"]
+
+
+@in_a_loop
+async def test_a_read_cannot_write(url: str) -> None:
+    async with gateway(url) as database:
+        with pytest.raises(StoreUnavailable):
+            await database.read(note("a"))
+        assert await database.read(notes) == []
+
+
+@in_a_loop
+async def test_a_reading_session_that_was_cut_while_idle_is_not_noticed(url: str) -> None:
+    async with gateway(url) as database:
+        await asyncio.gather(*(database.read(notes) for _ in range(4)))
+        assert await cut(url, query="COMMIT") >= 1
+        assert await database.read(notes) == []
+
+
+@in_a_loop
+async def test_closing_does_not_wait_for_a_long_read(url: str) -> None:
+    async with gateway(url) as database:
+        begun = asyncio.Event()
+
+        def read(connection: Connection) -> None:
+            begun.set()
+            connection.execute("SELECT pg_sleep(60)")
+
+        reading = asyncio.ensure_future(database.read(read))
+        await begun.wait()
+        await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable):
+        await reading
+
+
+# Opening
+
+
+def test_processes_that_open_a_new_database_at_once_all_find_its_tables(
+    postgresql_server: str,
+) -> None:
+    opens = (
+        "import asyncio, sys\n"
+        "from alir.store.database import open_database\n"
+        "async def work(): await open_database(sys.argv[1], exclusive=False).close()\n"
+        "asyncio.run(work())\n"
+    )
+    with new_database(postgresql_server) as url:
+        started = [subprocess.Popen([sys.executable, "-c", opens, url]) for _ in range(3)]
+        assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
+
+
+def test_a_database_of_a_newer_alir_is_told_and_left_alone(url: str) -> None:
+    known = asyncio.run(asked(url, "SELECT version_num FROM alembic_version"))
+    execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    try:
+        with pytest.raises(StoreUnavailable, match="newer alir"):
+            open_database(url)
+        assert asyncio.run(asked(url, "SELECT version_num FROM alembic_version")) == "9999"
+    finally:
+        execute(url, f"UPDATE alembic_version SET version_num = '{known}'")
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        pytest.param("postgresql://127.0.0.1:1/alir", StoreUnavailable, id="nobody listens"),
+        pytest.param("postgresql://127.0.0.1:port/alir", SettingsInvalid, id="no port"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_told(address: str, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"(?i)postgresql"):
+        open_database(address)
+
+
+async def _cut_now(url: str) -> None:
+    assert await cut(url) >= 1
+
+
+def _wait(event: asyncio.Event) -> None:
+    """Wait inside of a store's work, which PostgreSQL runs in a greenlet."""
+    wait_for(event.wait())
