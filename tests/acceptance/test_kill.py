@@ -24,6 +24,7 @@ from tests.acceptance.gateway import RunningGateway, RunningSimulator, free_port
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import request
 from tests.acceptance.talk import MESSAGES, message
+from tests.postgres import new_database
 
 CONNECTIONS = 24
 #: Seconds of load before a kill: short enough to meet every point of a message's way.
@@ -34,7 +35,7 @@ SECRET = "a-callback-secret-of-the-kill-tests"
 
 @dataclass(frozen=True)
 class Variant:
-    """Who carries the messages, and how often the gateway is killed under load.
+    """Who carries the messages, where they are kept, how often the gateway is killed under load.
 
     Attributes:
         sender: what its sender's table says, with `{url}` of the simulator.
@@ -45,6 +46,7 @@ class Variant:
     sender: str
     path: str
     option: str
+    on_postgresql: bool = False
 
 
 CLOUD = Variant(
@@ -72,6 +74,7 @@ ROUTE_MOBILE = Variant(
     "--routemobile-callback-url",
 )
 WITH_EXTRA = replace(ROUTE_MOBILE, sender=f"{ROUTE_MOBILE.sender}send_extra = true\n")
+ON_POSTGRESQL = replace(CLOUD, kills=8, on_postgresql=True)
 #: Each with a mark in its receipts, and Route Mobile as it is documented: without one.
 VARIANTS = pytest.mark.parametrize(
     "variant",
@@ -79,8 +82,19 @@ VARIANTS = pytest.mark.parametrize(
         pytest.param(CLOUD, id="cloud"),
         pytest.param(ROUTE_MOBILE, id="routemobile"),
         pytest.param(WITH_EXTRA, id="routemobile-extra"),
+        pytest.param(ON_POSTGRESQL, id="cloud-postgresql"),
     ],
 )
+
+
+@pytest.fixture
+def database(variant: Variant, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of the variant's kind."""
+    if not variant.on_postgresql:
+        yield "sqlite:///alir.db"
+        return
+    with new_database(request.getfixturevalue("postgresql_server")) as url:
+        yield url
 
 
 @dataclass
@@ -95,10 +109,10 @@ class Books:
 @pytest.mark.parametrize("on_unknown", ["hold", "retry"])
 @VARIANTS
 def test_kill_9_under_load_loses_nothing_that_was_answered_and_doubles_nothing_unflagged(
-    tmp_path: Path, variant: Variant, on_unknown: str
+    tmp_path: Path, variant: Variant, on_unknown: str, database: str
 ) -> None:
     load = variant.kills * CONNECTIONS
-    with _both(tmp_path, variant, on_unknown) as (gateway, simulator):
+    with _both(tmp_path, variant, on_unknown, database) as (gateway, simulator):
         books = asyncio.run(_load_and_kill(gateway, variant.kills, random.Random(20)))
 
         messages = _all_messages_once_quiet(gateway, on_unknown)
@@ -123,9 +137,9 @@ def test_kill_9_under_load_loses_nothing_that_was_answered_and_doubles_nothing_u
 
 @VARIANTS
 def test_after_a_restart_the_key_of_a_message_that_was_answered_still_stands_for_it(
-    tmp_path: Path, variant: Variant
+    tmp_path: Path, variant: Variant, database: str
 ) -> None:
-    with _both(tmp_path, variant, "hold") as (gateway, simulator):
+    with _both(tmp_path, variant, "hold", database) as (gateway, simulator):
         raw = request(gateway, json.dumps(a_message()).encode(), {"idempotency-key": "once"})
         [(status, first)] = asyncio.run(_ask(gateway, [raw]))
         gateway.kill()
@@ -141,11 +155,12 @@ def test_after_a_restart_the_key_of_a_message_that_was_answered_still_stands_for
 class _both:  # noqa: N801 - reads as the context manager that it is
     """A gateway, and a simulator alone beside it, which calls the gateway back."""
 
-    def __init__(self, folder: Path, variant: Variant, on_unknown: str) -> None:
+    def __init__(self, folder: Path, variant: Variant, on_unknown: str, database: str) -> None:
         self._port = free_port()
         url = f"http://127.0.0.1:{self._port}{variant.path}"
         self._simulator = RunningSimulator(folder, options=[variant.option, url])
         self._folder, self._variant, self._on_unknown = folder, variant, on_unknown
+        self._database = database
 
     def __enter__(self) -> tuple[RunningGateway, RunningSimulator]:
         self._simulator.__enter__()
@@ -158,7 +173,10 @@ class _both:  # noqa: N801 - reads as the context manager that it is
             pair_seconds = 0
             on_unknown = "{self._on_unknown}"
         """
-        self._gateway = RunningGateway(self._folder, config=config, port=self._port)
+        options = ["--database", self._database]
+        self._gateway = RunningGateway(
+            self._folder, config=config, options=options, port=self._port
+        )
         self._gateway.__enter__()
         return self._gateway, self._simulator
 

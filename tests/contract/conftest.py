@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.stores import BACKENDS, Backend, PostgreSQL, SQLite
-from tests.postgres import new_database, postgres_server
+from tests.postgres import new_database
 
 from alir.store.database import open_database
 
@@ -19,13 +19,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     _make_tables(f"sqlite:///{path}")
     return path
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    """A real server, by the URL of a database in which others may be made."""
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

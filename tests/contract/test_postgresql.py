@@ -17,7 +17,7 @@ from tests.postgres import execute, new_database
 from tests.running import in_a_loop
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
-from alir.store import tables, writer
+from alir.store import postgresql, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.database import open_database
 from alir.store.postgresql import PostgresDatabase
@@ -99,7 +99,10 @@ def once(fault: Callable[[], Awaitable[None]], method: Callable[..., Awaitable[A
 
 
 @in_a_loop
-async def test_a_second_gateway_is_refused_until_the_first_ends(url: str) -> None:
+async def test_a_second_gateway_is_refused_until_the_first_ends(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "OWN_SECONDS", _PATIENCE)
     async with gateway(url):
         second = PostgresDatabase.open(url)
         with pytest.raises(DatabaseInUse):
@@ -111,6 +114,18 @@ async def test_a_second_gateway_is_refused_until_the_first_ends(url: str) -> Non
 
     async with gateway(url) as third:
         assert await third.read(notes) == ["a"]
+
+
+@in_a_loop
+async def test_a_gateway_that_starts_while_another_ends_waits_for_it(url: str) -> None:
+    async with gateway(url) as first:
+        second = PostgresDatabase.open(url)
+        owning = asyncio.ensure_future(second.own())
+        await first.write(note("a"))
+        assert not owning.done()
+    await owning
+    assert await second.read(notes) == ["a"]
+    await second.close()
 
 
 @in_a_loop

@@ -7,6 +7,7 @@ connection is gone, writes nothing until it has it again; and what is not begun 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
@@ -31,6 +32,9 @@ READERS: Final = 4
 STATEMENT_SECONDS: Final = 5.0
 #: How many statements a session keeps prepared; those of the hot path are some forty.
 MOST_PREPARED: Final = 256
+#: How long a starting gateway waits for one that was killed a moment ago to be gone for the server.
+OWN_SECONDS: Final = 3.0
+_LOOK_SECONDS: Final = 0.1
 #: The key of the lock that a gateway holds on its database: "alir" in ASCII.
 _GATEWAY: Final = 0x616C6972
 #: How soon the server notices that a gateway is gone without a word, and lets go of its lock.
@@ -89,10 +93,18 @@ class PostgresDatabase:
             return
         # Their last groups are asked for no more.
         others = delete(tables.commit_group).where(tables.commit_group.c.writer != self._name)
-        try:
-            await self._link.run(lambda connection: run(connection, others))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
+        give_up_at = time.monotonic() + OWN_SECONDS
+        while True:
+            try:
+                await self._link.run(lambda connection: run(connection, others))
+            except DatabaseInUse:
+                if time.monotonic() >= give_up_at:
+                    raise
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
+            else:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def write(self, work: Work[T]) -> Awaitable[T]:
         """See `Database.write`."""
