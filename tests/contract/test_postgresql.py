@@ -212,6 +212,25 @@ async def test_a_text_with_a_nul_is_kept_without_it(url: str) -> None:
         assert await database.read(notes) == ["a\ufffdb"]
 
 
+@pytest.mark.parametrize(("configured", "used"), [("off", "on"), ("remote_apply", "remote_apply")])
+@in_a_loop
+async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
+    url: str, configured: str, used: str
+) -> None:
+    name = url.partition("?")[0].rpartition("/")[2]
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = {configured}")
+    try:
+        async with gateway(url) as database:
+            shown = await database.write(
+                lambda c: c.execute("SHOW synchronous_commit").fetchone()[0]
+            )
+            assert shown == used
+    finally:
+        await connection.execute(f"ALTER DATABASE {name} RESET synchronous_commit")
+        await connection.close()
+
+
 # Reads
 
 

@@ -224,6 +224,7 @@ class PostgresLink:
             try:
                 if self._exclusive:
                     await self._take_lock(connection)
+                await _wait_for_disk(connection)
                 # What asks whether a group is stored waits for it here, should it be under way.
                 await in_greenlet(_PRESENT.run, connection, {"writer": self._name, "number": 0})
             except BaseException:
@@ -336,6 +337,15 @@ class PostgresCursor:
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+async def _wait_for_disk(connection: PostgresConnection) -> None:
+    """Have a commit end once it is on disk, whatever the server's settings say.
+
+    What waits for a standby too is left as it is.
+    """
+    if await connection.raw.fetchval("SHOW synchronous_commit") in ("off", "local"):
+        await connection.raw.execute("SET synchronous_commit = on")
 
 
 def _storable(value: Any) -> Any:
