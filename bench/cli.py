@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +20,9 @@ from bench.bodies import bodies
 from bench.contenders import Alir, Contender, Plain, prototype
 from bench.measure import CONNECTIONS, Bench, Round, Single
 from bench.pacing import PAIR_SECONDS, RECIPIENTS, Pacing, in_process
+from bench.postgres import databases
 from bench.processes import BenchFailed
-from bench.report import Results, Row, as_text
+from bench.report import ON_POSTGRESQL, Results, Row, as_text
 
 MEASURES = ("accept", "carry", "latency", "memory", "pacing")
 DELAYS_MS = (0, 100)
@@ -29,7 +31,7 @@ _RESULTS = Path(__file__).resolve().parent / "results"
 
 _DESCRIPTION = """\
 Measures alir on this machine, beside a plain design and, where ALIR_BENCH_PROTOTYPE names its
-folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 7 minutes.
+folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 9 minutes.
 """
 _EXAMPLES = """\
 examples:
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # SIGTERM unwinds as Ctrl-C does, so that every process and folder is gone afterwards.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        results = _run(options)
+        with ExitStack() as during:
+            results = _run(options, during)
     except BenchFailed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -104,12 +107,15 @@ def _measures(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _run(options: argparse.Namespace) -> Results:
+def _run(options: argparse.Namespace, during: ExitStack) -> Results:
     if not Path("/proc/self/stat").exists():
         raise BenchFailed("this reads what a process used from /proc, which only Linux has")
     alir = Alir(options.alir.absolute())
     bare = prototype()
     contenders: list[Contender] = [alir, Plain(), *([bare] if bare else [])]
+    if {"accept", "carry"}.intersection(options.only):
+        on = during.enter_context(databases())
+        contenders.insert(1, replace(alir, name=ON_POSTGRESQL, on=on))
     cores = machine.Cores.of_this_machine()
     results = Results(
         when=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.bodies import bodies
+from bench.postgres import Databases
 from bench.processes import BenchFailed, Launch
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -92,11 +93,13 @@ class Alir:
     Attributes:
         command: path of the `alir` command.
         pair_seconds: between two messages to one recipient; 0: no limit, and nothing is kept.
+        on: the PostgreSQL databases that it keeps its messages in; none: SQLite.
     """
 
     command: Path
     name: str = "alir"
     pair_seconds: float = 0
+    on: Databases | None = None
 
     _TOKEN = "bench-only-token-of-more-than-32-characters"
     _STORED = "SELECT count(*) FROM message"
@@ -110,7 +113,8 @@ class Alir:
         settings = spot.folder / "alir.toml"
         settings.write_text(self._settings(spot))
         command = [str(self.command), "serve", "--host", "127.0.0.1", "--port", str(spot.port)]
-        command += ["--database", f"sqlite:///{_database(spot)}", "--config", str(settings)]
+        database = self.on.url(spot.folder) if self.on else f"sqlite:///{_database(spot)}"
+        command += ["--database", database, "--config", str(settings)]
         environment = _environment(ALIR_API_TOKEN=self._TOKEN)
         return Launch(command, spot.folder, environment, ready="/healthz")
 
@@ -122,10 +126,13 @@ class Alir:
         return Posting(path=path, headers=headers, bodies=bodies(recipients))
 
     def stored(self, spot: Spot) -> int:
-        return count(_database(spot), self._STORED)
+        return self._count(spot, self._STORED)
 
     def recorded(self, spot: Spot) -> int:
-        return count(_database(spot), self._RECORDED)
+        return self._count(spot, self._RECORDED)
+
+    def _count(self, spot: Spot, query: str) -> int:
+        return self.on.count(spot.folder, query) if self.on else count(_database(spot), query)
 
     def _settings(self, spot: Spot) -> str:
         return f"""\

@@ -20,7 +20,7 @@ from uuid import uuid4
 import asyncpg
 
 VARIABLE = "ALIR_TEST_POSTGRES"
-#: Tests of what is stored, not of disks: without waiting for one, they take a third of the time.
+#: Without waiting for a disk, tests take a third of the time.
 _QUICK = "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"
 
 
@@ -70,8 +70,18 @@ def own_server() -> Iterator[OwnServer]:
 
 
 @contextmanager
+def real_server() -> Iterator[str]:
+    """The URL of a server's database in which others may be made; it waits for its disk."""
+    if given := os.environ.get(VARIABLE):
+        yield given
+        return
+    with own_server() as server:
+        yield server.url
+
+
+@contextmanager
 def postgres_server() -> Iterator[str]:
-    """The URL of a server's database in which databases may be made."""
+    """The same for tests of what is stored, not of disks."""
     if given := os.environ.get(VARIABLE):
         yield given
         return
@@ -86,7 +96,7 @@ def new_database(server: str) -> Iterator[str]:
     name = f"alir_{uuid4().hex}"
     execute(server, f"CREATE DATABASE {name}")
     try:
-        yield _named(server, name)
+        yield named(server, name)
     finally:
         execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -105,7 +115,7 @@ def execute(url: str, *statements: str) -> None:
     asyncio.run(work())
 
 
-def _named(url: str, name: str) -> str:
+def named(url: str, name: str) -> str:
     """`url` with another database."""
     address, mark, query = url.partition("?")
     return f"{address.rpartition('/')[0]}/{name}{mark}{query}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bench.measure import Round, Single
 from bench.pacing import Pacing, in_process
-from bench.report import Results, Row, as_text
+from bench.report import ON_POSTGRESQL, Results, Row, as_text
 
 
 def one_round(
@@ -68,7 +68,20 @@ def test_a_target_is_missed_met_or_not_measured() -> None:
 
     verdicts = [target.verdict for target in found.targets()]
 
-    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 4
+    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 6
+
+
+def test_on_postgresql_alir_is_put_beside_itself_on_sqlite() -> None:
+    found = results(
+        Row.of("accept", [one_round("alir", 1000)]),
+        Row.of("accept", [one_round(ON_POSTGRESQL, 690)]),
+    )
+
+    [accepted, _] = [target for target in found.targets() if "PostgreSQL" in target.name]
+
+    assert accepted.measured == pytest.approx(69)
+    assert accepted.passed is False
+    assert "69%" in as_text(found)
 
 
 def test_a_latency_at_its_bound_is_too_long() -> None:
