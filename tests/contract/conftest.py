@@ -17,7 +17,7 @@ from alir.store.database import open_database
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all tables and nothing in them, made once, as making it takes time."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    _make_tables(f"sqlite:///{path}")
+    make_tables(f"sqlite:///{path}")
     return path
 
 
@@ -25,7 +25,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgresql_url(postgresql_server: str) -> Iterator[str]:
     """A database of it with all tables."""
     with new_database(postgresql_server) as url:
-        _make_tables(url)
+        make_tables(url)
         yield url
 
 
@@ -41,7 +41,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
             raise AssertionError(f"a backend without a fixture: {other}")
 
 
-def _make_tables(url: str) -> None:
+def make_tables(url: str) -> None:
+    """Bring a new database up to date."""
+
     async def work() -> None:
         await open_database(url, exclusive=False).close()
 

@@ -125,7 +125,7 @@ def _listed(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
 
 
 #: What is done, and what it must look up: table, index, and what is known of its columns.
-_HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
+HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "accept": (
         lambda s: s.messages.accept(a_message(), KEY),
         {"message message_idempotency token_id=? AND idempotency_key=?"},
@@ -214,7 +214,7 @@ _HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
 }
 #: What looks at all of a few: an index that holds only those.
-_ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
+ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
     "unknown": (lambda s: s.messages.unknown(), "message message_unknown"),
 }
@@ -254,14 +254,19 @@ class Plan:
         return any(step.startswith("USE TEMP B-TREE") for step in self.steps)
 
 
+async def among_messages(store: Stores) -> None:
+    """Store one that was sent, one that is unknown, and one that waits, in that order."""
+    await store.sent()
+    await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
+    await store.accepted(expires_at=START.replace(year=2030))
+
+
 @in_a_loop
 async def _plans(path: Path, ran: Ran, deed: Callable[[Stores], Awaitable[Any]]) -> None:
     """Run `deed` among messages in several states; `ran` holds its statements afterwards."""
     opened = open_database(f"sqlite:///{path}")
     store = Stores(opened, FakeClock())
-    await store.sent()
-    await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
-    await store.accepted(expires_at=START.replace(year=2030))
+    await among_messages(store)
     ran.clear()
     await deed(store)
     await opened.close()
@@ -281,9 +286,9 @@ def plans_of(path: Path, ran: Ran) -> Callable[[Callable[[Stores], Awaitable[Any
 PlansOf = Callable[[Callable[[Stores], Awaitable[Any]]], list[Plan]]
 
 
-@pytest.mark.parametrize("name", _HOT)
+@pytest.mark.parametrize("name", HOT)
 def test_the_hot_path_looks_things_up_by_their_index(plans_of: PlansOf, name: str) -> None:
-    deed, expected = _HOT[name]
+    deed, expected = HOT[name]
     plans = plans_of(deed)
 
     searched = [found for plan in plans for found in plan.found("SEARCH")]
@@ -304,11 +309,11 @@ def test_the_first_page_of_a_list_reads_from_its_newest_end_and_sorts_nothing(
     assert not query.sorts
 
 
-@pytest.mark.parametrize("name", _ALL_OF_A_FEW)
+@pytest.mark.parametrize("name", ALL_OF_A_FEW)
 def test_what_looks_at_all_of_a_few_reads_an_index_of_just_those(
     plans_of: PlansOf, name: str
 ) -> None:
-    deed, expected = _ALL_OF_A_FEW[name]
+    deed, expected = ALL_OF_A_FEW[name]
     [query, *rest] = plans_of(deed)
 
     assert query.found("SCAN") == [expected]
@@ -347,7 +352,7 @@ def test_guessing_looks_at_attempts_without_an_answer_and_at_what_is_parked_for_
 
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:
-    seen = {plan.sql for deed, _ in _HOT.values() for plan in plans_of(deed)}
+    seen = {plan.sql for deed, _ in HOT.values() for plan in plans_of(deed)}
     known = {
         f"{module.name}.{name}": value
         for module in pkgutil.iter_modules(alir.store.__path__)
