@@ -62,6 +62,8 @@ from alir.store.tokens import TokenStore
 FIGURES_SECONDS = 5.0
 #: How long the store may take to show that it takes writes.
 READY_SECONDS = 2.0
+#: How much longer than a call may last its outcome may take to be on disk.
+SETTLING = timedelta(seconds=10)
 
 _log = get_logger("gateway")
 
@@ -112,6 +114,7 @@ class RunningGateway:
         )
         dialects = _dialects(self._senders, self._codes)
         aftermath = self._aftermath(dialects)
+        limits = settings.dispatch
         self._messages = MessageStore(
             self._database, self._clock, changed=self._changed, consequences=aftermath
         )
@@ -131,7 +134,10 @@ class RunningGateway:
         self._housekeeper = Housekeeper(
             self._messages,
             self._clock,
-            unknown_after=timedelta(seconds=settings.dispatch.unknown_after_seconds),
+            attempt_time=timedelta(seconds=limits.begun_valid_seconds + limits.call_timeout_seconds)
+            + SETTLING,
+            unknown_after=timedelta(seconds=limits.unknown_after_seconds),
+            decided=aftermath.decided,
         )
         self._inbox = Inbox(
             dialects,
@@ -141,6 +147,7 @@ class RunningGateway:
             keep_parked=timedelta(days=settings.receipts.parked_days),
             counted=self._figures.received,
             heard=self._heard,
+            missed=self._housekeeper.evidence_missed,
             guessing=[name for name, sender in self._senders.items() if not sender.gives_marks],
         )
         self._simulator = self._make_simulator(base_url) if simulator_is_on(settings) else None
@@ -245,6 +252,7 @@ class RunningGateway:
             policy=self._busy_policy(),
             clock=self._clock,
             random=random.random,
+            decisions=self._figures,
         )
 
     def _heard(self, sender: SenderName) -> None:
@@ -327,6 +335,7 @@ class RunningGateway:
     def _changed(self, message: Message) -> None:
         self._waiting.publish(message)
         self._backlog.changed(message)
+        self._housekeeper.changed(message)
         if message.status is Status.QUEUED:
             dispatcher = self._dispatchers.get(message.sender)
             if dispatcher is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from alir.ids import SenderName
-from alir.messages.model import Message, Outcome, ReceiptStatus
+from alir.messages.model import Decision, Message, Outcome, ReceiptStatus
 from alir.observe import Metrics
 
 
@@ -22,6 +22,9 @@ class Figures:
     def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None:
         self._metrics.outcomes[sender, outcome.value].inc()
         self._metrics.provider_call_seconds[sender].observe(seconds)
+
+    def decided(self, sender: SenderName, decision: Decision) -> None:
+        self._metrics.unknown_decisions[sender, decision.value].inc()
 
     def answered(self, route: str, seconds: float) -> None:
         self._metrics.request_seconds[route].observe(seconds)

@@ -14,6 +14,8 @@ ApiTokenId = NewType("ApiTokenId", str)  #: `tok_` and a ULID; names an API toke
 SenderName = NewType("SenderName", str)  #: the key under `[senders]`, such as `main`
 ProviderId = NewType("ProviderId", str)  #: the provider's own id of a message (`wamid.…`)
 
+MESSAGE_ID_LENGTH = 30  #: `msg_` and the 26 digits of a ULID
+
 
 def new_message_id() -> MessageId:
     """A new id; later ones sort after earlier ones, to the millisecond."""

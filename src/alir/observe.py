@@ -303,6 +303,12 @@ class Metrics:
         self.unknown: Family[str, Gauge] = Family(
             self._gauge("alir_unknown", "Messages of which nobody knows whether they were sent")
         )
+        self.unknown_decisions: Family[tuple[str, str], Count] = self._counts(
+            "alir_unknown_decisions",
+            "What was decided about attempts that were unknown",
+            "sender",
+            "decision",
+        )
         self._paused = Looked(
             "alir_paused", "What stands still of a sender, by what it is", ("sender", "scope")
         )

@@ -23,7 +23,7 @@ from tests.postgres import execute
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.life import Again, Settlement
-from alir.messages.model import Message, Outcome, ReceiptStatus
+from alir.messages.model import Decision, Message, Outcome, ReceiptStatus
 from alir.receipts.model import Mark, Told
 from alir.store import tables
 from alir.store.callbacks import CallbackStore
@@ -46,17 +46,22 @@ class Consequences:
         of: by the provider's code, what queues a message again.
         seen: message, attempt and code of each failed receipt, once it was on disk.
         arrivals: message and attempt of each other receipt that changed something.
+        decisions: message and what was decided about its unknown attempt, once it was on disk.
     """
 
     of: dict[str, Again] = field(default_factory=dict)
     seen: list[tuple[MessageId, int, str]] = field(default_factory=list)
     arrivals: list[tuple[MessageId, int]] = field(default_factory=list)
+    decisions: list[tuple[MessageId, Decision]] = field(default_factory=list)
 
     def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
         return self.of.get((error or {}).get("provider_code", ""))
 
     def arrived(self, message: Message, attempt: int) -> None:
         self.arrivals.append((message.id, attempt))
+
+    def decided(self, message: Message, decision: Decision) -> None:
+        self.decisions.append((message.id, decision))
 
     def failed(self, message: Message, attempt: int, error: Mapping[str, Any] | None) -> None:
         self.seen.append((message.id, attempt, (error or {}).get("provider_code", "")))

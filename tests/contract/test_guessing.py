@@ -10,7 +10,7 @@ from tests.examples import MAIN, OTHER, a_message, begin_due
 from tests.running import in_a_loop
 
 from alir.messages import life
-from alir.messages.model import Flag, Message, Outcome, ReceiptStatus, Status
+from alir.messages.model import Decision, Flag, Message, Outcome, ReceiptStatus, Status
 from alir.receipts.guess import GUESS_AFTER
 from alir.store.contacts import learn
 
@@ -51,6 +51,7 @@ async def test_a_receipt_to_the_same_person_settles_the_only_attempt_without_an_
         told_of = (await store.events(message.id))[-2:]
         assert [event["type"] for event in told_of] == ["message.accepted", "message.sent"]
         assert [event["data"]["flags"] for event in told_of] == [[Flag.GUESS]] * 2
+        assert store.consequences.decisions == [(message.id, Decision.GUESS)]
         assert await store.parked() == 0
 
 

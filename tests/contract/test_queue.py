@@ -368,6 +368,38 @@ async def test_unknown_messages_that_may_be_sent_once_more_are_found_oldest_firs
 
 
 @in_a_loop
+async def test_of_unknown_messages_the_expired_do_not_hide_those_that_may_be_sent_once_more(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        for at in (1, 2):
+            begun = await store.begun(
+                on_unknown=OnUnknown.RETRY, expires_at=START + timedelta(seconds=at)
+            )
+            await store.settle(begun, Outcome.UNKNOWN)
+        may = await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
+        store.clock.leap(2)
+
+        assert await store.messages.unknown_to_retry(limit=1) == [may]
+
+
+@in_a_loop
+async def test_what_was_begun_before_a_moment_and_is_not_settled_is_found(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.sent()
+        early = await store.begun()
+        store.clock.leap(1)
+        await store.begun()
+
+        assert await store.messages.left_begun(before=store.clock.now()) == [
+            (early.id, 1),
+        ]
+        assert await store.messages.left_begun(before=START) == []
+
+
+@in_a_loop
 async def test_a_second_unknown_is_held(database: Backend) -> None:
     async with database.open() as store:
         unknown = await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)

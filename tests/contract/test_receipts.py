@@ -13,7 +13,7 @@ from tests.running import in_a_loop
 
 from alir.ids import ProviderId
 from alir.messages import life
-from alir.messages.model import Message, Outcome, Receipt, ReceiptStatus, Status
+from alir.messages.model import Decision, Message, Outcome, Receipt, ReceiptStatus, Status
 from alir.receipts.model import Told
 from alir.receipts.ports import RawCallback
 from alir.store.callbacks import LARGEST_PAGE, LARGEST_PAGE_BYTES
@@ -362,6 +362,105 @@ async def test_a_mark_of_an_attempt_that_never_was_moves_nothing(
 
         assert await store.messages.get(message.id) == message
         assert await store.parked() == 1
+
+
+# Marks of attempts whose records are lost, as with a backup that was restored
+
+
+@in_a_loop
+async def test_a_receipt_of_a_lost_attempt_takes_the_message_out_of_the_queue(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.accepted()
+        await store.tell(told(DELIVERED, of=message, attempt=2, provider_id="wamid.2"))
+        after = await store.messages.get(message.id)
+
+        assert after.status is Status.DELIVERED
+        assert [a.outcome for a in after.attempts] == [Outcome.UNKNOWN, Outcome.ACCEPTED]
+        assert (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages == ()
+        assert (await store.messages.find("wamid.2")).id == message.id
+        types = await store.event_types(message.id)
+        assert types == ["message.queued", "message.accepted", "message.delivered"]
+        assert store.consequences.decisions == [(message.id, Decision.MARK)]
+
+
+@in_a_loop
+async def test_a_parked_mark_is_tried_again_by_the_sweep_once_nothing_is_under_way(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(told(READ, of=message, attempt=2))
+        await store.receipts.sweep(keep=KEEP_PARKED)
+        assert await store.parked() == 1
+        await store.settle(message, Outcome.UNKNOWN)
+        await store.receipts.sweep(keep=KEEP_PARKED)
+
+        assert (await store.messages.get(message.id)).status is Status.READ
+        assert await store.parked() == 0
+        assert store.consequences.decisions == [(message.id, Decision.PARKED)]
+
+
+@pytest.mark.parametrize("attempt", [2, 99_999])
+@in_a_loop
+async def test_sweeping_does_not_lengthen_the_stay_of_a_mark_that_names_nothing(
+    database: Backend, attempt: int
+) -> None:
+    async with database.open() as store:
+        message = await store.begun()
+        await store.tell(
+            told(READ, of=message, attempt=attempt),
+            told(READ, of=a_message(), provider_id="wamid.2"),
+            told(READ, of=message, attempt=attempt, sender=OTHER),
+            told(FAILED, of=message, attempt=attempt),
+        )
+        for _ in range(8):
+            await store.receipts.sweep(keep=KEEP_PARKED)
+            assert (await store.messages.get(message.id)) == message
+            store.clock.leap(timedelta(days=1).total_seconds())
+        await store.receipts.sweep(keep=KEEP_PARKED)
+
+        assert await store.parked() == 0
+
+
+# What is said of decisions
+
+
+@in_a_loop
+async def test_every_decision_on_an_unknown_attempt_is_told_once_it_is_on_disk(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        begun = [await store.begun() for _ in range(5)]
+        marked, answered, late, retried, given_up = [
+            await store.settle(message, Outcome.UNKNOWN) for message in begun
+        ]
+        await store.tell(told(SENT, of=marked), told(READ, of=marked))
+        await store.settle(answered, Outcome.ACCEPTED, provider_id="wamid.2")
+        await store.settle(begun[2], Outcome.ACCEPTED, provider_id="wamid.3")
+        await store.messages.change(retried, lambda m: life.retry(m, now=START))
+        await store.messages.change(given_up, life.cancel)
+
+        assert store.consequences.decisions == [
+            (marked.id, Decision.MARK),
+            (answered.id, Decision.ANSWER),
+            (late.id, Decision.ANSWER),
+            (retried.id, Decision.RETRIED),
+            (given_up.id, Decision.GIVEN_UP),
+        ]
+
+
+@in_a_loop
+async def test_of_what_was_never_unknown_no_decision_is_told(database: Backend) -> None:
+    async with database.open() as store:
+        await store.sent()
+        await store.tell(told(READ))
+        early = await store.begun()
+        await store.tell(told(SENT, of=early, provider_id="wamid.2"))
+        await store.messages.change(await store.accepted(), life.cancel)
+
+        assert store.consequences.decisions == []
 
 
 # Callbacks

@@ -1,4 +1,7 @@
-"""What a failed receipt means for what is sent: the same as if it had been the answer."""
+"""What receipts mean for what is sent, and what is said of decisions on unknown attempts.
+
+A failed receipt means the same as if it had been the answer.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,18 @@ from typing import Any
 from alir.clock import Clock
 from alir.dispatch.attempt import BusyPolicy, again_of
 from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Decisions
 from alir.errors import ProviderBusy, SendFailure
 from alir.ids import SenderName
 from alir.messages.life import Again
-from alir.messages.model import Message
+from alir.messages.model import Decision, Message
+from alir.observe import get_logger
 
 #: What the error of a failed receipt of a sender would mean as an answer.
 FailureOf = Callable[[SenderName, Mapping[str, Any]], SendFailure]
+
+
+_log = get_logger("dispatch")
 
 
 class Aftermath:
@@ -28,12 +36,14 @@ class Aftermath:
         policy: BusyPolicy,
         clock: Clock,
         random: Callable[[], float],
+        decisions: Decisions,
     ) -> None:
         self._failure_of = failure_of
         self._pauses = pauses
         self._policy = policy
         self._clock = clock
         self._random = random
+        self._decisions = decisions
 
     def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
         """Whether the message is to be queued once more, and when."""
@@ -57,3 +67,15 @@ class Aftermath:
         tried = message.attempt(attempt)
         if tried is not None:
             self._pauses.passed(message, begun_at=tried.begun_at, by_receipt=True)
+
+    def decided(self, message: Message, decision: Decision) -> None:
+        """That was decided about an unknown attempt of `message`: counted and logged."""
+        self._decisions.decided(message.sender, decision)
+        say = _log.warning if decision is Decision.HELD else _log.info
+        say(
+            "unknown_decided",
+            decision=decision.value,
+            message=message.id,
+            sender=message.sender,
+            status=message.status.value,
+        )

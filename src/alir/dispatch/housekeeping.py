@@ -1,18 +1,20 @@
-"""What time does to messages: expiry, and unknown outcomes that stay unknown."""
+"""What time does to messages: expiry, attempts nobody answers, and unknown ones that stay so."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 from alir.clock import Clock
 from alir.dispatch.ports import Outbox
+from alir.dispatch.undecided import Undecided
 from alir.errors import StoreUnavailable, TooLate
 from alir.ids import MessageId
 from alir.messages import life
 from alir.messages.life import Change, Settlement
-from alir.messages.model import Message, Outcome
+from alir.messages.model import Decision, Message, Outcome
 from alir.observe import get_logger
 
 #: How often time is looked at.
@@ -21,36 +23,58 @@ _LARGEST_ROUND = 500
 #: Between two looks; after a longer one callbacks may not have arrived meanwhile.
 LONGEST_GAP_SECONDS = 10.0
 
+_PROCESS_ENDED: Final = life.error(
+    "process_ended", "The process ended before the provider's answer"
+)
+_OVERDUE: Final = life.error("overdue", "Nothing was heard of the call, longer than it may take")
+
 _log = get_logger("dispatch")
 
 
 class Housekeeper:
     """Looks at the messages that time changes.
 
-    Attributes:
-        listening_since: evidence is waited for only while callbacks can arrive, so that no wait
-            counts from before this: the start, a sleep of the machine, a store that was down.
+    Args:
+        attempt_time: after this nothing is on its way any more of an attempt that was begun.
+        unknown_after: how long evidence is waited for.
+        decided: told of each unknown message that is held.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, *, unknown_after: timedelta) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        attempt_time: timedelta,
+        unknown_after: timedelta,
+        decided: Callable[[Message, Decision], None],
+    ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._unknown_after = unknown_after
-        self.listening_since = clock.now()
+        self._attempt_time = attempt_time
+        self._decided = decided
+        self._undecided = Undecided(clock, unknown_after)
+        #: To be told of every message that changes; the very method, as this is on the hot path.
+        self.changed = self._undecided.changed
+        # On the clock that never jumps: since when time was looked at without a gap.
+        self._steady_since = clock.elapsed()
         self._looked_at: tuple[datetime, float] | None = None
 
     async def take_over(self) -> int:
         """Call unknown whatever a process that is gone had begun; how many that were."""
         left = await self._outbox.left_begun()
-        # All at once, here and below: what is asked for together shares a commit.
-        await asyncio.gather(*(self._outbox.change(id_, self._orphaned(n)) for id_, n in left))
+        await self._call_unknown(left, _PROCESS_ENDED)
         if left:
             _log.warning("attempts_left_begun", count=len(left))
         return len(left)
 
+    def evidence_missed(self) -> None:
+        """A callback could not be kept or applied: evidence is waited for anew."""
+        self._undecided.wait_anew()
+
     async def run(self) -> None:
         """Look every `PERIOD_SECONDS`, for ever."""
-        self.listening_since = self._clock.now()
+        self._undecided.wait_anew()
         while True:
             try:
                 await self.look()
@@ -63,13 +87,39 @@ class Housekeeper:
             await self._clock.sleep(PERIOD_SECONDS)
 
     async def look(self) -> None:
-        """Expire what has expired, and send once more what may be and stayed unknown."""
+        """Expire what has expired, call unknown what is overdue, decide what stays unknown."""
         self._notice_gaps()
         expired = await self._outbox.expired(limit=_LARGEST_ROUND)
         await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
-        unknown = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND)
-        waited = [message for message in unknown if self._waited_long_enough(message)]
+        await self._look_at_overdue()
+        may = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND)
+        waited = [message for message in may if self._undecided.waited_enough(message)]
         await asyncio.gather(*(self._try(message, self._once_more) for message in waited))
+        for message in self._undecided.held():
+            self._decided(message, Decision.HELD)
+
+    async def _look_at_overdue(self) -> None:
+        """Call unknown what was begun so long ago that nothing of it can be on its way.
+
+        A living process settles what it began; only a fault of alir's own leaves it begun.
+        """
+        if self._clock.elapsed() < self._steady_since + self._attempt_time.total_seconds():
+            return  # by a clock that was just set everything may look overdue
+        overdue = await self._outbox.left_begun(before=self._clock.now() - self._attempt_time)
+        for message_id, number in overdue:
+            _log.warning("attempt_overdue", message=message_id, attempt=number)
+        await self._call_unknown(overdue, _OVERDUE)
+
+    async def _call_unknown(
+        self, attempts: Sequence[tuple[MessageId, int]], error: Mapping[str, Any]
+    ) -> None:
+        settlement = Settlement(outcome=Outcome.UNKNOWN, error=error)
+
+        def unknown(number: int) -> Callable[[Message], Change | None]:
+            return lambda message: life.settle(message, number, settlement, now=self._clock.now())
+
+        # All at once, here and elsewhere: what is asked for together shares a commit.
+        await asyncio.gather(*(self._outbox.change(id_, unknown(n)) for id_, n in attempts))
 
     async def _try(
         self, message: Message | MessageId, decide: Callable[[Message], Change | None]
@@ -86,36 +136,19 @@ class Housekeeper:
     def _once_more(self, message: Message) -> Change | None:
         now = self._clock.now()
         may = life.may_retry_by_itself(message, now=now)
-        if not (may and self._waited_long_enough(message)):
+        if not (may and self._undecided.waited_enough(message)):
             return None
-        _log.info("resending_unknown", message=message.id)
-        return life.retry(message, now=self._clock.now())
+        return life.retry(message, now=now)
 
     def _notice_gaps(self) -> None:
-        """Begin to wait for evidence anew where nobody can have listened, or a clock was set."""
+        """Begin to wait anew where nobody can have listened, or a clock was set."""
         now, elapsed = self._clock.now(), self._clock.elapsed()
-        if self._looked_at is None:
-            self.listening_since = now
-        else:
+        is_gap = True
+        if self._looked_at is not None:
             wall, boot = self._looked_at
             passed = (now - wall).total_seconds()
-            longest = LONGEST_GAP_SECONDS
-            if elapsed - boot > longest or abs(passed - (elapsed - boot)) > longest:
-                self.listening_since = now
+            is_gap = max(elapsed - boot, abs(passed - (elapsed - boot))) > LONGEST_GAP_SECONDS
+        if is_gap:
+            self._steady_since = elapsed
+            self._undecided.wait_anew()
         self._looked_at = (now, elapsed)
-
-    def _waited_long_enough(self, message: Message) -> bool:
-        since = _unknown_since(message, self.listening_since)
-        return self._clock.now() >= since + self._unknown_after
-
-    def _orphaned(self, number: int) -> Callable[[Message], Change | None]:
-        settlement = Settlement(
-            outcome=Outcome.UNKNOWN,
-            error=life.error("process_ended", "The process ended before the provider's answer"),
-        )
-        return lambda message: life.settle(message, number, settlement, now=self._clock.now())
-
-
-def _unknown_since(message: Message, listening_since: datetime) -> datetime:
-    settled = [attempt.settled_at for attempt in message.attempts if attempt.settled_at]
-    return max([listening_since, *settled])

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from alir.dispatch.gate import Turn
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
-from alir.messages.model import Message, Outcome
+from alir.messages.model import Decision, Message, Outcome
 
 
 class Sent(NamedTuple):
@@ -136,12 +136,19 @@ class Outbox(Protocol):
         """Decide upon a message as it stands, and write what became of it."""
         ...
 
-    async def left_begun(self) -> list[tuple[MessageId, int]]:
-        """Message and number of every attempt that is begun and not settled."""
+    async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
+        """Message and number of every attempt that is begun and not settled.
+
+        Args:
+            before: only those that were begun before then.
+        """
         ...
 
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
-        """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
+        """Unknown messages that may be sent once more, as `life.may_retry_by_itself` says.
+
+        Oldest first.
+        """
         ...
 
     async def expired(self, *, limit: int) -> list[MessageId]:
@@ -170,3 +177,9 @@ class Measure(Protocol):
     """Told of every call."""
 
     def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None: ...
+
+
+class Decisions(Protocol):
+    """Told of every decision on an attempt that was unknown."""
+
+    def decided(self, sender: SenderName, decision: Decision) -> None: ...

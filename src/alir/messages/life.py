@@ -21,8 +21,10 @@ from typing import Any, NamedTuple
 from alir.errors import TooLate
 from alir.ids import ProviderId
 from alir.messages import limits
+from alir.messages.lost import with_lost
 from alir.messages.model import (
     Attempt,
+    Decision,
     Flag,
     Message,
     OnUnknown,
@@ -41,10 +43,15 @@ class Happened(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What became of a message, and what users are told, in order."""
+    """What became of a message, and what users are told, in order.
+
+    Attributes:
+        decision: what that decides about an attempt that was unknown, for operators.
+    """
 
     message: Message
     events: tuple[Happened, ...] = ()
+    decision: Decision | None = None
 
 
 class Settlement(NamedTuple):
@@ -180,6 +187,12 @@ def settle(
         return _completed(message, attempt, settlement)
     if attempt.outcome is settlement.outcome:
         return None
+    change = _settled(message, attempt, settlement, now)
+    return change if attempt.outcome is None else change._replace(decision=Decision.ANSWER)
+
+
+def _settled(message: Message, attempt: Attempt, settlement: Settlement, now: datetime) -> Change:
+    number = attempt.number
     settled = Attempt(
         number=number,
         begun_at=attempt.begun_at,
@@ -217,7 +230,8 @@ def receive(
     Receipts come late, twice, out of order and before the provider's own answer: a receipt for
     an attempt that is not settled is its answer, and users are told that it was accepted before
     they are told more. One that is known already changes nothing; one that does not move the
-    message is kept, and nobody is told.
+    message is kept, and nobody is told. One for an attempt that is not there says that its begin
+    was lost, as with a backup that was restored: see `with_lost`.
 
     Args:
         wamid: WhatsApp's id of the message, where the provider has another one of its own.
@@ -225,8 +239,12 @@ def receive(
     """
     attempt = message.attempt(receipt.attempt)
     if attempt is None:
+        message = with_lost(message, receipt)
+        attempt = message.attempt(receipt.attempt)
+    if attempt is None:
         return None
-    is_answer = attempt.outcome is None or attempt.outcome is Outcome.UNKNOWN
+    was_unknown = attempt.outcome is Outcome.UNKNOWN
+    is_answer = was_unknown or attempt.outcome is None
     if not is_answer and _is_known(message, receipt):
         return None
     before = message.but(wa_id=message.wa_id or wa_id)
@@ -247,10 +265,12 @@ def receive(
         change = _moved(message, after, reason=receipt.error)
         if receipt.status in _EVIDENCE and standing(message, attempt) is Status.FAILED:
             change = with_flag(change, Flag.AFTER_FAILED)
+    if was_unknown:
+        change = change._replace(decision=Decision.MARK)
     if _was_told_accepted(message, is_answer=is_answer) or not change.events:
         return change
     accepted = before.but(status=Status.ACCEPTED, error=None, flags=change.message.flags)
-    return Change(change.message, (*_told(accepted, Status.ACCEPTED).events, *change.events))
+    return change._replace(events=(*_told(accepted, Status.ACCEPTED).events, *change.events))
 
 
 def cancel(message: Message) -> Change | None:
@@ -268,7 +288,8 @@ def cancel(message: Message) -> Change | None:
         message.status is Status.QUEUED and _has_unknown(message)
     ):
         reason = error(GIVEN_UP, "Given up while it was unknown whether it had arrived")
-        return _told(message.but(status=Status.FAILED, error=reason), Status.FAILED)
+        given_up = _told(message.but(status=Status.FAILED, error=reason), Status.FAILED)
+        return given_up._replace(decision=Decision.GIVEN_UP)
     if message.status is Status.QUEUED:
         return _told(message.but(status=Status.CANCELLED), Status.CANCELLED)
     raise _too_late(message, "cancelled")
@@ -288,12 +309,13 @@ def retry(message: Message, *, now: datetime) -> Change:
             message_id=message.id,
             status=message.status.value,
         )
-    return _told(
+    queued = _told(
         message.but(
             status=Status.QUEUED, parked=None, due_at=now, first_due_at=now, tries=0, error=None
         ),
         Status.QUEUED,
     )
+    return queued._replace(decision=Decision.RETRIED) if _has_unknown(message) else queued
 
 
 def may_retry_by_itself(message: Message, *, now: datetime) -> bool:
@@ -360,8 +382,10 @@ def _may_go_again(message: Message, receipt: Receipt, again: Again) -> bool:
     if message.status not in _UNDER_WAY or standing(message, latest) not in _NOT_YET_ARRIVED:
         return False
     for attempt in earlier:
-        is_busy = attempt.outcome is Outcome.BUSY
-        if not is_busy and standing(message, attempt) is not Status.FAILED:
+        stood = standing(message, attempt)
+        # Of one that the provider called busy a receipt may say that it was sent all the same.
+        is_busy = stood is None and attempt.outcome is Outcome.BUSY
+        if not is_busy and stood is not Status.FAILED:
             return False
     if again.fallback:
         return _can_fall_back(message)
@@ -400,11 +424,12 @@ def _ended(message: Message, status: Status, reason: Mapping[str, Any]) -> Chang
 def _completed(message: Message, attempt: Attempt, settlement: Settlement) -> Change | None:
     """A settled attempt, with the ids that only this answer knew."""
     provider_id = attempt.provider_id or settlement.provider_id
-    wa_id = message.wa_id or settlement.wa_id
-    if provider_id == attempt.provider_id and wa_id == message.wa_id:
-        return None
-    completed = attempt._replace(provider_id=provider_id)
-    return Change(message.but(wa_id=wa_id, attempts=_with(message.attempts, completed)))
+    completed = message.but(
+        wa_id=message.wa_id or settlement.wa_id,
+        provider_request_id=message.provider_request_id or settlement.request_id,
+        attempts=_with(message.attempts, attempt._replace(provider_id=provider_id)),
+    )
+    return None if completed == message else Change(completed)
 
 
 def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None) -> Change:
@@ -460,7 +485,7 @@ def with_flag(change: Change, flag: str) -> Change:
     """The change, its message and what is told of it flagged so."""
     after = change.message.but(flags=_flagged(change.message, flag))
     told = (h._replace(message=h.message.but(flags=after.flags)) for h in change.events)
-    return Change(after, tuple(told))
+    return change._replace(message=after, events=tuple(told))
 
 
 def _was_told_accepted(message: Message, *, is_answer: bool) -> bool:

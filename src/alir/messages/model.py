@@ -54,6 +54,18 @@ class OnUnknown(StrEnum):
     RETRY = "retry"
 
 
+class Decision(StrEnum):
+    """What was decided about an attempt that was unknown, or by what it was settled."""
+
+    MARK = "mark"  #: a receipt names it
+    PARKED = "parked"  #: a receipt names it that was parked
+    GUESS = "guess"  #: a parked receipt can be about no other
+    ANSWER = "answer"  #: the provider's own answer came late
+    HELD = "held"  #: no evidence came in time: it waits for a person
+    RETRIED = "retried"  #: the message is queued once more, by `on_unknown` or by the API
+    GIVEN_UP = "given_up"  #: somebody cancelled the message
+
+
 class Priority(StrEnum):
     """A message's class in the queue."""
 

@@ -31,6 +31,8 @@ class Inbox:
         counted: called for each receipt.
         heard: called whenever a person wrote to a sender just now; not for what comes late or
             again, which counted long ago for the sender's pace.
+        missed: called where a callback could not be kept, or what it tells not be applied: what
+            is waited for may be in it.
         guessing: the senders whose receipts name no attempt.
     """
 
@@ -44,6 +46,7 @@ class Inbox:
         keep_parked: timedelta,
         counted: Callable[[SenderName, ReceiptStatus], None],
         heard: Callable[[SenderName], None],
+        missed: Callable[[], None],
         guessing: Sequence[SenderName] = (),
     ) -> None:
         self._dialects = {dialect.name: dialect for dialect in dialects}
@@ -53,6 +56,7 @@ class Inbox:
         self._keep_parked = keep_parked
         self._counted = counted
         self._heard = heard
+        self._missed = missed
         self._guessing = tuple(guessing)
         self._applying: set[asyncio.Task[None]] = set()
 
@@ -65,7 +69,12 @@ class Inbox:
         signers = self._dialects[provider].signed_by(request)
         if not signers:
             return False
-        self._soon(await self._callbacks.keep(provider, signers, request.body))
+        try:
+            raw = await self._callbacks.keep(provider, signers, request.body)
+        except StoreUnavailable:
+            self._missed()
+            raise
+        self._soon(raw)
         return True
 
     async def take_over(self) -> None:
@@ -86,6 +95,7 @@ class Inbox:
             try:
                 await deed()
             except StoreUnavailable as error:
+                self._missed()
                 _log.warning("sweep_failed", reason=str(error))
             except Exception as fault:
                 # A fault of alir's own, for once. Its text may hold a person's number.
@@ -125,6 +135,7 @@ class Inbox:
             try:
                 await self._receipts.apply(told, callback=raw.seq)
             except StoreUnavailable as error:
+                self._missed()
                 _log.warning("apply_failed", callback=raw.seq, reason=str(error))
                 await self._clock.sleep(STORE_PAUSE_SECONDS)
             except Exception as fault:

@@ -9,7 +9,7 @@ from typing import Any
 
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
-from alir.messages.model import Flag, Message, Receipt, ReceiptStatus
+from alir.messages.model import Decision, Flag, Message, Receipt, ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ class Told:
 
         def decide_and_flag(message: Message) -> life.Change | None:
             change = decide(message)
-            return None if change is None else life.with_flag(change, Flag.GUESS)
+            if change is None:
+                return None
+            return life.with_flag(change, Flag.GUESS)._replace(decision=Decision.GUESS)
 
         return decide_and_flag
 

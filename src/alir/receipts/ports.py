@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from alir.errors import SendFailure
 from alir.ids import SenderName
 from alir.messages.life import Again
-from alir.messages.model import Message
+from alir.messages.model import Decision, Message
 from alir.receipts.model import Heard, Told
 
 
@@ -109,7 +109,7 @@ class Callbacks(Protocol):
 
 
 class Consequences(Protocol):
-    """What a failed receipt means for what is sent."""
+    """What follows from what became of an attempt, besides the change of its message."""
 
     def again(self, message: Message, error: Mapping[str, Any] | None) -> Again | None:
         """Whether the message is to be queued once more, and when."""
@@ -121,6 +121,10 @@ class Consequences(Protocol):
 
     def arrived(self, message: Message, attempt: int) -> None:
         """Attempt `attempt` of `message` was sent on, or more, and that is on disk."""
+        ...
+
+    def decided(self, message: Message, decision: Decision) -> None:
+        """That was decided about an unknown attempt of `message`, and is on disk."""
         ...
 
 

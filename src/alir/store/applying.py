@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from alir.errors import NotFound
-from alir.ids import MessageId, ProviderId, SenderName
-from alir.messages.model import Message, ReceiptStatus
-from alir.receipts.model import Told
+from alir.ids import ProviderId, SenderName
+from alir.messages import life
+from alir.messages.lost import shows_a_loss
+from alir.messages.model import Decision, Message, ReceiptStatus
+from alir.receipts.model import Mark, Told
 from alir.receipts.ports import Consequences
 from alir.store.parked import park, unpark
 from alir.store.reading import by_provider_id, load
@@ -35,6 +37,19 @@ class Applied:
     changed: list[Message] = field(default_factory=list)
     arrived: list[tuple[Message, int]] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    decisions: list[tuple[Message, Decision]] = field(default_factory=list)
+
+    def note(self, after: Message, decided: life.Change | None) -> None:
+        """Remember what a change decided about an attempt that was unknown, if it did."""
+        if decided is not None and decided.decision is not None:
+            self.decisions.append((after, decided.decision))
+
+    def add(self, other: Applied) -> None:
+        """Take in what further receipts changed."""
+        self.changed += other.changed
+        self.arrived += other.arrived
+        self.failed += other.failed
+        self.decisions += other.decisions
 
     def tell(self, consequences: Consequences) -> None:
         """Once it is on disk: let stand still what the failures say, before anything goes on."""
@@ -42,6 +57,8 @@ class Applied:
             consequences.arrived(message, attempt)
         for failed in self.failed:
             consequences.failed(failed.message, failed.attempt, failed.error)
+        for message, decision in self.decisions:
+            consequences.decided(message, decision)
 
 
 def apply_all(
@@ -80,8 +97,9 @@ def apply_one(  # noqa: PLR0917 - what is written, where, and to what
     if has_failed:
         again = consequences.again(message, told.error)
     decide: Decide = told.received_by(number, now, again)
-    after, is_changed = change(connection, message, decide, now)
-    if is_changed:
+    after, decided = change(connection, message, decide, now)
+    if decided is not None:
+        applied.note(after, decided)
         applied.changed.append(after)
         if has_failed:
             applied.failed.append(Failed(after, number, told.error))
@@ -102,9 +120,9 @@ def _attempt_of(connection: Connection, told: Told) -> tuple[Message, int] | Non
     The mark says so best; where it names nothing that alir knows, the ids do.
     """
     if told.mark is not None:
-        message = _of_sender(connection, told.mark.message_id, told.sender)
-        if message is not None and message.attempt(told.mark.attempt) is not None:
-            return message, told.mark.attempt
+        named = named_by(connection, told.sender, told.mark, told.status)
+        if named is not None:
+            return named, told.mark.attempt
     for id_ in (told.provider_id, told.wamid):
         found = None if id_ is None else by_provider_id(connection, id_)
         if found is not None and found[2] == told.sender:
@@ -112,9 +130,14 @@ def _attempt_of(connection: Connection, told: Told) -> tuple[Message, int] | Non
     return None
 
 
-def _of_sender(connection: Connection, message_id: MessageId, sender: SenderName) -> Message | None:
+def named_by(
+    connection: Connection, sender: SenderName, mark: Mark, status: ReceiptStatus
+) -> Message | None:
+    """The message whose attempt a receipt's mark names: one that is there, or that is lost."""
     with suppress(NotFound):
-        message = load(connection, message_id)
-        if message.sender == sender:
+        message = load(connection, mark.message_id)
+        if message.sender == sender and (
+            message.attempt(mark.attempt) is not None or shows_a_loss(message, mark.attempt, status)
+        ):
             return message
     return None

@@ -203,7 +203,7 @@ class MessageStore(QueueReader):
             AlirError: whatever `decide` raised; nothing was written.
         """
 
-        def work(connection: Connection) -> tuple[Message, bool] | AlirError:
+        def work(connection: Connection) -> tuple[Message, life.Change | None] | AlirError:
             try:
                 return change(connection, message, decide, self._clock.now())
             except AlirError as error:
@@ -212,9 +212,11 @@ class MessageStore(QueueReader):
         result = await self._database.write(work)
         if isinstance(result, AlirError):
             raise result
-        after, is_changed = result
-        if is_changed:
+        after, decided = result
+        if decided is not None:
             self._changed(after)
+            if decided.decision is not None:
+                self._consequences.decided(after, decided.decision)
         return after
 
     async def settle(
@@ -251,15 +253,21 @@ class MessageStore(QueueReader):
         if len(changes) == len(answers):
             saved = save_all(connection, changes, now)
             if saved is not None:
-                return [_Settled(after) for after in saved]
+                return [
+                    _Settled(after)
+                    if decided.decision is None
+                    else _Settled(after, Applied(decisions=[(after, decided.decision)]))
+                    for after, (_, decided) in zip(saved, changes, strict=True)
+                ]
         return [self._settle_one(connection, answered, now) for answered in answers]
 
     def _settle_one(self, connection: Connection, answered: _Answered, now: datetime) -> _Settled:
         message, settlement, number = answered
         applied = Applied()
-        after, _ = change(
+        after, decided = change(
             connection, message, lambda m: life.settle(m, number, settlement, now=now), now
         )
+        applied.note(after, decided)
         if settlement.provider_id is not None:
             for told in unpark(connection, message.sender, settlement.provider_id):
                 after = apply_one(connection, after, number, told, now, self._consequences, applied)

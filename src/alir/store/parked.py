@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import and_, bindparam, delete, func, or_, select, text
 
 from alir.clock import from_milliseconds, to_milliseconds
-from alir.ids import MessageId, ProviderId, SenderName
+from alir.ids import MESSAGE_ID_LENGTH, MessageId, ProviderId, SenderName
 from alir.messages.model import ReceiptStatus
 from alir.receipts.guess import Candidate
 from alir.receipts.model import Mark, Told
@@ -77,8 +78,23 @@ def unpark(connection: Connection, sender: SenderName, provider_id: ProviderId) 
     return told
 
 
-def matched(connection: Connection) -> list[tuple[SenderName, ProviderId]]:
-    """Under which ids something is parked whose attempt, of the same sender, is known by now.
+class Waiting(NamedTuple):
+    """A parked receipt whose attempt may be known by now.
+
+    Attributes:
+        mark: names a message of the same sender; none: it does not, or there is no mark.
+        is_known: whether an attempt of the same sender has one of its ids.
+    """
+
+    sender: SenderName
+    provider_id: ProviderId
+    status: ReceiptStatus
+    mark: Mark | None
+    is_known: bool
+
+
+def waiting(connection: Connection) -> list[Waiting]:
+    """The parked receipts whose attempts may be known by now.
 
     It looks at everything that is parked, so it is for a reading connection.
     """
@@ -93,8 +109,26 @@ def matched(connection: Connection) -> list[tuple[SenderName, ProviderId]]:
             for known in (_a.provider_id, _a.wamid)
         )
     )
-    query = select(_p.sender, _p.provider_id).distinct().where(attempt_is_known)
-    return [(sender, provider_id) for sender, provider_id in run(connection, query)]
+    message_is_marked = (
+        select(_m.id)
+        .where(_m.id == func.substr(_p.mark, 1, MESSAGE_ID_LENGTH), _m.sender == _p.sender)
+        .exists()
+    )
+    query = select(
+        *(_p.sender, _p.provider_id, _p.status, _p.mark),
+        attempt_is_known.label("is_known"),
+        message_is_marked.label("is_marked"),
+    ).where(or_(attempt_is_known, message_is_marked))
+    return [
+        Waiting(
+            sender,
+            provider_id,
+            ReceiptStatus(status),
+            _mark(mark) if is_marked else None,
+            bool(is_known),
+        )
+        for sender, provider_id, status, mark, is_known, is_marked in run(connection, query)
+    ]
 
 
 def candidates(connection: Connection, senders: Sequence[SenderName]) -> list[Candidate]:

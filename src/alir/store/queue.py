@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.gate import Turn
@@ -112,13 +112,19 @@ class QueueReader:
         self._database = database
         self._clock = clock
 
-    async def left_begun(self) -> list[tuple[MessageId, int]]:
-        """Message and number of every attempt that is begun and not settled."""
+    async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
+        """Message and number of every attempt that is begun and not settled.
+
+        Args:
+            before: only those that were begun before then.
+        """
         query = (
             select(_a.message_id, _a.number)
             .where(text("attempt.outcome IS NULL"))
             .order_by(_a.begun_at)
         )
+        if before is not None:
+            query = query.where(_a.begun_at < to_milliseconds(before))
         return await self._database.read(
             lambda connection: [(row[0], row[1]) for row in run(connection, query)]
         )
@@ -147,12 +153,17 @@ class QueueReader:
         )
 
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
-        """Unknown messages whose `on_unknown` is retry, oldest first; none that was resent."""
+        """Unknown messages that may be sent once more, as `life.may_retry_by_itself` says.
+
+        Oldest first.
+        """
+        now = to_milliseconds(self._clock.now())
         query = (
             select(*rows.MESSAGE_COLUMNS)
             .where(
                 text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
                 _m.flags.not_like(f'%"{Flag.RESENT}"%'),
+                or_(_m.expires_at.is_(None), _m.expires_at > now),
             )
             .order_by(_m.seq)
             .limit(limit)

@@ -10,15 +10,15 @@ from typing import TypeVar
 from alir.clock import Clock
 from alir.errors import StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
-from alir.messages.model import Message, Outcome
+from alir.messages.model import Decision, Message, Outcome
 from alir.receipts.guess import Guess, guess
 from alir.receipts.model import Heard, Told
 from alir.receipts.ports import Consequences
-from alir.store.applying import Applied, apply_all
+from alir.store.applying import Applied, apply_all, named_by
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear, learn_user_id
 from alir.store.database import Database
-from alir.store.parked import candidates, forget_older, matched, unpark
+from alir.store.parked import candidates, forget_older, unpark, waiting
 from alir.store.reading import by_provider_id, load
 from alir.store.sql import Connection
 from alir.store.writer import Work
@@ -79,7 +79,7 @@ class ReceiptStore:
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
-        ids = await self._database.read(matched)
+        ids = await self._database.read(_known_by_now)
         for portion in _portions(ids):
             await self._write(partial(self._try_again, ids=portion))
         if self._doubted:
@@ -113,17 +113,19 @@ class ReceiptStore:
         told = unpark(connection, made.sender, made.provider_id)
         if not told:
             return
-        after, _ = change(connection, message, told[0].guessed_by(made.attempt, now), now)
-        rest = apply_all(connection, told[1:], now, self._consequences)  # found by its id now
-        applied.changed += [after, *rest.changed]
-        applied.arrived += rest.arrived
-        applied.failed += rest.failed
+        after, decided = change(connection, message, told[0].guessed_by(made.attempt, now), now)
+        applied.note(after, decided)
+        applied.changed.append(after)
+        # The others are found by its id now.
+        applied.add(apply_all(connection, told[1:], now, self._consequences))
 
     def _try_again(
         self, connection: Connection, ids: Sequence[tuple[SenderName, ProviderId]]
     ) -> Applied:
         told = [one for sender, id_ in ids for one in unpark(connection, sender, id_)]
-        return apply_all(connection, told, self._clock.now(), self._consequences)
+        applied = apply_all(connection, told, self._clock.now(), self._consequences)
+        applied.decisions = [(message, Decision.PARKED) for message, _ in applied.decisions]
+        return applied
 
     async def _write(self, work: Work[Applied]) -> None:
         """Have `work` change messages, and tell of them, and of those left in doubt before."""
@@ -146,6 +148,18 @@ class ReceiptStore:
         last.tell(self._consequences)
         for message in changed:
             self._changed(message)
+
+
+def _known_by_now(connection: Connection) -> Sequence[tuple[SenderName, ProviderId]]:
+    """The ids under which something is parked whose attempt is known by now."""
+    return [
+        *dict.fromkeys(
+            (one.sender, one.provider_id)
+            for one in waiting(connection)
+            if one.is_known
+            or (one.mark and named_by(connection, one.sender, one.mark, one.status) is not None)
+        )
+    ]
 
 
 def _portions(items: Sequence[T]) -> Sequence[Sequence[T]]:

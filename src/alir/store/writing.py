@@ -82,19 +82,19 @@ def put_event(connection: Connection, event: Mapping[str, Any]) -> None:
 
 def change(
     connection: Connection, message: Message | str, decide: Decide, now: datetime
-) -> tuple[Message, bool]:
-    """Decide and write, inside a transaction; whether anything changed comes second."""
+) -> tuple[Message, life.Change | None]:
+    """Decide and write, inside a transaction; what was decided comes second, None: nothing."""
     if isinstance(message, Message):
         with suppress(AlirError):  # it may have changed since; then that is decided upon below
             decided = decide(message)
             if decided is not None and (after := save(connection, message, decided, now)):
-                return after, True
+                return after, decided
         message = message.id
     current = load(connection, message)
     decided = decide(current)
     if decided is None:
-        return current, False
-    return _save_current(connection, current, decided, now), True
+        return current, None
+    return _save_current(connection, current, decided, now), decided
 
 
 def _save_current(

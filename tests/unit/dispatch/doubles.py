@@ -27,9 +27,10 @@ from alir.errors import NotFound, PauseScope, StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.life import Change, Settlement
-from alir.messages.model import Message, OnUnknown, Outcome, Status
+from alir.messages.model import Decision, Message, Outcome, Status
 
 UNAVAILABLE = StoreUnavailable("the disk is full")
+ATTEMPT_TIME = timedelta(seconds=35)
 
 
 class MemoryOutbox:
@@ -48,6 +49,7 @@ class MemoryOutbox:
         self.tries = 0
         self.window_shut: set[MessageId] = set()
         self.queued: Callable[[Message], None] = lambda _: None
+        self.changed: Callable[[Message], None] = lambda _: None
         self.told: list[tuple[MessageId, str]] = []
         self._open: dict[str, asyncio.Event] = {}
 
@@ -143,23 +145,18 @@ class MemoryOutbox:
         ]
         return list(Counter(places).items())
 
-    async def left_begun(self) -> list[tuple[MessageId, int]]:
+    async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
         return [
             (message.id, attempt.number)
             for message in self.messages.values()
             for attempt in message.attempts
-            if attempt.outcome is None
+            if attempt.outcome is None and (before is None or attempt.begun_at < before)
         ]
 
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
-        unknown = [
-            m
-            for m in self.messages.values()
-            if m.status is Status.UNKNOWN
-            and m.on_unknown is OnUnknown.RETRY
-            and "resent" not in m.flags
-        ]
-        return unknown[:limit]
+        now = self._clock.now()
+        may = [m for m in self.messages.values() if life.may_retry_by_itself(m, now=now)]
+        return may[:limit]
 
     async def expired(self, *, limit: int) -> list[MessageId]:
         fault = await self._reached("expired")
@@ -178,6 +175,7 @@ class MemoryOutbox:
 
     def _put(self, message: Message) -> None:
         self.messages[message.id] = message
+        self.changed(message)
         if message.status is Status.QUEUED:
             self.queued(message)
 
@@ -298,10 +296,14 @@ def pauses_of(
 
 
 class Outcomes:
-    """Remembers what calls came to."""
+    """Remembers what calls came to, and what was decided about unknown attempts."""
 
     def __init__(self) -> None:
         self.seen: list[Outcome] = []
+        self.decisions: list[Decision] = []
+
+    def decided(self, sender: SenderName, decision: Decision) -> None:
+        self.decisions.append(decision)
 
     def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None:
         assert seconds >= 0
@@ -313,6 +315,7 @@ class World:
 
     Attributes:
         gates: of all senders, which have one account; the first alone has messages.
+        decided: what the housekeeper decided about unknown messages.
     """
 
     def __init__(
@@ -357,7 +360,15 @@ class World:
             measure=self.outcomes,
         )
         self.outbox.queued = self.dispatcher.queued
-        self.housekeeper = Housekeeper(self.outbox, self.clock, unknown_after=timedelta(minutes=2))
+        self.decided: list[tuple[MessageId, Decision]] = []
+        self.housekeeper = Housekeeper(
+            self.outbox,
+            self.clock,
+            attempt_time=ATTEMPT_TIME,
+            unknown_after=timedelta(minutes=2),
+            decided=lambda message, decision: self.decided.append((message.id, decision)),
+        )
+        self.outbox.changed = self.housekeeper.changed
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self.dispatcher.run())

@@ -9,13 +9,22 @@ import pytest
 from tests.clock import START, FakeClock, idle
 from tests.examples import a_message
 from tests.running import in_a_loop
-from tests.unit.dispatch.doubles import MemoryOutbox, World
+from tests.unit.dispatch.doubles import ATTEMPT_TIME, MemoryOutbox, World
 
 from alir.dispatch.housekeeping import PERIOD_SECONDS, Housekeeper
 from alir.errors import OutcomeUnknown
 from alir.messages import life
 from alir.messages.life import Settlement
-from alir.messages.model import Flag, Message, OnUnknown, Outcome, Receipt, ReceiptStatus, Status
+from alir.messages.model import (
+    Decision,
+    Flag,
+    Message,
+    OnUnknown,
+    Outcome,
+    Receipt,
+    ReceiptStatus,
+    Status,
+)
 
 LOST = OutcomeUnknown("No answer came back after the request had left")
 UNKNOWN = Settlement(outcome=Outcome.UNKNOWN)
@@ -32,6 +41,18 @@ def _unknown(outbox: MemoryOutbox, **fields: object) -> Message:
     return outbox.put(change.message)
 
 
+def _housekeeper(outbox: MemoryOutbox, clock: FakeClock) -> Housekeeper:
+    housekeeper = Housekeeper(
+        outbox,
+        clock,
+        attempt_time=ATTEMPT_TIME,
+        unknown_after=TWO_MINUTES,
+        decided=lambda *_: None,
+    )
+    outbox.changed = housekeeper.changed
+    return housekeeper
+
+
 # What a crash left
 
 
@@ -42,7 +63,7 @@ async def test_what_a_process_that_is_gone_had_begun_is_unknown() -> None:
     begun = [_begun(outbox), _begun(outbox)]
     queued = outbox.put(a_message())
     clock.leap(10)
-    taken = await Housekeeper(outbox, clock, unknown_after=TWO_MINUTES).take_over()
+    taken = await _housekeeper(outbox, clock).take_over()
 
     assert taken == 2
     for message in begun:
@@ -60,7 +81,7 @@ async def test_what_was_left_begun_is_called_unknown_all_at_once() -> None:
     outbox = MemoryOutbox(clock)
     begun = [_begun(outbox) for _ in range(20)]
     release = outbox.hold("change")
-    taking = asyncio.create_task(Housekeeper(outbox, clock, unknown_after=TWO_MINUTES).take_over())
+    taking = asyncio.create_task(_housekeeper(outbox, clock).take_over())
     await idle()
     asked = outbox.tries
     release()
@@ -74,7 +95,7 @@ async def test_an_orphan_that_a_receipt_settled_meanwhile_is_left_alone() -> Non
     clock = FakeClock()
     outbox = MemoryOutbox(clock)
     begun = _begun(outbox)
-    housekeeper = Housekeeper(outbox, clock, unknown_after=TWO_MINUTES)
+    housekeeper = _housekeeper(outbox, clock)
     release = outbox.hold("change")
     taking = asyncio.create_task(housekeeper.take_over())
     await idle()
@@ -147,7 +168,7 @@ async def test_the_two_minutes_count_from_the_start_of_the_process() -> None:
     outbox = MemoryOutbox(clock)
     message = _unknown(outbox, on_unknown=OnUnknown.RETRY)
     clock.leap(3600)  # no gateway ran, so no callback could arrive
-    housekeeper = Housekeeper(outbox, clock, unknown_after=TWO_MINUTES)
+    housekeeper = _housekeeper(outbox, clock)
     for _ in range(12):
         await housekeeper.look()
         clock.leap(9.999)
@@ -208,6 +229,114 @@ async def test_evidence_within_the_two_minutes_keeps_the_message_from_being_sent
         assert world.provider.sent == []
 
 
+@in_a_loop
+async def test_the_two_minutes_begin_anew_where_a_callback_could_not_be_kept() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await _listen(world, 119)
+        world.housekeeper.evidence_missed()
+        await _listen(world, 119)
+        assert world.stands(message).status is Status.UNKNOWN
+        await _listen(world, 2)
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize("seconds", [5, 3600])
+@in_a_loop
+async def test_the_two_minutes_are_two_minutes_though_the_clock_is_set_back(seconds: int) -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await _listen(world, 60)
+        world.clock.set_back(seconds)
+        await _listen(world, 59)
+        assert world.stands(message).status is Status.UNKNOWN
+        await _listen(world, 61)
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_an_unknown_message_that_has_expired_is_held_and_hides_no_other() -> None:
+    async with World() as world:
+        expired = _unknown(
+            world.outbox, on_unknown=OnUnknown.RETRY, expires_at=START + timedelta(seconds=1)
+        )
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await _listen(world, 121)
+
+        assert world.stands(expired).status is Status.UNKNOWN
+        assert world.stands(message).status is Status.ACCEPTED
+        assert world.decided == [(expired.id, Decision.HELD)]
+
+
+# What is said to operators
+
+
+@in_a_loop
+async def test_what_is_held_is_told_once_and_only_after_the_two_minutes() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.HOLD)
+        await _listen(world, 119)
+        assert world.decided == []
+        await _listen(world, 600)
+
+        assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
+async def test_a_second_unknown_is_told_to_be_held() -> None:
+    async with World() as world:
+        world.provider.answers.extend([LOST, LOST])
+        message = await world.queue(on_unknown=OnUnknown.RETRY)
+        await _listen(world, 121)
+        assert world.decided == []
+        await _listen(world, 121)
+
+        assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
+async def test_what_evidence_settles_is_not_held() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.HOLD)
+        await _listen(world, 60)
+        receipt = Receipt(attempt=1, status=ReceiptStatus.DELIVERED, at=START)
+        change = life.receive(message, receipt, now=world.clock.now(), provider_id=None)
+        assert change is not None
+        world.outbox.put(change.message)
+        await _listen(world, 120)
+
+        assert world.decided == []
+
+
+# What a fault of alir's own left begun
+
+
+@in_a_loop
+async def test_an_attempt_of_which_nothing_is_heard_is_unknown_once_its_time_is_over() -> None:
+    async with World() as world:
+        await _listen(world, 60)
+        message = world.outbox.put(life.begin(a_message(), now=world.clock.now()).message)
+        await _listen(world, ATTEMPT_TIME.total_seconds())
+        assert world.stands(message).status is Status.SENDING
+        await _listen(world, 1)
+
+        after = world.stands(message)
+        assert after.status is Status.UNKNOWN
+        assert after.attempts[0].error is not None
+        assert after.attempts[0].error["code"] == "overdue"
+
+
+@in_a_loop
+async def test_no_attempt_is_called_overdue_by_a_clock_that_was_just_set() -> None:
+    async with World() as world:
+        world.provider.open.clear()
+        await _listen(world, 60)
+        message = await world.queue()
+        world.clock.set_back(-3600)
+        await _listen(world, ATTEMPT_TIME.total_seconds() - 1)
+        assert world.stands(message).status is Status.SENDING
+
+
 # Expiry
 
 
@@ -218,7 +347,7 @@ async def test_a_waiting_message_expires_at_its_moment_though_it_is_not_due() ->
     message = outbox.put(
         a_message(due_at=START + timedelta(hours=1), expires_at=START + timedelta(seconds=10))
     )
-    housekeeper = Housekeeper(outbox, clock, unknown_after=TWO_MINUTES)
+    housekeeper = _housekeeper(outbox, clock)
     clock.leap(9.999)
     await housekeeper.look()
     assert outbox.messages[message.id].status is Status.QUEUED
@@ -236,7 +365,7 @@ async def test_it_looks_every_second_and_a_failing_store_does_not_end_that() -> 
         a_message(due_at=START + timedelta(hours=1), expires_at=START + timedelta(seconds=3))
     )
     outbox.broken.add("change")
-    running = asyncio.create_task(Housekeeper(outbox, clock, unknown_after=TWO_MINUTES).run())
+    running = asyncio.create_task(_housekeeper(outbox, clock).run())
     await clock.advance(10)
     assert outbox.messages[message.id].status is Status.QUEUED
     outbox.broken.clear()

@@ -380,6 +380,7 @@ def told_later(world: World, message: Message, status: ReceiptStatus) -> None:
         policy=BusyPolicy(),
         clock=world.clock,
         random=lambda: 0.0,
+        decisions=world.outcomes,
     )
     stands = world.stands(message)
     number = len(stands.attempts)

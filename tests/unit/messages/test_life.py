@@ -19,8 +19,10 @@ from alir.errors import TooLate
 from alir.ids import ProviderId
 from alir.messages import life
 from alir.messages.life import Change, Settlement
+from alir.messages.lost import MOST_LOST
 from alir.messages.model import (
     Attempt,
+    Decision,
     Flag,
     Message,
     OnUnknown,
@@ -657,6 +659,13 @@ def test_what_has_arrived_is_not_sent_again() -> None:
     assert failed_again(accepted().received(DELIVERED)).status is Status.DELIVERED
 
 
+def test_it_is_not_sent_again_where_a_receipt_says_that_a_busy_attempt_arrived() -> None:
+    busy = Life().begun().settled(BUSY_NOW).begun().received(SENT, attempt=1)
+    message = failed_again(busy, 2)
+
+    assert message.status is Status.SENT
+
+
 def test_it_is_not_sent_again_where_an_earlier_attempt_may_have_arrived() -> None:
     message = failed_again(resent().settled(ACCEPTED_NOW), 2)
 
@@ -706,11 +715,100 @@ def test_a_receipt_teaches_whatsapps_own_id() -> None:
     assert (attempt.provider_id, attempt.whatsapp_id) == ("request-1", "wamid.9")
 
 
-def test_a_request_id_of_the_provider_is_given_to_callers() -> None:
-    message = Life().begun().settled(ACCEPTED_NOW._replace(request_id="request-1"))
+@pytest.mark.parametrize("told", [[], [SENT]], ids=["answer first", "receipt first"])
+def test_a_request_id_of_the_provider_is_given_to_callers(told: list[ReceiptStatus]) -> None:
+    answer = ACCEPTED_NOW._replace(request_id="request-1")
+    message = Life().begun().received(*told).settled(answer)
 
     assert message.message.request_id == "request-1"
     assert (other := accepted().message).request_id == other.id
+
+
+# Records that were lost, as with a backup that was restored
+
+#: Where a message may stand in a backup, none of its attempts under way.
+IN_A_BACKUP: dict[str, Callable[[], Life]] = {
+    "queued": lambda: Life(),
+    "queued again": lambda: Life().begun().settled(BUSY_NOW),
+    "unknown": unknown,
+    "cancelled since": lambda: Life().cancelled(),
+}
+
+
+@pytest.mark.parametrize("found", IN_A_BACKUP)
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_receipt_that_names_an_attempt_that_is_not_there_keeps_the_message_from_being_sent_again(
+    found: str, ahead: int
+) -> None:
+    before = IN_A_BACKUP[found]()
+    before.told.clear()
+    number = len(before.message.attempts) + ahead
+    message = before.received(DELIVERED, attempt=number)
+
+    assert message.status is Status.DELIVERED
+    assert message.told == ["accepted", "delivered"]
+    *_, named = message.outcomes
+    assert (named, len(message.outcomes)) == (Outcome.ACCEPTED, number)
+    with pytest.raises(TooLate):
+        message.begun()
+
+
+def test_the_lost_attempts_before_the_one_that_a_receipt_names_are_unknown() -> None:
+    message = Life().received(SENT, attempt=3).message
+
+    assert [a.outcome for a in message.attempts] == [
+        *(Outcome.UNKNOWN, Outcome.UNKNOWN, Outcome.ACCEPTED)
+    ]
+    first = message.attempts[0]
+    assert first.error is not None
+    assert (first.error["code"], first.begun_at) == ("record_lost", START)
+
+
+def test_a_failed_receipt_of_a_lost_attempt_changes_nothing() -> None:
+    assert received(Life().message, FAILED) is None
+
+
+def test_nothing_is_taken_for_lost_while_an_attempt_is_under_way_or_from_a_mark_without_sense() -> (
+    None
+):
+    assert received(Life().begun().message, SENT, attempt=2) is None
+    assert received(resent().received(SENT).message, SENT, attempt=3) is None
+    assert received(Life().message, SENT, attempt=MOST_LOST) is not None
+    assert received(Life().message, SENT, attempt=MOST_LOST + 1) is None
+
+
+# What was decided about an unknown attempt, for operators
+
+DECIDED: dict[str, tuple[Callable[[Message], Change | None], Decision | None]] = {
+    "a receipt": (lambda m: received(m, SENT), Decision.MARK),
+    "the answer": (lambda m: life.settle(m, 1, ACCEPTED_NOW, now=NOW), Decision.ANSWER),
+    "a busy answer": (lambda m: life.settle(m, 1, BUSY_NOW, now=NOW), Decision.ANSWER),
+    "retry": (lambda m: life.retry(m, now=NOW), Decision.RETRIED),
+    "cancel": (life.cancel, Decision.GIVEN_UP),
+}
+
+
+@pytest.mark.parametrize("deed", DECIDED)
+def test_a_change_says_what_it_decides_about_an_unknown_attempt(deed: str) -> None:
+    decide, decision = DECIDED[deed]
+    change = decide(unknown().message)
+
+    assert change is not None
+    assert change.decision is decision
+
+
+def test_what_decides_about_no_unknown_attempt_says_nothing_of_the_kind() -> None:
+    begun, refused = Life().begun().message, Life().begun().settled(REFUSED_NOW).message
+    for change in (
+        received(begun, SENT),
+        received(accepted().message, DELIVERED),
+        life.settle(begun, 1, UNKNOWN_NOW, now=NOW),
+        life.settle(begun, 1, ACCEPTED_NOW, now=NOW),
+        life.cancel(Life().message),
+        life.retry(refused, now=NOW),
+    ):
+        assert change is not None
+        assert change.decision is None
 
 
 # Any life at all
@@ -869,6 +967,16 @@ class AnyLife(RuleBasedStateMachine):
         if self.message.status is Status.QUEUED and was is not Status.QUEUED:
             assert not may_have_arrived, "queued again though an attempt may have arrived"
         assert received(self.message, status, number, again=wanted) is None, "twice changes nothing"
+
+    @rule(status=_receipts, ahead=st.integers(1, 2))
+    def a_receipt_names_an_attempt_that_is_not_there(
+        self, status: ReceiptStatus, ahead: int
+    ) -> None:
+        number = len(self.message.attempts) + ahead
+        is_under_way = any(attempt.outcome is None for attempt in self.message.attempts)
+        change = received(self.message, status, number)
+        assert (change is None) is (is_under_way or status is FAILED)
+        self.apply(change)
 
     @precondition(lambda self: self.message.attempts)
     @rule()

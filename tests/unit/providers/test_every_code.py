@@ -132,6 +132,7 @@ async def receive(world: World, message: Message, dialect: Dialect, code: int | 
         policy=BusyPolicy(),
         clock=world.clock,
         random=lambda: 0.0,
+        decisions=world.outcomes,
     )
     now, before = world.clock.now(), world.stands(message)
     told = a_receipt(dialect, before, code)

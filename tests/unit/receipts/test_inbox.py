@@ -102,6 +102,7 @@ class World:
         self.store = store or Store()
         self.counted: list[tuple[SenderName, ReceiptStatus]] = []
         self.heard: list[SenderName] = []
+        self.missed: list[float] = []
         self.inbox = Inbox(
             [Plain()],
             self.store,
@@ -110,6 +111,7 @@ class World:
             keep_parked=timedelta(days=7),
             counted=lambda sender, status: self.counted.append((sender, status)),
             heard=self.heard.append,
+            missed=lambda: self.missed.append(self.clock.elapsed()),
             guessing=guessing,
         )
 
@@ -176,6 +178,27 @@ async def test_a_callback_that_cannot_be_stored_is_not_taken() -> None:
     await idle()
 
     assert world.store.applied == []
+
+
+@in_a_loop
+async def test_it_is_told_wherever_evidence_may_have_been_missed() -> None:
+    world = World(guessing=[OTHER])
+    world.store.faults.append(UNAVAILABLE)
+    with pytest.raises(StoreUnavailable):
+        await world.take()  # not kept
+    await world.clock.advance(1)
+    await world.take()
+    world.store.faults.append(UNAVAILABLE)
+    await idle()  # kept, and not applied
+    await world.clock.advance(1)
+    assert world.missed == [0, 1]
+
+    world.store.faults += [UNAVAILABLE] * 2
+    sweeping = asyncio.create_task(world.inbox.run())
+    await idle()  # neither swept nor guessed
+    assert world.missed == [0, 1, 2, 2]
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
 
 
 @in_a_loop

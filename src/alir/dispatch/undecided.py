@@ -1,0 +1,67 @@
+"""Unknown messages that wait for evidence, and for how long they have."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from alir.clock import Clock
+from alir.ids import MessageId
+from alir.messages import life
+from alir.messages.model import Message, Status
+
+
+class _Wait(NamedTuple):
+    message: Message
+    since: float
+
+
+class Undecided:
+    """The unknown messages that this process knows of and nothing is decided about.
+
+    Their waits are measured on the clock that never jumps. Evidence is waited for only while
+    callbacks can arrive, so that no wait counts from before this process heard of the message,
+    nor from before a time in which they could not: the start, a sleep of the machine, a store
+    that was down.
+    """
+
+    def __init__(self, clock: Clock, unknown_after: timedelta) -> None:
+        self._clock = clock
+        self._unknown_after = unknown_after.total_seconds()
+        self._listening_since = clock.elapsed()
+        self._waits: dict[MessageId, _Wait] = {}
+
+    def changed(self, message: Message) -> None:
+        """A message has changed; if it is unknown now, its wait begins."""
+        if message.status is Status.UNKNOWN:
+            self._waits[message.id] = _Wait(message, self._clock.elapsed())
+        elif self._waits:
+            self._waits.pop(message.id, None)
+
+    def wait_anew(self) -> None:
+        """Callbacks could not arrive until now."""
+        self._listening_since = self._clock.elapsed()
+
+    def waited_enough(self, message: Message) -> bool:
+        """Whether this unknown message has waited long enough; of a new one the wait begins."""
+        wait = self._waits.get(message.id)
+        if wait is None or wait.message.version != message.version:
+            self.changed(message)
+            return False
+        return self._is_over(wait)
+
+    def held(self) -> list[Message]:
+        """Those that have waited long enough and must not be sent again, each given once."""
+        now = self._clock.now()
+        held = [
+            wait.message
+            for wait in self._waits.values()
+            if self._is_over(wait) and not life.may_retry_by_itself(wait.message, now=now)
+        ]
+        for message in held:
+            del self._waits[message.id]
+        return held
+
+    def _is_over(self, wait: _Wait) -> bool:
+        since = max(wait.since, self._listening_since)
+        return self._clock.elapsed() >= since + self._unknown_after
