@@ -22,7 +22,7 @@ from alir.dispatch.dispatchers import Dispatchers
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
-from alir.dispatch.pause import Pause
+from alir.dispatch.pause import STARTED_PAUSED, Pause
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
 from alir.dispatch.senders import COUNTED_AT_MOST, About, SenderDesk
@@ -162,8 +162,20 @@ class RunningGateway:
     def sender_names(self) -> tuple[SenderName, ...]:
         return tuple(self._senders)
 
-    async def start(self) -> None:
+    @property
+    def senders_held(self) -> tuple[SenderName, ...]:
+        """The senders that a person has paused."""
+        return tuple(
+            name
+            for name, scope, count in self._desk.paused()
+            if count and scope is PauseScope.OPERATOR
+        )
+
+    async def start(self, *, paused: bool = False) -> None:
         """Take over what an earlier process left, then begin to work.
+
+        Args:
+            paused: pause every sender first, as an operator does, until somebody resumes it.
 
         Raises:
             DatabaseInUse: another gateway runs on this database.
@@ -171,6 +183,9 @@ class RunningGateway:
         """
         await self._database.own()
         await self._pauses.load()
+        if paused:
+            for name in self._senders:
+                await self._pauses.pause(name, title=STARTED_PAUSED)
         await asyncio.gather(*(d.take_over() for d in self._dispatchers.values()))
         await self._inbox.take_over()
         await self._housekeeper.take_over()
@@ -275,6 +290,10 @@ class RunningGateway:
             dispatcher.wake()
 
     def _advice(self, pause: Pause) -> str | None:
+        if pause.scope is PauseScope.OPERATOR:
+            return (
+                None if pause.until else f"To let it send again: alir sender resume {pause.sender}"
+            )
         known = advice_of(pause.code, self._codes[self._senders[pause.sender].provider])
         if known is None and pause.scope is PauseScope.ACCOUNT:
             return f"Run alir sender check {pause.sender}: it says what is wrong."

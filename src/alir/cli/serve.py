@@ -25,6 +25,14 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="Settings file.  [default: alir.toml, if it is there]")
     ] = None,
+    paused: Annotated[
+        bool,
+        typer.Option(
+            "--paused",
+            help="Pause every sender first, until it is resumed: for a restored backup, which "
+            "would else send again what it does not know was sent.",
+        ),
+    ] = False,
 ) -> None:
     """Run the gateway; without senders, its simulator too.
 
@@ -38,7 +46,7 @@ def serve(
         settings = _settings(host, port, database, config)
         from alir.cli.server import run_gateway
 
-        run_gateway(settings)
+        run_gateway(settings, paused=paused)
 
 
 def _settings(

@@ -40,8 +40,11 @@ GC_THRESHOLDS = (100_000, 50, 100)
 _log = get_logger("gateway")
 
 
-def run_gateway(settings: Settings) -> None:
+def run_gateway(settings: Settings, *, paused: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        paused: pause every sender first.
 
     Raises:
         SettingsInvalid: the address cannot be listened on, or ALIR_API_TOKEN belongs to another.
@@ -50,18 +53,20 @@ def run_gateway(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, listening, os.environ))
+            runner.run(_serve(settings, listening, os.environ, paused=paused))
     finally:
         listening.close()
 
 
-async def _serve(settings: Settings, listening: socket.socket, environ: Mapping[str, str]) -> None:
+async def _serve(
+    settings: Settings, listening: socket.socket, environ: Mapping[str, str], *, paused: bool
+) -> None:
     port = listening.getsockname()[1]
     url = base_url(settings.host, port)
     gateway = RunningGateway(settings, base_url=url)
     server = _Server(gateway, timedelta(seconds=settings.dispatch.stop_grace_seconds))
     try:
-        await gateway.start()
+        await gateway.start(paused=paused)
         # Last, so that an API token that is shown only once is not lost to a start that fails.
         token = await first_token(gateway.tokens, environ)
         gc.collect()
@@ -157,6 +162,10 @@ def greeting(
         lines += [f"Another API token: {_command()} token create NAME"]
     else:
         lines += ["", "Send a first message:", "", first_message(base_url, secret, gateway)]
+    if gateway.senders_held:
+        command = _command()
+        lines += ["", f"Paused: {', '.join(gateway.senders_held)}"]
+        lines += [f"Why: {command} sender list; to go on: {command} sender resume NAME"]
     if gateway.has_simulator:
         lines += ["", f"See it arrive: {base_url}/simulator"]
     if public_url is not None:

@@ -24,6 +24,12 @@ GROWTH: Final = 2
 #: Before a template's name, where only WhatsApp knows which Flow it opens.
 _TEMPLATE: Final = "template:"
 
+#: Why every sender is paused that was started so.
+STARTED_PAUSED: Final = (
+    "Started with --paused: if the database is a backup, queued messages may have gone out "
+    "already. Look at them, cancel those, then resume."
+)
+
 #: A throttled Flow is slow until it was not refused for so long; alir's own.
 FLOW_IS_SLOW_FOR: Final = timedelta(hours=24)
 

@@ -727,8 +727,8 @@ def test_a_request_id_of_the_provider_is_given_to_callers(told: list[ReceiptStat
 # Records that were lost, as with a backup that was restored
 
 #: Where a message may stand in a backup, none of its attempts under way.
-IN_A_BACKUP: dict[str, Callable[[], Life]] = {
-    "queued": lambda: Life(),
+IN_A_BACKUP: dict[str, Callable[..., Life]] = {
+    "queued": Life,
     "queued again": lambda: Life().begun().settled(BUSY_NOW),
     "unknown": unknown,
     "cancelled since": lambda: Life().cancelled(),
