@@ -195,25 +195,6 @@ def test_an_unknown_message_that_is_cancelled_has_failed_and_not_been_cancelled(
     problem(api.post(f"{MESSAGES}/{found}/cancel"), 409, "too_late")
 
 
-def test_of_many_that_are_cancelled_while_they_go_out_each_is_either_sent_or_cancelled(
-    api: httpx.Client,
-) -> None:
-    number = somebody()
-    found = [sent(api, message(number), Prefer="respond-async") for _ in range(2 * RATE)]
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda each: api.post(f"{MESSAGES}/{each}/cancel"), found[::-1]))
-
-    cancelled = {
-        each for each, answer in zip(found[::-1], answers, strict=True) if answer.status_code == 200
-    }
-    assert {answer.status_code for answer in answers} == {200, 409}
-    for each in found:
-        becomes(api, each, "cancelled" if each in cancelled else "read")
-    marks = [each["request"]["biz_opaque_callback_data"] for each in at_simulator(api, number)]
-    assert sorted(marks) == sorted(f"alir1:{each}:1" for each in found if each not in cancelled)
-
-
 # retry
 
 
