@@ -153,13 +153,14 @@ class Calls:
                 settlement = never_handed_over(title, now=self._clock.now())
             else:
                 settlement = await self._call(message, number)
-        if self._gate.probe == message.id:
+        is_probe = self._gate.probe == message.id
+        if title is None:  # else the provider was not asked
+            self._notice_silence(message, settlement.outcome, is_probe=is_probe)
+        if is_probe:
             self._gate.probe = None
             if title is None:
                 self._pauses.unclear(self._sender)  # unless it has told something by now
             self._wake()
-        if title is None:  # else the provider was not asked
-            self._notice_silence(message, settlement.outcome)
         self._measure.settled(self._sender, settlement.outcome, self._clock.elapsed() - started)
         await self._record(message, settlement, number)
 
@@ -186,13 +187,17 @@ class Calls:
             stopped.cancel()
         return None
 
-    def _notice_silence(self, message: Message, outcome: Outcome) -> None:
-        """Pause the sender where one call after the other ends without an answer."""
+    def _notice_silence(self, message: Message, outcome: Outcome, *, is_probe: bool) -> None:
+        """Pause the sender where one call after the other ends without an answer.
+
+        Each that is let through to see and ends so too makes the pause longer: it is one more
+        message of which nobody knows whether it was sent.
+        """
         if outcome is not Outcome.UNKNOWN:
             self._unknown_in_row = 0
             return
         self._unknown_in_row += 1
-        if self._unknown_in_row >= UNKNOWN_IN_ROW and self._gate.is_open:
+        if self._unknown_in_row >= UNKNOWN_IN_ROW and (self._gate.is_open or is_probe):
             begun_at = message.attempts[-1].begun_at
             self._pauses.strike(message, _SILENT, begun_at=begun_at)
 

@@ -301,6 +301,12 @@ def retry(message: Message, *, now: datetime) -> Change:
     Raises:
         TooLate: it is neither failed nor unknown, or `expires_at` has passed.
     """
+    if message.status in (Status.QUEUED, Status.SENDING):
+        raise TooLate(
+            f"The message is {message.status.value}: it is on its way as it is.",
+            message_id=message.id,
+            status=message.status.value,
+        )
     if message.status not in (Status.FAILED, Status.UNKNOWN):
         raise _too_late(message, "sent again")
     if _has_expired(message, now):
