@@ -166,6 +166,11 @@ class Attempt(NamedTuple):
         }
 
     @property
+    def is_open(self) -> bool:
+        """Whether nobody has said what it came to: it is on its way, or unknown."""
+        return self.outcome is None or self.outcome is Outcome.UNKNOWN
+
+    @property
     def whatsapp_id(self) -> ProviderId | None:
         """WhatsApp's id of the message, as far as it is known."""
         known = self.provider_id is not None and self.provider_id.startswith(WAMID)

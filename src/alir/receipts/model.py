@@ -60,12 +60,16 @@ class Told:
         )
 
     def guessed_by(self, attempt: int, now: datetime) -> Callable[[Message], life.Change | None]:
-        """As `received_by`, where only a guess says that it is of that attempt: flagged so."""
+        """As `received_by`, where only a guess says that it is of that attempt: flagged so.
+
+        An attempt that has an answer by now is left alone.
+        """
         decide = self.received_by(attempt, now)
 
         def decide_and_flag(message: Message) -> life.Change | None:
+            guessed = message.attempt(attempt)
             change = decide(message)
-            if change is None:
+            if change is None or guessed is None or not guessed.is_open:
                 return None
             return life.with_flag(change, Flag.GUESS)._replace(decision=Decision.GUESS)
 

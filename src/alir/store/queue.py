@@ -62,6 +62,15 @@ class Beginning(NamedTuple):
         Args:
             fresh: messages that were stored a moment ago; used where their version stands.
         """
+        while True:
+            done = self._run_once(connection, fresh, now)
+            if done is not None:
+                return done
+
+    def _run_once(
+        self, connection: Connection, fresh: Mapping[str, Message], now: datetime
+    ) -> tuple[Begun, list[Message]] | None:
+        """As `run`; None, and nothing, where another process changed one of them meanwhile."""
         changes: list[tuple[Message, life.Change]] = []
         begun = looked_at = 0
 
@@ -70,6 +79,8 @@ class Beginning(NamedTuple):
             message = fresh.get(message_id)
             if message is None or message.version != version:
                 message = load(connection, message_id)
+                if message.status is not Status.QUEUED:
+                    return False  # another process took it back since it was found
             shut = _window_is_shut(connection, message, now)
             decided = self.judge(message, window_shut=shut, head_of=place)
             if decided is None:
@@ -97,7 +108,9 @@ class Beginning(NamedTuple):
                 if begun == self.limit:
                     break
             due.close()
-        saved = (save_all(connection, changes, now) or []) if changes else []
+        saved = save_all(connection, changes, now) if changes else []
+        if saved is None:
+            return None
         more = begun >= self.limit or looked_at == most_looked_at
         next_due = None if more else _next_due(connection, self.sender)
         sending = tuple(message for message in saved if message.status is Status.SENDING)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from alir.clock import Clock
 from alir.errors import StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
-from alir.messages.model import Decision, Message, Outcome
+from alir.messages.model import Decision, Message
 from alir.receipts.guess import Guess, guess
 from alir.receipts.model import Heard, Told
 from alir.receipts.ports import Consequences
@@ -18,7 +18,7 @@ from alir.store.applying import Applied, apply_all, named_by
 from alir.store.callbacks import mark_applied
 from alir.store.contacts import hear, learn_user_id
 from alir.store.database import Database
-from alir.store.parked import candidates, forget_older, unpark, waiting
+from alir.store.parked import candidates, forget_older, park, unpark, waiting
 from alir.store.reading import by_provider_id, load
 from alir.store.sql import Connection
 from alir.store.writer import Work
@@ -107,13 +107,17 @@ class ReceiptStore:
         now = self._clock.now()
         message = load(connection, made.message_id)
         attempt = message.attempt(made.attempt)
-        is_open = attempt is not None and attempt.outcome in (None, Outcome.UNKNOWN)
+        is_open = attempt is not None and attempt.is_open
         if not is_open or by_provider_id(connection, made.provider_id) is not None:
             return
         told = unpark(connection, made.sender, made.provider_id)
         if not told:
             return
         after, decided = change(connection, message, told[0].guessed_by(made.attempt, now), now)
+        if decided is None:  # another process wrote its answer meanwhile
+            for one in told:
+                park(connection, one, now)
+            return
         applied.note(after, decided)
         applied.changed.append(after)
         # The others are found by its id now.

@@ -90,20 +90,15 @@ def change(
             if decided is not None and (after := save(connection, message, decided, now)):
                 return after, decided
         message = message.id
-    current = load(connection, message)
-    decided = decide(current)
-    if decided is None:
-        return current, None
-    return _save_current(connection, current, decided, now), decided
-
-
-def _save_current(
-    connection: Connection, before: Message, decided: life.Change, now: datetime
-) -> Message:
-    """Write a change of a message that was read in this very transaction."""
-    after = save(connection, before, decided, now)
-    assert after is not None, "a version stands that was just read"  # noqa: S101 - for mypy
-    return after
+    while True:
+        current = load(connection, message)
+        decided = decide(current)
+        if decided is None:
+            return current, None
+        # Where several processes write, another one may change it between the two.
+        after = save(connection, current, decided, now)
+        if after is not None:
+            return after, decided
 
 
 def save(
