@@ -119,7 +119,7 @@ class Housekeeper:
             return lambda message: life.settle(message, number, settlement, now=self._clock.now())
 
         # All at once, here and elsewhere: what is asked for together shares a commit.
-        await asyncio.gather(*(self._outbox.change(id_, unknown(n)) for id_, n in attempts))
+        await asyncio.gather(*(self._try(id_, unknown(number)) for id_, number in attempts))
 
     async def _try(
         self, message: Message | MessageId, decide: Callable[[Message], Change | None]
