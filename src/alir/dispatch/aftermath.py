@@ -71,11 +71,13 @@ class Aftermath:
     def decided(self, message: Message, decision: Decision) -> None:
         """That was decided about an unknown attempt of `message`: counted and logged."""
         self._decisions.decided(message.sender, decision)
-        say = _log.warning if decision is Decision.HELD else _log.info
-        say(
-            "unknown_decided",
+        about = _log.bind(
             decision=decision.value,
             message=message.id,
             sender=message.sender,
             status=message.status.value,
         )
+        if decision is Decision.HELD:
+            about.warning("unknown_decided")
+        else:
+            about.info("unknown_decided")
