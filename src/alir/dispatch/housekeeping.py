@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from alir.clock import Clock
 from alir.dispatch.ports import Outbox
 from alir.dispatch.undecided import Undecided
-from alir.errors import StoreUnavailable, TooLate
+from alir.errors import NotFound, StoreUnavailable, TooLate
 from alir.ids import MessageId
 from alir.messages import life
 from alir.messages.life import Change, Settlement
-from alir.messages.model import Decision, Message, Outcome
+from alir.messages.model import Decision, Message, Outcome, Status
 from alir.observe import get_logger
 
 #: How often time is looked at.
@@ -95,8 +96,7 @@ class Housekeeper:
         may = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND)
         waited = [message for message in may if self._undecided.waited_enough(message)]
         await asyncio.gather(*(self._try(message, self._once_more) for message in waited))
-        for message in self._undecided.held():
-            self._decided(message, Decision.HELD)
+        await asyncio.gather(*(self._hold(message) for message in self._undecided.to_hold()))
 
     async def _look_at_overdue(self) -> None:
         """Call unknown what was begun so long ago that nothing of it can be on its way.
@@ -129,6 +129,14 @@ class Housekeeper:
         except TooLate as error:
             # Something else moved it between the look and the write, which is as well.
             _log.info("moved_meanwhile", message=error.message_id, status=error.status)
+
+    async def _hold(self, message: Message) -> None:
+        """Tell that it is held, unless another process has changed it meanwhile."""
+        with suppress(NotFound):  # purged since
+            stands = await self._outbox.change(message.id, lambda _: None)
+            if stands.status is Status.UNKNOWN:
+                self._decided(stands, Decision.HELD)
+        self._undecided.decided(message)
 
     def _expired(self, message: Message) -> Change | None:
         return life.expire(message, now=self._clock.now())

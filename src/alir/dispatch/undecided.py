@@ -50,17 +50,18 @@ class Undecided:
             return False
         return self._is_over(wait)
 
-    def held(self) -> list[Message]:
-        """Those that have waited long enough and must not be sent again, each given once."""
+    def to_hold(self) -> list[Message]:
+        """Those that have waited long enough and must not be sent again, as far as is known."""
         now = self._clock.now()
-        held = [
+        return [
             wait.message
             for wait in self._waits.values()
             if self._is_over(wait) and not life.may_retry_by_itself(wait.message, now=now)
         ]
-        for message in held:
-            del self._waits[message.id]
-        return held
+
+    def decided(self, message: Message) -> None:
+        """It waits no more."""
+        self._waits.pop(message.id, None)
 
     def _is_over(self, wait: _Wait) -> bool:
         since = max(wait.since, self._listening_since)

@@ -308,6 +308,19 @@ async def test_what_evidence_settles_is_not_held() -> None:
         assert world.decided == []
 
 
+@in_a_loop
+async def test_what_another_process_settled_is_not_told_to_be_held() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.HOLD)
+        receipt = Receipt(attempt=1, status=ReceiptStatus.DELIVERED, at=START)
+        change = life.receive(message, receipt, now=START, provider_id=None)
+        assert change is not None
+        world.outbox.messages[message.id] = change.message  # of which nobody here is told
+        await _listen(world, 121)
+
+        assert world.decided == []
+
+
 # What a fault of alir's own left begun
 
 

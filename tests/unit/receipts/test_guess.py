@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from tests.clock import START
-from tests.examples import MAIN, OTHER
+from tests.examples import MAIN, OTHER, a_message
 
 from alir.ids import MessageId, ProviderId
-from alir.messages.model import ReceiptStatus
+from alir.messages import life
+from alir.messages.model import Outcome, ReceiptStatus
 from alir.receipts.guess import Candidate, Guess, guess
+from alir.receipts.model import Told
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
 LATER = timedelta(seconds=45)
@@ -93,3 +95,16 @@ def test_what_came_before_the_begin_does_not_stand_in_the_way_of_what_came_after
 def test_the_same_id_at_two_senders_is_two_ids() -> None:
     theirs = candidate(1, sender=OTHER, message_id=MessageId("msg_2"))
     assert tied(candidate(1), theirs) == [*ONE, ("request-1", "msg_2", 1)]
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.REFUSED])
+def test_an_attempt_that_was_answered_meanwhile_is_left_alone(outcome: Outcome | None) -> None:
+    message = life.begin(a_message(), now=START).message
+    if outcome is not None:
+        change = life.settle(message, 1, life.Settlement(outcome=outcome), now=START)
+        assert change is not None
+        message = change.message
+    told = Told(sender=MAIN, provider_id=ProviderId("request-1"), status=SENT, at=START)
+    guessed = told.guessed_by(1, at(60))(message)
+
+    assert (guessed is not None) is (outcome in (None, Outcome.UNKNOWN))
