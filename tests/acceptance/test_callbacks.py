@@ -544,6 +544,8 @@ def test_an_answer_that_nobody_knows_is_never_called_a_success(
 ) -> None:
     graph, api = own
     graph.answering = lambda _: answer
+    # Five unknown answers in a row pause it.
+    api.post("/api/whatsapp/v1/senders/main/resume").raise_for_status()
 
     send(api, body := message(), Prefer="wait=0")
 

@@ -31,9 +31,10 @@ from alir.observe import get_logger
 STORE_PAUSE_SECONDS = 0.5
 #: So many calls in a row without an answer pause the sender (design, section 5).
 UNKNOWN_IN_ROW = 5
+#: An outage of an hour so makes some sixty unknown messages, and its end is noticed in a minute.
 _SILENT = ProviderBusy(
     "Five calls in a row ended without an answer",
-    pauses=PauseAsked(PauseScope.SENDER, timedelta(seconds=5), timedelta(minutes=5)),
+    pauses=PauseAsked(PauseScope.SENDER, timedelta(seconds=5), timedelta(minutes=1)),
 )
 
 _log = get_logger("dispatch")
