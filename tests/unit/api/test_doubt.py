@@ -11,7 +11,7 @@ from tests.seed import mended
 from tests.unit.api.serving import MESSAGES, TOKEN, a_gateway
 from tests.unit.store.faulty import Faults, always, nothing
 
-from alir.store import database, writer
+from alir.store import sqlite, writer
 
 #: Never due, so that nothing but the store has to do with it.
 LATER = mended() | {"send_at": "2999-01-01T00:00:00Z"}
@@ -23,7 +23,7 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
     """Those of every connection that the gateway opens."""
     monkeypatch.chdir(tmp_path)  # no alir.toml of the developer's
     found = Faults(tmp_path / "alir.db")
-    monkeypatch.setattr(database, "connect", lambda _path, **_: found.connect())
+    monkeypatch.setattr(sqlite, "connect", lambda _path, **_: found.connect())
     return found
 
 
