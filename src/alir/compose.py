@@ -42,6 +42,7 @@ from alir.providers.whatsapp.codes import Table
 from alir.providers.whatsapp.words import advice_of
 from alir.receipts.inbox import Inbox
 from alir.receipts.ports import Dialect
+from alir.retention.purger import Purger
 from alir.settings import (
     SANDBOX_NAME,
     Settings,
@@ -51,6 +52,7 @@ from alir.settings import (
 )
 from alir.simulator.app import build_app
 from alir.simulator.simulator import Simulator
+from alir.store.aged import AgedStore
 from alir.store.callbacks import CallbackStore
 from alir.store.database import open_database
 from alir.store.messages import MessageStore
@@ -139,6 +141,8 @@ class RunningGateway:
             unknown_after=timedelta(seconds=limits.unknown_after_seconds),
             decided=aftermath.decided,
         )
+        kept_for = settings.retention.kept_for()
+        self._purger = Purger(AgedStore(self._database), self._clock, kept_for)
         self._inbox = Inbox(
             dialects,
             CallbackStore(self._database, self._clock),
@@ -196,6 +200,7 @@ class RunningGateway:
         self._run(self._watch_figures(), "figures")
         self._run(self._housekeeper.run(), "housekeeping")
         self._run(self._pauses.run(), "pauses")
+        self._run(self._purger.run(), "purge")
         if self._settings.dispatch.enabled:
             for name, dispatcher in self._dispatchers.items():
                 self._run(dispatcher.run(), f"dispatch {name}")

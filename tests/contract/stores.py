@@ -26,6 +26,7 @@ from alir.messages.life import Again, Settlement
 from alir.messages.model import Decision, Message, Outcome, ReceiptStatus
 from alir.receipts.model import Mark, Told
 from alir.store import tables
+from alir.store.aged import AgedStore
 from alir.store.callbacks import CallbackStore
 from alir.store.database import Database, open_database
 from alir.store.messages import MessageStore
@@ -91,6 +92,7 @@ class Stores:
         self.pauses = PauseStore(self.database, self.clock)
         self.callbacks = CallbackStore(self.database, self.clock)
         self.tokens = TokenStore(self.database, self.clock)
+        self.aged = AgedStore(self.database)
 
     async def accepted(self, **fields: Any) -> Message:
         """A message that was stored now."""

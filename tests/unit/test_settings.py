@@ -17,6 +17,7 @@ from alir.ids import SenderName
 from alir.providers.cloud.settings import CloudSender
 from alir.providers.routemobile.settings import RouteMobileSender
 from alir.providers.whatsapp.codes import Change, Concern
+from alir.retention.model import KeptFor
 from alir.settings import (
     DEFAULT_FILE,
     SANDBOX_NUMBER_ID,
@@ -107,6 +108,12 @@ def test_without_any_source_the_defaults_of_the_design_hold() -> None:
     assert settings.dispatch.give_up_after_hours == 24
     assert settings.dispatch.unknown_after_seconds == 120
     assert settings.receipts.parked_days == 7
+    assert settings.retention.kept_for() == KeptFor(
+        messages=timedelta(days=90),
+        events=timedelta(days=30),
+        callbacks=timedelta(days=7),
+        contacts=timedelta(days=90),
+    )
     assert settings.defaults_of("cloud").messages_per_second == 80
     assert settings.defaults_of("routemobile").pair_burst == 45
 

@@ -66,6 +66,10 @@ def problems(
             "dispatch.call_timeout_seconds: expected a number above 0, not Infinity",
         ),
         (
+            "[retention]\nmessage_days = 0.5",
+            "retention.message_days: expected a number of days, 1 or more, or 0 for ever, not 0.5",
+        ),
+        (
             '[simulator]\nenabled = "maybe"',
             'simulator.enabled: expected "auto", true or false, not "maybe"',
         ),

@@ -27,11 +27,13 @@ from alir.providers.cloud.settings import SIMULATED_NUMBER_ID, CloudSender
 from alir.providers.registry import PROVIDERS
 from alir.providers.sender import Defaults, Sender
 from alir.providers.whatsapp.codes import Change, Concern
+from alir.retention.model import KeptFor
 from alir.tables.fields import (
     URL,
     AboveZero,
     BaseUrl,
     Count,
+    DaysKept,
     Number,
     Share,
     Table,
@@ -125,6 +127,28 @@ class Receipts(Table):
     parked_days: AboveZero
 
 
+class Retention(Table):
+    """How long things are kept, in days; 0: for ever."""
+
+    message_days: DaysKept
+    event_days: DaysKept
+    callback_days: DaysKept
+    contact_days: DaysKept
+
+    def kept_for(self) -> KeptFor:
+        """The same, as purging takes it."""
+        return KeptFor(
+            messages=_days(self.message_days),
+            events=_days(self.event_days),
+            callbacks=_days(self.callback_days),
+            contacts=_days(self.contact_days),
+        )
+
+
+def _days(days: float) -> timedelta | None:
+    return timedelta(days=days) if days else None
+
+
 _CLASSES: Final = ", ".join(f'"{concern}"' for concern in Concern)
 
 
@@ -209,6 +233,7 @@ class Settings(Errors, Table):
     api: Api
     dispatch: Dispatch
     receipts: Receipts
+    retention: Retention
     log: Log
     senders: Mapping[SenderName, Sender] = Field(description="tables such as [senders.main]")
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, null, update
+from sqlalchemy import bindparam, delete, insert, null, update
 
 from alir.clock import to_milliseconds
 from alir.errors import AlirError
@@ -22,7 +22,7 @@ from alir.store import rows, tables
 from alir.store.reading import load
 from alir.store.sql import Connection, RowStatement, Statement, by_name
 
-_m, _a = tables.message.c, tables.attempt.c
+_m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
 
 Decide = Callable[[Message], life.Change | None]
 
@@ -56,6 +56,10 @@ _CHANGE_ATTEMPT = RowStatement(
 )
 _PUT_RECEIPT = RowStatement(lambda n: insert(tables.receipt).values(_values(n, n)))
 _PUT_EVENT = Statement(insert(tables.event).values(by_name(tables.event)))
+_REMOVE_REST = (
+    Statement(delete(tables.attempt).where(_a.message_id == bindparam("id"))),
+    Statement(delete(tables.receipt).where(_r.message_id == bindparam("id"))),
+)
 
 
 class NewMessage(NamedTuple):
@@ -78,6 +82,12 @@ def insert_all(connection: Connection, new: Sequence[NewMessage]) -> None:
 
 def put_event(connection: Connection, event: Mapping[str, Any]) -> None:
     _PUT_EVENT.run(connection, event)
+
+
+def remove_rest(connection: Connection, message_ids: Sequence[str]) -> None:
+    """Remove the attempts and receipts of messages that were removed in this transaction."""
+    for statement in _REMOVE_REST:
+        statement.run_many(connection, [{"id": id_} for id_ in message_ids])
 
 
 def change(

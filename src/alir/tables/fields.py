@@ -57,6 +57,12 @@ def _not_a_truth_value(value: object) -> object:
     return value
 
 
+def _a_day_at_least(days: float) -> float:
+    if 0 < days < 1:
+        raise ValueError
+    return days
+
+
 def _without_last_slash(url: str) -> str:
     return url.rstrip("/")
 
@@ -102,6 +108,13 @@ ZeroOrMore = Annotated[
 ]
 Share = Annotated[float, Number, Field(gt=0, le=1, description="a number above 0, at most 1")]
 Count = Annotated[int, Number, Field(ge=1, description="a whole number, 1 or more")]
+#: How long something is kept; 0: for ever. Below a day, what a repeat or a receipt needs would go.
+DaysKept = Annotated[
+    float,
+    Number,
+    AfterValidator(_a_day_at_least),
+    Field(ge=0, allow_inf_nan=False, description="a number of days, 1 or more, or 0 for ever"),
+]
 Switch = Annotated[bool, Field(description="true or false")]
 SecretText = Annotated[Secret, BeforeValidator(_secret), Field(description=SECRET_TEXT)]
 BaseUrl = Annotated[

@@ -29,6 +29,7 @@ from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
 from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
 from alir.receipts.model import Heard
+from alir.retention.model import Kind
 from alir.store import tables
 from alir.store.contacts import heard_at, learn
 from alir.store.database import open_database
@@ -350,6 +351,49 @@ def test_guessing_looks_at_attempts_without_an_answer_and_at_what_is_parked_for_
             "parked_receipt parked_receipt_person sender=? AND wa_id=?",
         ]
         assert not plan.sorts
+
+
+#: Where purging a kind goes on from, and what it asks of other tables for each thing.
+_PURGED: dict[Kind, tuple[str, set[str]]] = {
+    Kind.MESSAGES: ("message PRIMARY rowid>?", {"attempt PRIMARY message_id=?"}),
+    Kind.EVENTS: ("event PRIMARY rowid>?", set()),
+    Kind.CALLBACKS: ("callback PRIMARY rowid>?", set()),
+    Kind.CONTACTS: ("contact PRIMARY (sender,wa_id)>(?,?)", set()),
+    Kind.ALIASES: (
+        "alias PRIMARY (sender,number)>(?,?)",
+        {"contact PRIMARY sender=? AND wa_id=?", "message message_to to=?"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_purging_goes_on_where_it_came_to_and_looks_the_rest_up(
+    plans_of: PlansOf, kind: Kind
+) -> None:
+    first, expected = _PURGED[kind]
+
+    async def purge(s: Stores) -> None:
+        upto: tuple[Any, ...] = (99,) if "rowid" in first else ("main", "9")
+        before = START.replace(year=2030)
+        await s.aged.look(kind, before=before, after=None, limit=10)
+        await s.aged.remove(kind, before=before, after=None, upto=upto)
+
+    look, remove, *rest = plans_of(purge)
+
+    for query in (look, remove):
+        assert query.found("SEARCH")[0].startswith(first), query
+        assert expected == {
+            lookup
+            for found in query.found("SEARCH")[1:]
+            for lookup in expected
+            if found.startswith(lookup)
+        }
+    for query in (look, remove, *rest):
+        assert query.found("SCAN") == []
+        assert not query.sorts
+    below = [found for query in rest for found in query.found("SEARCH")]
+    is_message = kind is Kind.MESSAGES
+    assert below == ["attempt PRIMARY message_id=?", "receipt PRIMARY message_id=?"] * is_message
 
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:
