@@ -129,6 +129,8 @@ class Housekeeper:
         except TooLate as error:
             # Something else moved it between the look and the write, which is as well.
             _log.info("moved_meanwhile", message=error.message_id, status=error.status)
+        except NotFound:
+            pass  # purged since, because its recipient asked to be forgotten
 
     async def _hold(self, message: Message) -> None:
         """Tell that it is held, unless another process has changed it meanwhile."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 from alir.clock import Clock
-from alir.errors import StoreUnavailable
+from alir.errors import NotFound, StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.model import Decision, Message
 from alir.receipts.guess import Guess, guess
@@ -105,7 +106,10 @@ class ReceiptStore:
     def _settle_by_guess(self, connection: Connection, made: Guess, applied: Applied) -> None:
         """Settle an attempt, unless it has an answer by now or the id is known to be another's."""
         now = self._clock.now()
-        message = load(connection, made.message_id)
+        try:
+            message = load(connection, made.message_id)
+        except NotFound:
+            return  # purged since
         attempt = message.attempt(made.attempt)
         is_open = attempt is not None and attempt.is_open
         if not is_open or by_provider_id(connection, made.provider_id) is not None:
@@ -140,7 +144,7 @@ class ReceiptStore:
             nonlocal last
             last = work(connection)
             known = {message.id for message in last.changed}
-            return [*(load(connection, id_) for id_ in doubted - known), *last.changed]
+            return [*_those_left(connection, doubted - known), *last.changed]
 
         try:
             changed = await self._database.write(with_doubted)
@@ -164,6 +168,13 @@ def _known_by_now(connection: Connection) -> Sequence[tuple[SenderName, Provider
             or (one.mark and named_by(connection, one.sender, one.mark, one.status) is not None)
         )
     ]
+
+
+def _those_left(connection: Connection, ids: Iterable[MessageId]) -> Iterator[Message]:
+    """These messages as they stand, but for those that were purged meanwhile."""
+    for id_ in ids:
+        with suppress(NotFound):
+            yield load(connection, id_)
 
 
 def _portions(items: Sequence[T]) -> Sequence[Sequence[T]]:

@@ -68,7 +68,7 @@ class SQLiteDatabase:
                 if exclusive:
                     lock = take_lock(path)
                     on_failure.callback(os.close, lock)
-                _bring_up_to_date(path)
+                bring_up_to_date(path)
                 if exclusive:
                     _forget_other_writers(path)
                 on_failure.pop_all()
@@ -117,6 +117,8 @@ class SQLiteDatabase:
             connection.interrupt()
         self._readers.shutdown(wait=True, cancel_futures=True)
         for connection in self._opened:
+            # The last one to close empties the write-ahead log, which one that only reads cannot.
+            connection.execute("PRAGMA query_only = 0")
             connection.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -247,10 +249,18 @@ def connect(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Co
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+        # What is removed of a person is written over. Debian's SQLite does so anyway.
+        connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def lock_beside(path: Path) -> Path:
+    """The file whose lock says that a gateway runs on this database."""
+    real = path.resolve()  # whatever links lead to it, it is one database
+    return real.with_name(f"{real.name}.lock")
 
 
 def take_lock(path: Path) -> int:
@@ -261,9 +271,7 @@ def take_lock(path: Path) -> int:
     Raises:
         DatabaseInUse: another gateway holds it.
     """
-    real = path.resolve()  # whatever links lead to it, it is one database
-    beside = real.with_name(f"{real.name}.lock")
-    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock_beside(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -278,23 +286,36 @@ def take_lock(path: Path) -> int:
     return descriptor
 
 
-def _bring_up_to_date(path: Path) -> None:
+def bring_up_to_date(path: Path) -> str | None:
+    """Make the tables those of this alir; the version that they were of, none: there were none.
+
+    Raises:
+        StoreUnavailable: they are of a newer alir.
+    """
     connection = connect(path)
     try:
-        version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError:
-        version = None  # a new file, without the table
+        version = version_of(connection)
     finally:
         connection.close()
-    if version is not None and version[0] > HEAD:
+    if version is not None and version > HEAD:
         raise StoreUnavailable(
             f"the database {path} was used by a newer alir: its tables are of version "
-            f"{version[0]}, and this one knows {HEAD}"
+            f"{version}, and this one knows {HEAD}"
         )
-    if version is None or version[0] != HEAD:
+    if version != HEAD:
         from alir.store.migrations.run import upgrade_sqlite  # alembic is slow to import
 
         upgrade_sqlite(path)
+    return version
+
+
+def version_of(connection: sqlite3.Connection) -> str | None:
+    """The version that the tables are of; none: there are none of alir's."""
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        return None  # a new file, without the table
+    return None if row is None else str(row[0])
 
 
 def _forget_other_writers(path: Path) -> None:

@@ -200,6 +200,20 @@ async def test_a_fault_of_alirs_own_is_not_hidden_as_trouble_of_the_database(
 
 
 @in_a_loop
+async def test_after_closing_all_is_in_the_one_file_though_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "alir.db"
+    opened = open_database(url(path))
+    row = insert(tables.commit_group).values(writer="w", number=1)
+    await opened.write(lambda connection: run(connection, row))
+    query = select(tables.commit_group.c.number)
+    for _ in range(3):
+        assert await opened.read(lambda c: run(c, query).fetchall())
+    await opened.close()
+
+    assert sorted(os.listdir(tmp_path)) == ["alir.db", "alir.db.lock"]
+
+
+@in_a_loop
 async def test_closing_does_not_wait_for_a_long_read(tmp_path: Path) -> None:
     opened = open_database(url(tmp_path / "alir.db"))
     endless = (
@@ -527,4 +541,31 @@ async def test_what_a_receipt_did_is_told_though_its_commit_was_in_doubt(
 
     await store.receipts.apply([], callback=1)
     assert len(store.changed) == 1
+    await opened.close()
+
+
+@in_a_loop
+async def test_a_message_that_is_purged_while_its_receipt_is_in_doubt_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.1)
+    faults, _, opened = _faulty(tmp_path / "alir.db", monkeypatch)
+    store = Stores(opened, FakeClock())
+    gone = await store.sent("wamid.1")
+    other = await store.sent("wamid.2")
+
+    def fail_for_good() -> None:
+        faults.on_connect = always
+        always()
+
+    faults.after_commit = fail_for_good
+    with pytest.raises(StoreUnavailable):
+        await store.receipts.apply([told(ReceiptStatus.READ)], callback=1)
+    faults.on_connect = faults.after_commit = nothing
+    removal = tables.message.delete().where(tables.message.c.id == gone.id)
+    await opened.write(lambda connection: run(connection, removal))
+    store.changed.clear()
+    await store.receipts.apply([told(ReceiptStatus.READ, provider_id="wamid.2")], callback=1)
+
+    assert [message.id for message in store.changed] == [other.id]
     await opened.close()
