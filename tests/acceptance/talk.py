@@ -119,11 +119,18 @@ def errors(answer: httpx.Response) -> dict[str, str]:
     return {error["pointer"]: error["code"] for error in listed}
 
 
-def alir(gateway: RunningGateway, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run another command of alir in the gateway's folder, beside it."""
+def alir(
+    gateway: RunningGateway, *arguments: str, answer: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run another command of alir in the gateway's folder, beside it.
+
+    Args:
+        answer: what is typed.
+    """
     return subprocess.run(
         [sys.executable, "-m", "alir", *arguments],
         cwd=gateway.folder,
+        input=answer,
         capture_output=True,
         text=True,
         check=False,

@@ -332,7 +332,7 @@ def test_help_and_version_come_within_400_ms(option: str) -> None:
     assert statistics.median(took) < 0.4
 
 
-@pytest.mark.parametrize("command", [[], ["sender"], ["token"]], ids=str)
+@pytest.mark.parametrize("command", [[], ["db"], ["sender"], ["token"]], ids=str)
 def test_help_fits_80_columns_and_cuts_nothing_off(command: list[str]) -> None:
     said = CliRunner().invoke(app, [*command, "--help"], terminal_width=80).output
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from alir import __version__
-from alir.cli import explain, sender, serve, simulator, token
+from alir.cli import db, explain, purge, sender, serve, simulator, token
 
 app = typer.Typer(
     name="alir",
@@ -22,6 +22,7 @@ app = typer.Typer(
         "  alir token create shop --scope send     make an API token\n\n"
         "  alir sender check sandbox               what is wrong with a sender\n\n"
         "  alir explain 131047                     what an error code means\n\n"
+        "  alir db backup alir-monday.db           copy the database while it runs\n\n"
         "  alir simulator --callback-url http://localhost:9000/callbacks/cloud"
     ),
     no_args_is_help=True,
@@ -32,6 +33,8 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("simulator")(simulator.simulator)
 app.command("explain")(explain.explain)
+app.command("purge")(purge.purge)
+app.add_typer(db.app, name="db")
 app.add_typer(sender.app, name="sender")
 app.add_typer(token.app, name="token")
 
