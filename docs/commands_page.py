@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 |---|---|
 | 0 | done; for `alir serve` and `alir simulator`: stopped by SIGTERM or Ctrl-C |
 | 1 | it could not be done: the database is in use, no API token or error code is called so; \
-or `alir sender check` found something wrong |
+`alir sender check` or `alir db check` found something wrong; `alir purge` had to leave something |
 | 2 | it was called or configured wrongly; each mistake has a line |
 
 What cannot be done is said on stderr, each line beginning with `alir: `. `alir serve` says on
