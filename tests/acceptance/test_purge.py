@@ -117,7 +117,7 @@ def test_a_message_that_is_just_being_sent_is_named_and_goes_the_next_time(tmp_p
         purged = alir(gateway, "purge", "--to", NEVER_ANSWERED, "--yes")
         assert (purged.returncode, purged.stdout.splitlines()) == (
             0,
-            [f"Removed of {NEVER_ANSWERED}: 1 message (1 queued or unknown), 2 events."],
+            [f"Removed of {NEVER_ANSWERED}: 1 message (1 queued or unknown), 3 events."],
         )
         problem(api.get(f"{MESSAGES}/{on_the_wire}"), 404, "not_found")
 

@@ -84,9 +84,9 @@ def backup(
         size = upkeep_of(url).backup(path)
     typer.echo(f"{path} holds the whole database: {_bytes(size)}.")
     typer.echo(
-        "To restore it, stop alir, put it in the database's place, remove the files -wal and -shm "
-        "beside it, and start with alir serve --paused: it does not know what was sent since, and "
-        "would send that again.",
+        "To restore it, stop alir, move the database and the files -wal and -shm beside it out of "
+        "the way, put this in its place, and start with alir serve --paused: it does not know what "
+        "was sent since, and would send that again.",
         err=True,
     )
 

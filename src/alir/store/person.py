@@ -7,6 +7,8 @@ own. What is removed is named by its key, so that each write holds the database 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,15 +28,17 @@ from sqlalchemy import (
 )
 
 from alir.clock import Clock
-from alir.errors import PauseScope
+from alir.errors import NotFound, PauseScope, TooLate
 from alir.ids import MessageId
+from alir.messages import life
 from alir.messages.model import Status
 from alir.retention.person import Found, Person
 from alir.retention.purger import PAUSE_SECONDS, STEP_MESSAGES, STEP_ROWS
 from alir.store import rows, tables
 from alir.store.database import Database
+from alir.store.reading import load
 from alir.store.sql import Connection, Statement, is_among, run
-from alir.store.writing import remove_rest
+from alir.store.writing import remove_rest, save
 
 T = TypeVar("T")
 #: The key of a row, by the names of its columns.
@@ -126,9 +130,12 @@ class PersonStore:
         """Remove those that may go by now; those that were, and the ids of those that may not."""
 
         def work(connection: Connection) -> tuple[list[_Message], list[MessageId]]:
+            for message in messages:
+                _take_back(connection, message.id, self._clock.now())
             is_one = _m.id.in_([message.id for message in messages])
-            removal = delete(tables.message).where(is_one, ~_ON_THE_WIRE).returning(_m.id)
-            gone = {row[0] for row in run(connection, removal).fetchall()}
+            may_go = and_(is_one, _m.status.not_in(_NOT_GONE_OUT), ~_ON_THE_WIRE)
+            removed = run(connection, delete(tables.message).where(may_go).returning(_m.id))
+            gone = {row[0] for row in removed.fetchall()}
             left = [row[0] for row in run(connection, select(_m.id).where(is_one)).fetchall()]
             remove_rest(connection, sorted(gone))
             return [message for message in messages if message.id in gone], left
@@ -228,6 +235,15 @@ class PersonStore:
 
     async def _read(self, query: ClauseElement) -> list[Any]:
         return await self._database.read(lambda connection: run(connection, query).fetchall())
+
+
+def _take_back(connection: Connection, message_id: MessageId, now: datetime) -> None:
+    """Cancel what is queued or unknown, as anybody could: who counts what waits hears of it."""
+    with suppress(NotFound, TooLate):  # purged meanwhile; ended, or on the wire
+        message = load(connection, message_id)
+        decided = life.cancel(message)
+        if decided is not None:
+            save(connection, message, decided, now)
 
 
 def _found(gone: Sequence[_Message], left: Sequence[MessageId], traces: _Traces) -> Found:
