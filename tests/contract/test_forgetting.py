@@ -279,8 +279,15 @@ async def test_race_a_message_that_is_gone_before_it_expires_keeps_no_other_from
             return found
 
         monkeypatch.setattr(MessageStore, "expired", look_then_forget)
-        unknown_after = timedelta(minutes=2)
-        await Housekeeper(store.messages, store.clock, unknown_after=unknown_after).look()
+        minutes = timedelta(minutes=2)
+        housekeeper = Housekeeper(
+            store.messages,
+            store.clock,
+            attempt_time=minutes,
+            unknown_after=minutes,
+            decided=lambda *_: None,
+        )
+        await housekeeper.look()
 
         assert not await is_there(store, gone)
         assert (await store.messages.get(other.id)).status is Status.EXPIRED
