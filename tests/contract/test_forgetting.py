@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import func, select
 from tests.clock import START
 from tests.contract.stores import Backend, SQLite, Stores, told
 from tests.contract.test_purging import Restless, hear, is_there
+from tests.contract.test_races import ROUNDS, race, two_writers
 from tests.examples import MAIN, OTHER, begin_due
 from tests.running import in_a_loop
 
@@ -230,6 +232,43 @@ async def test_race_a_message_that_is_begun_after_the_look_is_not_removed(
 
         assert (forgotten.messages, forgotten.under_way) == (0, [message.id])
         assert (await store.messages.get(message.id)).status is Status.SENDING
+
+
+@in_a_loop
+async def test_race_of_begin_in_one_process_and_forget_in_another(database: Backend) -> None:
+    async with two_writers(database) as (dispatch, aside):
+        for round_ in range(ROUNDS):
+            messages = [await dispatch.accepted() for _ in range(3)]
+            begun, forgotten = await race(
+                round_,
+                partial(dispatch.messages.begin, MAIN, limit=2, judge=begin_due),
+                partial(forget, aside),
+            )
+
+            gone_out = {message.id for message in begun.messages}
+            there = {message.id for message in messages if await is_there(dispatch, message)}
+            assert gone_out <= there  # what is on the wire is never removed
+            assert set(forgotten.under_way) <= there
+            for message in messages:  # and what is left can be sent or removed as ever
+                if message.id in there and message.id not in gone_out:
+                    assert (await dispatch.messages.get(message.id)).status is Status.QUEUED
+            for message in begun.messages:
+                await dispatch.settle(message, Outcome.REFUSED)
+            await forget(aside)
+            assert THEIRS not in await everything(dispatch)
+
+
+@in_a_loop
+async def test_race_of_a_receipt_in_one_process_and_forget_in_another(database: Backend) -> None:
+    async with two_writers(database) as (gateway, aside):
+        for round_ in range(ROUNDS):
+            message = await gateway.sent(f"wamid.{round_}")
+            receipt = told(READ, of=message, provider_id=f"wamid.{round_}", wa_id=NAME)
+            await race(round_, partial(gateway.tell, receipt), partial(forget, aside))
+            await forget(aside)
+
+            assert not await is_there(gateway, message)
+            assert await gateway.parked() == 0
 
 
 @in_a_loop

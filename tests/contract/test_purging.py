@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from tests.clock import START, FakeClock
 from tests.contract.stores import Backend, Stores, told
+from tests.contract.test_races import ROUNDS, race, two_writers
 from tests.examples import MAIN, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
@@ -363,6 +365,30 @@ async def test_race_a_message_that_is_retried_after_the_look_is_not_removed(
         assert [
             one.id for one in (await store.messages.begin(MAIN, limit=9, judge=begin_due)).messages
         ] == [message.id]
+
+
+@in_a_loop
+async def test_race_of_retry_in_one_process_and_purge_in_another(database: Backend) -> None:
+    async with two_writers(database) as (gateway, aside):
+        for round_ in range(ROUNDS):
+            message = await gateway.settle(await gateway.begun(), Outcome.REFUSED)
+            days(gateway, 11)
+
+            async def retry(message: Message = message) -> Message | None:
+                now = gateway.clock.now()
+                try:
+                    return await gateway.messages.change(
+                        message.id, lambda m: life.retry(m, now=now)
+                    )
+                except NotFound:
+                    return None
+
+            retried, _ = await race(round_, retry, partial(purge, aside))
+
+            assert await is_there(gateway, message) == (retried is not None)
+            if retried is not None:
+                begun = await _begin(gateway, retried)
+                await gateway.settle(begun, Outcome.REFUSED)
 
 
 @in_a_loop
