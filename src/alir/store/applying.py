@@ -74,7 +74,11 @@ def apply_all(
             park(connection, one, now)
             continue
         message, number = found
-        after = apply_one(connection, message, number, one, now, consequences, applied)
+        try:
+            after = apply_one(connection, message, number, one, now, consequences, applied)
+        except NotFound:  # another process has removed it since
+            park(connection, one, now)
+            continue
         known = _ids(message, number)
         for id_ in _ids(after, number):
             if id_ not in known:  # receipts may have waited for just this
