@@ -374,7 +374,7 @@ class RunningGateway:
         per_second = limit * self._settings.dispatch.rate_share
         if not per_second or wait == timedelta.max:
             return wait
-        return wait + timedelta(seconds=self._backlog.due(message.sender) / per_second)
+        return wait + timedelta(seconds=self._backlog.slots_until(message) / per_second)
 
     async def _is_ready(self) -> str | None:
         try:
@@ -396,10 +396,11 @@ class RunningGateway:
     async def _read_figures(self) -> None:
         unknown = await self._messages.unknown()
         for sender in self._senders:
-            due, oldest = await self._messages.due(sender, at_most=COUNTED_AT_MOST)
-            self._backlog.correct(sender, due)
+            due = await self._messages.due(sender, at_most=COUNTED_AT_MOST)
+            self._backlog.correct(sender, due.counts)
+            oldest = due.oldest_at
             age = timedelta() if oldest is None else self._clock.now() - oldest
-            self._figures.queue(sender, due, age, unknown.get(sender, 0))
+            self._figures.queue(sender, due.total, age, unknown.get(sender, 0))
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

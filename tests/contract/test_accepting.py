@@ -15,7 +15,15 @@ from tests.running import in_a_loop
 from alir.errors import IdempotencyConflict, NotFound
 from alir.ids import ApiTokenId, MessageId, ProviderId, new_message_id
 from alir.intake.ports import Filters, IdempotencyKey
-from alir.messages.model import Message, Notice, OnUnknown, Outcome, Priority, Status
+from alir.messages.model import (
+    Message,
+    Notice,
+    OnUnknown,
+    Outcome,
+    Priority,
+    QueueClass,
+    Status,
+)
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
 OTHER_BODY = IdempotencyKey("order-1", b"x" * 32)
@@ -40,6 +48,7 @@ def a_full_message() -> Message:
         reply_message_id="msg_earlier",
         callback_data='{"order": 7}',
         priority=Priority.BULK,
+        queue_class=QueueClass.REPLY,
         send_at=START + timedelta(hours=1, milliseconds=7),
         due_at=START + timedelta(hours=1, milliseconds=7),
         expires_at=START + timedelta(days=30),

@@ -12,13 +12,23 @@ from tests.examples import MAIN, OTHER, TEMPLATE, a_message, begin_due
 from tests.running import in_a_loop
 
 from alir.dispatch.gate import Turn
-from alir.dispatch.ports import Served
+from alir.dispatch.ports import Due, Served
 from alir.errors import RequestInvalid
 from alir.intake.ports import IdempotencyKey
 from alir.messages import life
-from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
+from alir.messages.model import (
+    Flag,
+    Message,
+    OnUnknown,
+    Outcome,
+    QueueClass,
+    ReceiptStatus,
+    Status,
+)
 from alir.receipts.model import Heard
-from alir.store.queue import MOST_PARKED
+from alir.store.line import MOST_PARKED
+
+NOTHING_DUE = Due(dict.fromkeys(QueueClass, 0), None)
 
 
 def _later(seconds: float) -> dict[str, object]:
@@ -227,7 +237,7 @@ async def test_what_is_parked_expires_and_can_be_cancelled(database: Backend) ->
         assert await store.messages.expired(limit=10) == [first.id]
         assert (await store.messages.change(second, life.cancel)).status is Status.CANCELLED
         assert await store.messages.parked(MAIN) == [("flow 1", 1)]
-        assert await store.messages.due(MAIN, at_most=10) == (0, None)
+        assert await store.messages.due(MAIN, at_most=10) == NOTHING_DUE
 
 
 @pytest.mark.parametrize("hours", [23, 25])
@@ -416,7 +426,7 @@ async def test_due_messages_are_counted_up_to_a_bound_with_the_longest_waiting(
     database: Backend,
 ) -> None:
     async with database.open() as store:
-        assert await store.messages.due(MAIN, at_most=10) == (0, None)
+        assert await store.messages.due(MAIN, at_most=10) == NOTHING_DUE
         await store.accepted(**_later(-30))
         await store.accepted()
         await store.accepted()
@@ -424,8 +434,10 @@ async def test_due_messages_are_counted_up_to_a_bound_with_the_longest_waiting(
         await store.accepted(sender=OTHER)
 
         oldest = START - timedelta(seconds=30)
-        assert await store.messages.due(MAIN, at_most=10) == (3, oldest)
-        assert await store.messages.due(MAIN, at_most=2) == (2, oldest)
+        due = await store.messages.due(MAIN, at_most=10)
+        assert (due.total, due.oldest_at) == (3, oldest)
+        due = await store.messages.due(MAIN, at_most=2)
+        assert (due.total, due.oldest_at) == (2, oldest)
 
 
 @in_a_loop

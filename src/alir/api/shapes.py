@@ -258,7 +258,7 @@ class MessageShape(Shape):
     )
     callback_data: str | None = Field(description="Your own string.")
     priority: Literal["single", "bulk"] = Field(
-        description="Its class in the queue. This version sends all in one order."
+        description="As its caller gave it: `bulk` messages let single ones and replies go first."
     )
     created_at: Moment = Field(description="When it was accepted.")
     send_at: Moment | None = Field(description="Not sent before this moment.")

@@ -17,6 +17,7 @@ from alir.dispatch.gate import Gate, Turn
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider, Served
+from alir.dispatch.slots import NOBODY
 from alir.dispatch.turns import Turns
 from alir.errors import StoreUnavailable
 from alir.ids import SenderName
@@ -82,6 +83,8 @@ class Dispatcher:
         self._heard = 0
         # Whether the last begin took, or the one under way will take, all that was due.
         self._caught_up = False
+        # So that the classes have their shares over any number of begins.
+        self._stood_back = NOBODY
         self._stopping = False
         self._sleeps_until = math.inf
         self._refreshed_at = clock.elapsed()
@@ -246,7 +249,11 @@ class Dispatcher:
         begun: Begun | None = None
         try:
             begun = await self._outbox.begin(
-                self.sender, limit=limit, judge=self._turns.judge(), turns=turns
+                self.sender,
+                limit=limit,
+                judge=self._turns.judge(),
+                turns=turns,
+                stood_back=self._stood_back,
             )
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
@@ -265,6 +272,7 @@ class Dispatcher:
                 self._calls.give_back(message, "Its beginning was in doubt")
             self._caught_up = False
             return None
+        self._stood_back = begun.stood_back
         self._caught_up = not begun.more
         self.pace.take(len(begun.messages), self._clock.elapsed())
         if begun.messages and is_probe:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from alir.dispatch.gate import Turn
+from alir.dispatch.slots import NOBODY, StoodBack
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
-from alir.messages.model import Decision, Message, Outcome
+from alir.messages.model import Decision, Message, Outcome, QueueClass
 
 
 class Sent(NamedTuple):
@@ -80,6 +81,7 @@ class Begun(NamedTuple):
         more: whether more may be due now.
         in_doubt: nobody can say whether `messages` are begun, so none of them may be sent.
         served: what became of the turns that were given.
+        stood_back: which classes have stood back for how many slots, for the next begin.
     """
 
     messages: tuple[Message, ...]
@@ -87,6 +89,23 @@ class Begun(NamedTuple):
     more: bool
     in_doubt: bool = False
     served: tuple[Served, ...] = ()
+    stood_back: StoodBack = NOBODY
+
+
+class Due(NamedTuple):
+    """What is due at a sender.
+
+    Attributes:
+        counts: how many messages of each class.
+        oldest_at: since when the longest of them has been due.
+    """
+
+    counts: Mapping[QueueClass, int]
+    oldest_at: datetime | None
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
 
 
 class Judge(Protocol):
@@ -105,11 +124,18 @@ class Outbox(Protocol):
     """The messages, as dispatch needs them. Each call is on disk when it returns."""
 
     async def begin(
-        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+        self,
+        sender: SenderName,
+        *,
+        limit: int,
+        judge: Judge,
+        turns: Sequence[Turn] = (),
+        stood_back: StoodBack = NOBODY,
     ) -> Begun:
         """Begin an attempt of up to `limit` messages, as `judge` decides.
 
-        First those whose turn it is at their places, then what is due, longest first.
+        The classes take their slots as `next_slot` says. Within a class, first those whose turn it
+        is at their places, then what is due, longest first.
 
         Raises:
             StoreUnavailable: nothing was begun.
@@ -155,8 +181,8 @@ class Outbox(Protocol):
         """Messages whose `expires_at` passed while they wait."""
         ...
 
-    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
-        """How many messages are due (counted up to `at_most`), and since when the longest is."""
+    async def due(self, sender: SenderName, *, at_most: int) -> Due:
+        """What is due, up to `at_most` messages of each class counted."""
         ...
 
 

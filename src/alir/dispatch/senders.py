@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from alir.clock import rfc3339
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Due
 from alir.errors import PauseScope
 from alir.ids import SenderName
 
@@ -56,8 +57,8 @@ class Queue:
 class Figures(Protocol):
     """What the store knows of queues."""
 
-    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
-        """How many messages are due, counted up to `at_most`, and since when the longest is."""
+    async def due(self, sender: SenderName, *, at_most: int) -> Due:
+        """What is due, up to `at_most` messages of each class counted."""
         ...
 
     async def unknown(self) -> dict[SenderName, int]:
@@ -173,7 +174,8 @@ class SenderDesk:
         return counted
 
     async def _show(self, name: SenderName, unknown: int) -> dict[str, Any]:
-        due, oldest = await self._figures.due(name, at_most=COUNTED_AT_MOST)
-        queue = Queue(due=due, oldest_due_at=oldest, unknown=unknown)
+        due = await self._figures.due(name, at_most=COUNTED_AT_MOST)
+        count = min(due.total, COUNTED_AT_MOST)
+        queue = Queue(due=count, oldest_due_at=due.oldest_at, unknown=unknown)
         pauses = self._pauses.of(name)
         return as_json(name, self._senders[name], pauses, queue, self._advice)

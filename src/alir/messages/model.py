@@ -67,8 +67,16 @@ class Decision(StrEnum):
 
 
 class Priority(StrEnum):
-    """A message's class in the queue."""
+    """How urgent its caller says that a message is."""
 
+    SINGLE = "single"
+    BULK = "bulk"
+
+
+class QueueClass(StrEnum):
+    """The classes of a sender's queue, highest first; see `order.class_of`."""
+
+    REPLY = "reply"
     SINGLE = "single"
     BULK = "bulk"
 
@@ -216,6 +224,7 @@ class Message:
         reply_to: the WhatsApp id that the bubble quotes, if any.
         due_at: when it may be begun next; meaningful while queued.
         first_due_at: when it was first allowed to be begun; giving up counts from here.
+        queue_class: which messages it goes before; decided when it is stored, and then kept.
         parked: where it waits for its turn while it is queued, if its recipient or its Flow must
             wait; such a message is not due, whatever `due_at` says.
         tries: how often it was queued again after a busy answer, in a row.
@@ -244,6 +253,7 @@ class Message:
     reply_message_id: str | None = None
     callback_data: str | None = None
     priority: Priority = Priority.SINGLE
+    queue_class: QueueClass = QueueClass.SINGLE
     send_at: datetime | None = None
     expires_at: datetime | None = None
     tries: int = 0

@@ -384,8 +384,8 @@ class MessageRequest(_Shape):
     priority: Priority | None = Field(
         Priority.SINGLE,
         description=(
-            "Its class in the queue: `single` (the default) or `bulk`. Kept and shown; this "
-            "version sends all in one order."
+            "`single` (the default) or `bulk`: such a message lets single ones and replies go "
+            "first, and still gets one slot in five."
         ),
     )
 

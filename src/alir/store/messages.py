@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, select
 from alir.clock import Clock, to_milliseconds
 from alir.dispatch.gate import Turn
 from alir.dispatch.ports import Begun, Judge
+from alir.dispatch.slots import NOBODY, StoodBack
 from alir.errors import (
     AlirError,
     IdempotencyConflict,
@@ -24,7 +25,7 @@ from alir.errors import (
 )
 from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, Stored
-from alir.messages import life, window
+from alir.messages import life, order, window
 from alir.messages.model import Message, Status
 from alir.receipts.ports import Consequences
 from alir.store import rows, tables
@@ -84,7 +85,8 @@ class MessageStore(QueueReader):
     ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
 
-        A message that comes when the window is known to be shut carries a warning.
+        Its class is decided now. A message that comes when the window is known to be shut carries
+        a warning.
 
         Args:
             begin: begin its first attempt with the same write, unless it has expired by then.
@@ -126,7 +128,11 @@ class MessageStore(QueueReader):
         answers: list[Stored | AlirError] = []
         for one in new:
             message = one.message
-            shut, ahead = _is_shut_when_due(connection, message, now) if look else (False, False)
+            heard = heard_at(connection, message.sender, message.person) if look else None
+            queue_class = order.class_of(message, heard, now)
+            if queue_class is not message.queue_class:
+                message = message.but(queue_class=queue_class)
+            shut, ahead = _is_shut_when_due(message, heard, now) if heard else (False, False)
             if shut and not ahead and one.refuse_shut and message.fallback is None:
                 answers.append(RequestInvalid([window.refusal(to_number=message.to is not None)]))
                 continue
@@ -164,12 +170,19 @@ class MessageStore(QueueReader):
         return found
 
     async def begin(
-        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+        self,
+        sender: SenderName,
+        *,
+        limit: int,
+        judge: Judge,
+        turns: Sequence[Turn] = (),
+        stood_back: StoodBack = NOBODY,
     ) -> Begun:
         """Begin an attempt of up to `limit` messages of `sender`, as `judge` decides.
 
-        First those whose turn it is at their places, then what is due, longest first. What has
-        expired is marked so, what has to wait is parked; neither counts.
+        The classes take their slots as `next_slot` says. Within a class, first those whose turn it
+        is at their places, then what is due, longest first. What has expired is marked so, what has
+        to wait is parked; neither counts.
 
         Raises:
             StoreUnavailable: nothing was begun.
@@ -178,7 +191,7 @@ class MessageStore(QueueReader):
 
         def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
-            begin = Beginning(sender, limit, judge, turns)
+            begin = Beginning(sender, limit, judge, turns, stood_back)
             last, others = begin.run(connection, self._fresh, self._clock.now())
             return last, others
 
@@ -361,14 +374,13 @@ class _Answered(NamedTuple):
     number: int
 
 
-def _is_shut_when_due(connection: Connection, message: Message, now: datetime) -> tuple[bool, bool]:
-    """Whether a new message is known to meet a shut window, and whether that is still ahead.
+def _is_shut_when_due(message: Message, heard: datetime, now: datetime) -> tuple[bool, bool]:
+    """Whether a new message will meet a shut window, and whether that is still ahead.
 
     A template meets none.
     """
     if message.template is not None:
         return False, False
-    heard = heard_at(connection, message.sender, message.person)
     is_shut = window.is_shut(heard, max(message.due_at, now))
     return is_shut, is_shut and window.is_ahead(heard, now, message.send_at)
 

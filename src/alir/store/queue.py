@@ -6,44 +6,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, text
+from sqlalchemy import Select, func, literal, or_, select, text, union_all
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.gate import Turn
-from alir.dispatch.ports import Begun, Judge, Served
+from alir.dispatch.ports import Begun, Due, Judge
+from alir.dispatch.slots import StoodBack, next_slot
 from alir.ids import MessageId, SenderName
 from alir.messages import life, window
-from alir.messages.model import Flag, Message, Status
+from alir.messages.model import Flag, Message, QueueClass, Status
 from alir.store import rows, tables
 from alir.store.contacts import heard_at
 from alir.store.database import Database
+from alir.store.line import IN_LINE, PARKED, Line, of_class
 from alir.store.reading import load, with_rest
-from alir.store.sql import Connection, Statement, run
+from alir.store.sql import Connection, run
 from alir.store.writing import save_all
 
 _m, _a = tables.message.c, tables.attempt.c
 
-#: How many due messages one begin parks, whose recipient or Flow must wait.
-MOST_PARKED = 50
-
-# The partial index is used only where its condition stands in the query as a constant.
+# The partial indexes are used only where their conditions stand in the query as constants.
 _QUEUED = text("message.status = 'queued'")
-_IN_LINE = text("message.status = 'queued' AND message.parked IS NULL")
-_PARKED = text("message.status = 'queued' AND message.parked IS NOT NULL")
 _UNKNOWN = text("message.status = 'unknown'")
-_DUE = Statement(
-    select(_m.id, _m.version)
-    .where(_m.sender == bindparam("sender"), _IN_LINE, _m.due_at <= bindparam("now"))
-    .order_by(_m.due_at, _m.seq)
-    .limit(bindparam("limit"))
-)
-_HEADS = Statement(
-    select(_m.id, _m.version)
-    .where(_m.sender == bindparam("sender"), _PARKED, _m.parked == bindparam("place"))
-    .order_by(_m.due_at, _m.seq)
-    .limit(bindparam("limit"))
-)
-_NEXT_DUE = Statement(select(func.min(_m.due_at)).where(_m.sender == bindparam("sender"), _IN_LINE))
 
 
 class Beginning(NamedTuple):
@@ -53,6 +37,7 @@ class Beginning(NamedTuple):
     limit: int
     judge: Judge
     turns: Sequence[Turn]
+    stood_back: StoodBack
 
     def run(
         self, connection: Connection, fresh: Mapping[str, Message], now: datetime
@@ -72,50 +57,35 @@ class Beginning(NamedTuple):
     ) -> tuple[Begun, list[Message]] | None:
         """As `run`; None, and nothing, where another process changed one of them meanwhile."""
         changes: list[tuple[Message, life.Change]] = []
-        begun = looked_at = 0
-
-        def look(message_id: str, version: int, place: str | None) -> bool:
-            """Judge one; whether it was begun."""
-            message = fresh.get(message_id)
-            if message is None or message.version != version:
-                message = load(connection, message_id)
+        stood_back = self.stood_back
+        line = Line(connection, self.sender, self.turns, limit=self.limit, now=now)
+        while line.gone < self.limit and (waiting := line.waiting()):
+            slot = next_slot(waiting, stood_back)
+            head = line.take(slot.of)
+            message = fresh.get(head.id)
+            if message is None or message.version != head.version:
+                message = load(connection, head.id)
                 if message.status is not Status.QUEUED:
-                    return False  # another process took it back since it was found
+                    continue  # another process took it back since it was found
             shut = _window_is_shut(connection, message, now)
-            decided = self.judge(message, window_shut=shut, head_of=place)
+            decided = self.judge(message, window_shut=shut, head_of=head.place)
             if decided is None:
-                return False
+                line.stays(head)
+                continue
             changes.append((message, decided))
-            return decided.message.status is Status.SENDING
-
-        served = []
-        for turn in self.turns:
-            most = min(turn.most, self.limit - begun)
-            values = {"sender": self.sender, "place": turn.place, "limit": most}
-            heads = _HEADS.run(connection, values).fetchall()
-            gone = sum(look(id_, version, turn.place) for id_, version in heads)
-            begun += gone
-            served.append(Served(turn.place, gone, is_empty=not heads))
-            if begun >= self.limit:
-                break
-        most_looked_at = self.limit - begun + MOST_PARKED
-        if begun < self.limit:
-            values = {"sender": self.sender, "now": to_milliseconds(now), "limit": most_looked_at}
-            due = _DUE.run(connection, values)
-            for message_id, version in due:
-                looked_at += 1
-                begun += look(message_id, version, None)
-                if begun == self.limit:
-                    break
-            due.close()
+            if decided.message.status is Status.SENDING:
+                line.went(head)
+                stood_back = slot.then
+        line.close()
         saved = save_all(connection, changes, now) if changes else []
         if saved is None:
             return None
-        more = begun >= self.limit or looked_at == most_looked_at
-        next_due = None if more else _next_due(connection, self.sender)
+        more = line.gone >= self.limit or line.is_too_long
+        next_due = None if more else line.next_due
         sending = tuple(message for message in saved if message.status is Status.SENDING)
         others = [message for message in saved if message.status is not Status.SENDING]
-        return Begun(sending, next_due, more, served=tuple(served)), others
+        begun = Begun(sending, next_due, more, served=line.served(), stood_back=stood_back)
+        return begun, others
 
 
 class QueueReader:
@@ -159,7 +129,7 @@ class QueueReader:
     async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
         """Where messages wait for their turn, and how many at each place."""
         query = (
-            select(_m.parked, func.count()).where(_m.sender == sender, _PARKED).group_by(_m.parked)
+            select(_m.parked, func.count()).where(_m.sender == sender, PARKED).group_by(_m.parked)
         )
         return await self._database.read(
             lambda connection: [(place, count) for place, count in run(connection, query)]
@@ -206,20 +176,29 @@ class QueueReader:
         query = select(_m.sender, func.count()).where(_UNKNOWN).group_by(_m.sender)
         return await self._database.read(lambda connection: dict(run(connection, query).fetchall()))
 
-    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, datetime | None]:
-        """How many messages are due (counted up to `at_most`), and since when the longest is."""
-        waiting = (
-            select(_m.due_at)
-            .where(_m.sender == sender, _IN_LINE, _m.due_at <= to_milliseconds(self._clock.now()))
-            .order_by(_m.due_at, _m.seq)
-            .limit(at_most)
-            .subquery()
-        )
-        query = select(func.count(), func.min(waiting.c.due_at))
+    async def due(self, sender: SenderName, *, at_most: int) -> Due:
+        """What is due, up to `at_most` messages of each class counted."""
+        now = to_milliseconds(self._clock.now())
 
-        def work(connection: Connection) -> tuple[int, datetime | None]:
-            [count, oldest] = run(connection, query).fetchone()
-            return count, None if oldest is None else from_milliseconds(oldest)
+        def count(queue_class: QueueClass) -> Select[str, int, int | None]:
+            waiting = (
+                select(_m.due_at)
+                .where(_m.sender == sender, IN_LINE, of_class(queue_class), _m.due_at <= now)
+                .order_by(_m.due_at, _m.seq)
+                .limit(at_most)
+                .subquery()
+            )
+            return select(literal(queue_class.value), func.count(), func.min(waiting.c.due_at))
+
+        query = union_all(*map(count, QueueClass))
+
+        def work(connection: Connection) -> Due:
+            found = run(connection, query).fetchall()
+            since = [oldest for _, _, oldest in found if oldest is not None]
+            return Due(
+                {QueueClass(name): count for name, count, _ in found},
+                from_milliseconds(min(since)) if since else None,
+            )
 
         return await self._database.read(work)
 
@@ -229,8 +208,3 @@ def _window_is_shut(connection: Connection, message: Message, now: datetime) -> 
     if message.fallback is None or message.as_template is not None:
         return False
     return window.is_shut(heard_at(connection, message.sender, message.person), now)
-
-
-def _next_due(connection: Connection, sender: SenderName) -> datetime | None:
-    [next_due] = _NEXT_DUE.run(connection, {"sender": sender}).fetchone()
-    return None if next_due is None else from_milliseconds(next_due)

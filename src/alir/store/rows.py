@@ -16,6 +16,7 @@ from alir.messages.model import (
     OnUnknown,
     Outcome,
     Priority,
+    QueueClass,
     Receipt,
     ReceiptStatus,
     Status,
@@ -35,6 +36,7 @@ MESSAGE_COLUMNS = (
     _m.flow,
     _m.on_unknown,
     _m.priority,
+    _m.queue_class,
     _m.created_at,
     _m.due_at,
     _m.first_due_at,
@@ -86,6 +88,7 @@ def message_of(
         flow,
         on_unknown,
         priority,
+        queue_class,
         created_at,
         due_at,
         first_due_at,
@@ -117,6 +120,7 @@ def message_of(
         flow=_parsed(flow) or {},
         on_unknown=OnUnknown(on_unknown),
         priority=Priority(priority),
+        queue_class=QueueClass(queue_class),
         created_at=from_milliseconds(created_at),
         due_at=from_milliseconds(due_at),
         first_due_at=from_milliseconds(first_due_at),
@@ -150,6 +154,7 @@ def message_row(message: Message) -> dict[str, Any]:
     row["sender"] = message.sender
     row["on_unknown"] = message.on_unknown.value
     row["priority"] = message.priority.value
+    row["queue_class"] = message.queue_class.value
     row["created_at"] = to_milliseconds(message.created_at)
     row["warnings"] = text([w.as_json() for w in message.warnings]) if message.warnings else "[]"
     row["version"] = message.version

@@ -41,6 +41,7 @@ message = Table(
     Column("flow_token", String),
     Column("on_unknown", String, nullable=False),
     Column("priority", String, nullable=False),
+    Column("queue_class", String, nullable=False, server_default="single"),
     Column("created_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("first_due_at", BigInteger, nullable=False),
@@ -77,20 +78,22 @@ message = Table(
         sqlite_where=text("idempotency_key IS NOT NULL"),
         postgresql_where=text("idempotency_key IS NOT NULL"),
     ),
-    # The queue: what is due, longest first.
+    # The queue: what is due, longest first, of each class for itself.
     Index(
         "message_queue",
         "sender",
+        "queue_class",
         "due_at",
         "seq",
         sqlite_where=text("status = 'queued' AND parked IS NULL"),
         postgresql_where=text("status = 'queued' AND parked IS NULL"),
     ),
-    # What waits for a recipient or a Flow, longest first.
+    # What waits for a recipient or a Flow, longest first, of each class for itself.
     Index(
         "message_parked",
         "sender",
         "parked",
+        "queue_class",
         "due_at",
         "seq",
         sqlite_where=text("status = 'queued' AND parked IS NOT NULL"),

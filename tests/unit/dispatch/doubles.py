@@ -22,7 +22,8 @@ from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Judge, Sent, Served
+from alir.dispatch.ports import Begun, Due, Judge, Sent, Served
+from alir.dispatch.slots import NOBODY, StoodBack, next_slot
 from alir.errors import NotFound, PauseScope, StoreUnavailable
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
@@ -59,7 +60,13 @@ class MemoryOutbox:
         return self._open[name].set
 
     async def begin(
-        self, sender: SenderName, *, limit: int, judge: Judge, turns: Sequence[Turn] = ()
+        self,
+        sender: SenderName,
+        *,
+        limit: int,
+        judge: Judge,
+        turns: Sequence[Turn] = (),
+        stood_back: StoodBack = NOBODY,
     ) -> Begun:
         assert limit > 0
         fault = await self._reached("begin")
@@ -92,10 +99,12 @@ class MemoryOutbox:
         due = sorted(
             (m for m in queued if m.due_at <= now and m.parked is None), key=lambda m: m.due_at
         )
-        for message in due:
-            if len(begun) == limit:
-                break
-            look(message, None)
+        while due and len(begun) < limit:
+            slot = next_slot({m.queue_class for m in due}, stood_back)
+            message = next(m for m in due if m.queue_class is slot.of)
+            due.remove(message)
+            if look(message, None):
+                stood_back = slot.then
         if fault is not None:
             return Begun(tuple(begun), None, more=True, in_doubt=True)
         mine = [m for m in self.messages.values() if m.sender == sender]
@@ -103,7 +112,7 @@ class MemoryOutbox:
         later = [m.due_at for m in in_line if m.due_at > now]
         more = len(begun) == limit
         next_due = None if more else min(later, default=None)
-        return Begun(tuple(begun), next_due, more, served=tuple(served))
+        return Begun(tuple(begun), next_due, more, served=tuple(served), stood_back=stood_back)
 
     async def settle(self, message: Message, settlement: Settlement, *, number: int) -> Message:
         return await self.change(
@@ -165,7 +174,7 @@ class MemoryOutbox:
         now = self._clock.now()
         return [m.id for m in self.messages.values() if life.expire(m, now=now)][:limit]
 
-    async def due(self, sender: SenderName, *, at_most: int) -> tuple[int, Any]:
+    async def due(self, sender: SenderName, *, at_most: int) -> Due:
         raise NotImplementedError
 
     def put(self, message: Message) -> Message:

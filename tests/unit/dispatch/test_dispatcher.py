@@ -17,7 +17,7 @@ from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import STORE_PAUSE_SECONDS
 from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused
 from alir.messages import life
-from alir.messages.model import Message, Outcome, Status
+from alir.messages.model import Message, Outcome, QueueClass, Status
 
 BUSY = ProviderBusy("The service is temporarily unavailable", provider_code="131016")
 REFUSED = ProviderRefused("Undeliverable", provider_code="131026", details="to is a landline")
@@ -404,6 +404,37 @@ async def test_a_slot_that_comes_between_two_looks_at_the_clock_is_not_missed() 
         async with asyncio.timeout(5):
             while len(world.provider.sent) < 50:  # noqa: ASYNC110 - it passes real time too
                 await asyncio.sleep(0.001)
+
+
+# Three classes
+
+
+@in_a_loop
+async def test_at_a_paced_sender_the_classes_have_their_shares_one_slot_at_a_time() -> None:
+    async with World(per_second=10, share=1.0) as world:
+        for _ in range(20):
+            await world.queue(queue_class=QueueClass.BULK)
+        for _ in range(20):
+            await world.queue(queue_class=QueueClass.SINGLE)
+        already = len(world.provider.sent)
+        await world.run_for(3, step=0.05)
+
+        sent = [world.outbox.messages[id_].queue_class for _, id_, _ in world.provider.sent]
+        assert sent[already : already + 20] == [*[QueueClass.SINGLE] * 4, QueueClass.BULK] * 4
+
+
+@in_a_loop
+async def test_a_reply_goes_with_the_next_slot_whatever_waits_before_it() -> None:
+    async with World(per_second=10, share=1.0) as world:
+        for one in (QueueClass.BULK, QueueClass.SINGLE):
+            for _ in range(10):
+                await world.queue(queue_class=one)
+        reply = await world.queue(queue_class=QueueClass.REPLY)
+        already = len(world.provider.sent)
+        await world.run_for(0.3, step=0.05)
+
+        next_two = [id_ for _, id_, _ in world.provider.sent[already : already + 2]]
+        assert reply.id in next_two  # the first may be the turn of a lower class
 
 
 # Messages that are stored as begun

@@ -7,12 +7,19 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, MetaData, Table, create_engine, insert
+from tests.clock import START, FakeClock
+from tests.contract.stores import Stores
+from tests.examples import MAIN, a_message, begin_due
+from tests.running import in_a_loop
 
+from alir.messages.model import Message, Priority, QueueClass
+from alir.store import rows
 from alir.store.database import open_database
 from alir.store.migrations import HEAD
 from alir.store.tables import metadata
@@ -34,12 +41,15 @@ def made(tmp_path: Path) -> Engine:
     return engine
 
 
-def test_head_is_the_newest_version() -> None:
+def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", "alir:store/migrations")
     config.set_main_option("path_separator", "os")
+    return config
 
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+def test_head_is_the_newest_version() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_heads() == [HEAD]
 
 
 def test_versions_are_named_so_that_later_ones_sort_after_earlier_ones() -> None:
@@ -65,6 +75,43 @@ def test_an_upgraded_database_has_the_indexes_of_today_with_their_conditions(
     upgraded: Engine, made: Engine
 ) -> None:
     assert _indexes(upgraded) == _indexes(made) != {}
+
+
+@in_a_loop
+async def test_what_was_queued_before_there_were_classes_goes_in_the_class_it_asked_for(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "alir.db"
+    single, reply = a_message(), a_message(reply_message_id="wamid.1", priority=Priority.BULK)
+    bulk = a_message(priority=Priority.BULK)
+    parked = a_message(priority=Priority.BULK, parked="flow 1")
+    _database_of_version("0002", path, [bulk, single, reply, parked])
+
+    database = open_database(f"sqlite:///{path}")
+    store = Stores(database, FakeClock(START))
+    begun = await store.messages.begin(MAIN, limit=9, judge=begin_due)
+    expected = {single.id: "single", reply.id: "reply", bulk.id: "bulk", parked.id: "bulk"}
+    found = {id_: (await store.messages.get(id_)).queue_class for id_ in expected}
+    await database.close()
+
+    assert [m.id for m in begun.messages] == [reply.id, single.id, bulk.id]
+    assert found == expected
+    assert set(found.values()) == set(QueueClass)
+
+
+def _database_of_version(version: str, path: Path, messages: list[Message]) -> None:
+    """A database as an earlier alir left it, with these messages in its queue."""
+    engine = create_engine(f"sqlite:///{path}")
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        table = Table("message", MetaData(), autoload_with=connection)
+        for message in messages:
+            row = rows.message_row(message)
+            known = {name: value for name, value in row.items() if name in table.c}
+            connection.execute(insert(table).values(known))
+    engine.dispose()
 
 
 def _indexes(engine: Engine) -> dict[str, str]:

@@ -27,7 +27,7 @@ from alir.errors import PauseScope
 from alir.ids import ProviderId
 from alir.intake.ports import Filters, IdempotencyKey
 from alir.messages import life
-from alir.messages.model import OnUnknown, Outcome, ReceiptStatus
+from alir.messages.model import OnUnknown, Outcome, Priority, ReceiptStatus
 from alir.receipts.model import Heard
 from alir.retention.model import Kind
 from alir.store import tables
@@ -40,6 +40,8 @@ KEY = IdempotencyKey("order-1", b"h" * 32)
 
 #: SQLite's own index of a UNIQUE column.
 _BY_ID = "message sqlite_autoindex_message_1 id=?"
+
+_IN_LINE = "message message_queue sender=? AND queue_class=?"
 
 Ran = list[tuple[str, Any]]
 
@@ -97,6 +99,12 @@ def plan(path: Path, sql: str, parameters: Any) -> list[str]:
 PAUSE = Pause(sender=MAIN, scope=PauseScope.SENDER, title="Too many", since=START)
 
 
+async def _begin_some(store: Stores) -> None:
+    for _ in range(3):
+        await store.accepted()
+    await store.messages.begin(MAIN, limit=10, judge=begin_due)
+
+
 async def _settle_one(store: Stores) -> None:
     [begun] = (await store.messages.begin(MAIN, limit=1, judge=begin_due)).messages
     await store.tell(told(ReceiptStatus.READ, provider_id="wamid.2"))
@@ -136,17 +144,16 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"message message_idempotency token_id=? AND idempotency_key=?"},
     ),
     "begin": (
-        lambda s: s.messages.begin(MAIN, limit=10, judge=begin_due),
-        {"message message_queue sender=? AND due_at<?", "message message_queue sender=?", _BY_ID},
+        _begin_some,
+        {_IN_LINE, _BY_ID},
     ),
     "turns": (
         lambda s: s.messages.begin(
             MAIN, limit=10, judge=begin_due, turns=[Turn("recipient +15551230001", 1, 1)]
         ),
         {
-            "message message_parked sender=? AND parked=?",
-            "message message_queue sender=? AND due_at<?",
-            "message message_queue sender=?",
+            "message message_parked sender=? AND parked=? AND queue_class=?",
+            _IN_LINE,
             _BY_ID,
         },
     ),
@@ -196,7 +203,7 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
     "due": (
         lambda s: s.messages.due(MAIN, at_most=100),
-        {"message message_queue sender=? AND due_at<?"},
+        {f"{_IN_LINE} AND due_at<?"},
     ),
     "expired": (lambda s: s.messages.expired(limit=100), {"message message_expiry expires_at"}),
     "overdue": (
@@ -302,6 +309,35 @@ def test_the_hot_path_looks_things_up_by_their_index(plans_of: PlansOf, name: st
     for plan in plans:
         assert plan.found("SCAN") == [] or plan.takes_any, plan
         assert not plan.sorts or any(few in plan.sql for few in _MAY_SORT), plan
+
+
+@pytest.mark.parametrize(
+    ("messages", "limit", "queries"),
+    [
+        pytest.param([], 10, 1, id="idle"),
+        pytest.param([{"due_at": START.replace(year=2030)}], 10, 1, id="all of it later"),
+        pytest.param([{}], 10, 1, id="one alone"),
+        pytest.param([{}, {"priority": Priority.BULK}], 10, 1, id="one of each class"),
+        pytest.param([{}, {}], 1, 1, id="one of more"),
+        pytest.param([{}, {}], 10, 2, id="one class"),
+        pytest.param([{}, {}, *[{"priority": Priority.BULK}] * 2], 10, 3, id="two classes"),
+    ],
+)
+def test_a_begin_asks_the_queue_no_more_often_than_there_are_classes(
+    path: Path, ran: Ran, messages: list[dict[str, Any]], limit: int, queries: int
+) -> None:
+    async def begin() -> None:
+        store = Stores(open_database(f"sqlite:///{path}"), FakeClock())
+        for fields in messages:
+            await store.accepted(**fields)
+        ran.clear()
+        await store.messages.begin(MAIN, limit=limit, judge=begin_due)
+        await store.database.close()
+
+    asyncio.run(begin())
+
+    asked = [sql for sql, _ in ran if sql.startswith("SELECT") and "IS NULL" in sql]
+    assert len(asked) == queries
 
 
 def test_the_first_page_of_a_list_reads_from_its_newest_end_and_sorts_nothing(
