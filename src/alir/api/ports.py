@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from alir.clock import Clock
 from alir.ids import SenderName
 from alir.intake.accept import Intake
+from alir.intake.batch import Batches
 from alir.intake.ports import Messages
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
@@ -76,6 +77,7 @@ class Limits:
     """Sizes in bytes, waits in seconds."""
 
     message_bytes: int
+    batch_bytes: int
     callback_bytes: int
     default_wait: float
     longest_wait: float
@@ -93,6 +95,7 @@ class Gateway:
     """
 
     intake: Intake
+    batches: Batches
     messages: Messages
     tokens: TokenBook
     waiting: Waiting

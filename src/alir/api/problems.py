@@ -14,10 +14,12 @@ import orjson
 
 from alir.errors import (
     AlirError,
+    BodyTooLarge,
     Fault,
     IdempotencyConflict,
     JsonInvalid,
     NotFound,
+    QueueFull,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
@@ -27,6 +29,9 @@ from alir.errors import (
 MEDIA_TYPE = "application/problem+json"
 #: When a caller should ask again while the store cannot take anything.
 STORE_RETRY_SECONDS = 5
+#: When a caller should ask again while a queue is full: it holds hours of work, and in this time
+#: gets room for thousands of messages.
+QUEUE_RETRY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ TYPES: Mapping[str, ProblemType] = {
             413,
             "The request is too large",
             "The request's body is larger than this route takes.",
-            "A message is at most 64 KiB. Send pictures by URL.",
+            "A message is at most 64 KiB, and a batch 16 MiB. Send pictures by URL.",
             {"detail": "The body is larger than 65536 bytes."},
         ),
         ProblemType(
@@ -223,6 +228,17 @@ TYPES: Mapping[str, ProblemType] = {
             {"detail": "This Idempotency-Key was used with another body."},
         ),
         ProblemType(
+            "queue_full",
+            429,
+            "The queue of this sender is full",
+            "As many messages wait at this sender as may, those that wait for their time included. "
+            "Nothing was stored.",
+            "Repeat after `Retry-After`. Where it lasts, see whether the sender is paused "
+            "(`GET /senders`), cancel what is no longer wanted, or raise `queue_limit` in "
+            "alir.toml.",
+            {"detail": "As many messages of this sender wait as may."},
+        ),
+        ProblemType(
             "internal_error",
             500,
             "Something broke in alir",
@@ -306,6 +322,11 @@ def problem_of(error: AlirError) -> Problem:
         case IdempotencyConflict():
             detail = "This Idempotency-Key was used with another body."
             problem = Problem("idempotency_conflict", detail)
+        case BodyTooLarge():
+            problem = Problem("payload_too_large", str(error))
+        case QueueFull():
+            headers = {"retry-after": str(QUEUE_RETRY_SECONDS)}
+            problem = Problem("queue_full", str(error), headers=headers)
         case NotFound():
             problem = Problem("not_found", "No message has this id.")
         case TooLate():

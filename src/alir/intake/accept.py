@@ -130,8 +130,7 @@ class Intake:
         """
         try:
             checked = await self._check(request, token, key)
-            if self._dispatch.room(checked.sender) <= beside.get(checked.sender, 0):
-                raise QueueFull("As many messages of this sender wait as may.")
+            self._require_room(checked.sender, beside)
         except (SenderForbidden, RequestInvalid, QueueFull):
             earlier = None if key is None else await self._earlier(token, key)
             if earlier is None:
@@ -178,6 +177,10 @@ class Intake:
         if isinstance(reply, Notice):
             return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
         return Checked(draft, sender, reply)
+
+    def _require_room(self, sender: SenderName, beside: Mapping[SenderName, int]) -> None:
+        if self._dispatch.room(sender) <= beside.get(sender, 0):
+            raise QueueFull("As many messages of this sender wait as may.")
 
     async def _earlier(self, token: ApiToken, key: IdempotencyKey | Fault) -> Message | None:
         """The message of an earlier, equal request; its key's other requests are not told of."""

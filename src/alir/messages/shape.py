@@ -125,7 +125,8 @@ def _no_object(path: Path, value: object, _context: Mapping[str, Any]) -> Iterat
     elif isinstance(value, list):
         yield (
             "wrong_type",
-            "this must be one JSON object, not a list: a list of messages goes to /messages/batch",
+            "the body must be one JSON object, not a list: "
+            "many messages are sent to /messages/batch",
         )
     else:
         yield "wrong_type", "the body must be a JSON object"
