@@ -31,6 +31,7 @@ from alir.figures import Figures
 from alir.ids import SenderName
 from alir.intake.accept import Intake, SenderRules
 from alir.intake.batch import Batches
+from alir.intake.selection import Selection
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message, Status
@@ -343,6 +344,7 @@ class RunningGateway:
             intake=intake,
             batches=Batches(intake, self._messages, dispatch),
             messages=self._messages,
+            selection=Selection(self._messages, self._clock),
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
             senders=self._desk,

@@ -60,6 +60,9 @@ def test_it_has_the_hot_routes_beside_the_others(contract: ContractDocument) -> 
 
     assert operations == {
         "POST /messages": "send_message",
+        "POST /messages/batch": "send_batch",
+        "POST /messages/cancel": "cancel_messages",
+        "POST /messages/retry": "retry_messages",
         "GET /messages": "list_messages",
         "GET /messages/{id}": "get_message",
         "POST /messages/{id}/cancel": "cancel_message",
@@ -99,7 +102,7 @@ def test_it_names_every_status_that_sending_can_come_to(contract: ContractDocume
     responses = contract.document["paths"][MESSAGES]["post"]["responses"]
 
     assert [int(status) for status in responses] == [
-        *(200, 202, 400, 401, 403, 408, 409, 413, 415, 422, 500, 503)
+        *(200, 202, 400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)
     ]
 
 

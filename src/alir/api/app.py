@@ -16,7 +16,7 @@ from alir.api.callback_operations import callback_paths
 from alir.api.failures import Failures, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
-from alir.api.routes import health, messages, senders
+from alir.api.routes import health, messages, selected, senders
 from alir.api.routes.batch import SendBatch
 from alir.api.routes.callbacks import SECRET, Callback, HandshakeAnswer
 from alir.api.routes.send import SendMessage
@@ -113,6 +113,7 @@ def _fastapi(
     rights = Rights(gateway.tokens)
     callbacks = callback_paths(gateway.callbacks, gateway.handshakes)
     app.include_router(messages.router(gateway, rights), prefix=BASE)
+    app.include_router(selected.router(gateway, rights), prefix=BASE)
     app.include_router(senders.router(gateway, rights), prefix=BASE)
     app.include_router(health.router(gateway))
     app.include_router(pages.router(app, callbacks, base=BASE, simulator=simulator))

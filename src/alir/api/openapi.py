@@ -12,10 +12,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from alir.api.batch_operation import BATCH, BatchAnswer, BatchMessage
 from alir.api.documented import API_TOKEN
 from alir.api.hot_operations import SEND
 from alir.api.sender_shapes import SenderAnswer, SendersAnswer
-from alir.api.shapes import MessageAnswer, MessagesAnswer, ProblemShape, QueuedAnswer, SentAnswer
+from alir.api.shapes import (
+    CancelledAnswer,
+    MessageAnswer,
+    MessagesAnswer,
+    ProblemShape,
+    QueuedAnswer,
+    RetriedAnswer,
+    SentAnswer,
+)
 from alir.intake.pausing import PauseRequest
 from alir.messages.request import MessageRequest
 
@@ -40,10 +49,14 @@ _SECURITY: Final = {
 #: Also those that FastAPI knows: it drops every null from the examples of a schema.
 _MODELS: Final = (
     MessageRequest,
+    BatchMessage,
+    BatchAnswer,
     SentAnswer,
     QueuedAnswer,
     MessageAnswer,
     MessagesAnswer,
+    CancelledAnswer,
+    RetriedAnswer,
     PauseRequest,
     SenderAnswer,
     SendersAnswer,
@@ -71,6 +84,7 @@ def document(app: FastAPI, callbacks: Document, *, base: str) -> Document:
     messages = f"{base}/messages"
     paths: Document = {
         messages: {"post": SEND, **content["paths"].pop(messages)},
+        f"{messages}/batch": {"post": BATCH},
         **content["paths"],
         **callbacks,
     }

@@ -12,6 +12,7 @@ from alir.ids import SenderName
 from alir.intake.accept import Intake
 from alir.intake.batch import Batches
 from alir.intake.ports import Messages
+from alir.intake.selection import Selection
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message
@@ -97,6 +98,7 @@ class Gateway:
     intake: Intake
     batches: Batches
     messages: Messages
+    selection: Selection
     tokens: TokenBook
     waiting: Waiting
     senders: Senders

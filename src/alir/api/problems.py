@@ -29,9 +29,11 @@ from alir.errors import (
 MEDIA_TYPE = "application/problem+json"
 #: When a caller should ask again while the store cannot take anything.
 STORE_RETRY_SECONDS = 5
+STORE_RETRY = {"retry-after": str(STORE_RETRY_SECONDS)}
 #: When a caller should ask again while a queue is full: it holds hours of work, and in this time
 #: gets room for thousands of messages.
 QUEUE_RETRY_SECONDS = 60
+QUEUE_RETRY = {"retry-after": str(QUEUE_RETRY_SECONDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +327,7 @@ def problem_of(error: AlirError) -> Problem:
         case BodyTooLarge():
             problem = Problem("payload_too_large", str(error))
         case QueueFull():
-            headers = {"retry-after": str(QUEUE_RETRY_SECONDS)}
-            problem = Problem("queue_full", str(error), headers=headers)
+            problem = Problem("queue_full", str(error), headers=QUEUE_RETRY)
         case NotFound():
             problem = Problem("not_found", "No message has this id.")
         case TooLate():
@@ -347,12 +348,11 @@ def invalid_request(faults: Sequence[Fault]) -> Problem:
 
 def store_unavailable(error: StoreUnavailable) -> Problem:
     """The problem of a store that cannot take it; with the id of a message that is in doubt."""
-    headers = {"retry-after": str(STORE_RETRY_SECONDS)}
     if error.in_doubt and error.message_id is not None:
         detail = (
             "It is in doubt whether the message was stored: ask "
             f"GET /api/whatsapp/v1/messages/{error.message_id}, or repeat the request with the "
             "same Idempotency-Key. Without a key, a repeat may send it twice."
         )
-        return Problem("store_unavailable", detail, {"id": error.message_id}, headers)
-    return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, headers)
+        return Problem("store_unavailable", detail, {"id": error.message_id}, STORE_RETRY)
+    return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, STORE_RETRY)

@@ -42,5 +42,22 @@ def test_the_count_never_falls_below_nothing_and_can_be_set_right() -> None:
     backlog = Backlog(FakeClock())
     backlog.changed(a_message(status=Status.SENDING))
     assert backlog.due(MAIN) == 0
-    backlog.correct(MAIN, 7)
-    assert backlog.due(MAIN) == 7
+    backlog.correct(MAIN, due=7, queued=9)
+    assert (backlog.due(MAIN), backlog.queued(MAIN)) == (7, 9)
+
+
+def test_what_is_parked_or_not_due_yet_is_queued_all_the_same() -> None:
+    backlog = Backlog(FakeClock())
+    backlog.changed(a_message())
+    backlog.changed(a_message(parked="recipient 1"))
+    backlog.changed(a_message(due_at=START + timedelta(hours=1)))
+
+    assert (backlog.due(MAIN), backlog.queued(MAIN), backlog.queued(OTHER)) == (1, 3, 0)
+
+
+def test_what_was_queued_before_is_not_counted_again() -> None:
+    backlog = Backlog(FakeClock())
+    backlog.changed(a_message())
+    backlog.changed(a_message(parked="recipient 1", version=2))
+
+    assert backlog.queued(MAIN) == 1
