@@ -19,7 +19,7 @@ from alir.messages.model import Message, Status
 #: How many places, in the order of accepting, are looked at by one read.
 PLACES: Final = 5_000
 #: How many messages are changed together: 5 ms of the event loop's.
-_TOGETHER: Final = 50
+TOGETHER: Final = 50
 
 
 class Step(NamedTuple):
@@ -80,8 +80,8 @@ class Selection:
             selected = await self._messages.selected(filters, after=after, to=to)
             ids = [one.id for one in selected if one.status in may]
             yield Step(0, len(selected) - len(ids))
-            for at in range(0, len(ids), _TOGETHER):
-                some = ids[at : at + _TOGETHER]
+            for at in range(0, len(ids), TOGETHER):
+                some = ids[at : at + TOGETHER]
                 changed = sum(await asyncio.gather(*(self._try(id_, decide) for id_ in some)))
                 yield Step(changed, len(some) - changed)
 

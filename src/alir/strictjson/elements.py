@@ -99,7 +99,7 @@ def _elements(body: bytes, at: int, largest: int) -> Generator[Element | None, N
     """Each element from `at` on; in the end, where the last one ends."""
     while True:
         start = _after_space(body, at)
-        end = _end_of(body, start, _SMALL) or _end_of(body, start, largest)
+        end = _end_of(body, start, min(_SMALL, largest)) or _end_of(body, start, largest)
         is_read = end is not None
         if end is not None:
             yield Element(_read(body, at, body[start:end]), end - start)
@@ -145,17 +145,19 @@ def _end_of(body: bytes, start: int, most: int) -> int | None:
 def _pass_over(body: bytes, start: int) -> Generator[None, None, int | None]:
     """Where a value ends that cannot be read or is too large; None: the body ends first."""
     first = body[start : start + 1]
-    if first not in {b"{", b"[", b'"'}:
+    if first == b'"':
+        return (yield from _end_of_text(body, start))
+    if first not in {b"{", b"["}:
         return _end(_TO_ELEMENTS_END, body, start, len(body))
     at, depth = start, 0
     while at < len(body):
         yield None
         stop = min(at + _STRIDE, len(body))
-        end = _end(_WHOLE_TEXTS, body, at, stop)
+        end: int | None = _end(_WHOLE_TEXTS, body, at, stop)
         if end == at:  # a text, and a longer one
             end = yield from _end_of_text(body, at)
-        if first == b'"':
-            return end
+        if end is None:
+            return None
         piece = _TEXTS.sub(b"", body[at:end])
         depths = [*accumulate(map(_DEPTH.__getitem__, piece.translate(None, _NO_BRACKETS)))]
         if depths and depth + min(depths) <= 0:
@@ -165,15 +167,17 @@ def _pass_over(body: bytes, start: int) -> Generator[None, None, int | None]:
     return None
 
 
-def _end_of_text(body: bytes, start: int) -> Generator[None, None, int]:
+def _end_of_text(body: bytes, start: int) -> Generator[None, None, int | None]:
+    """Where a text from `start` on ends; None: the body ends first."""
     at = start + 1
     while at < len(body):
         yield None
         at = _end(_TO_TEXTS_END, body, at, min(at + _STRIDE, len(body)))
         if body.startswith(b'"', at):
             return at + 1
-        at += 0 if not body.startswith(b"\\", at) else len(rb"\"")
-    return len(body)
+        if body.startswith(b"\\", at):  # the step ended before what this makes a plain character
+            at += len(rb"\"")
+    return None
 
 
 def _closing(body: bytes, at: int, stop: int, number: int) -> int:
