@@ -227,6 +227,62 @@ def test_a_message_is_documented_wherever_it_stands(
     contract.assert_documented("GET", MESSAGES, api.get(MESSAGES, params={"limit": 200}))
 
 
+BATCH = f"{MESSAGES}/batch"
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+def test_every_answer_to_a_batch_is_documented(
+    contract: ContractDocument, gateway: RunningGateway, api: httpx.Client
+) -> None:
+    reader = new_token(gateway, "batches", "--scope", "read")
+    once = message(idempotency_key="batch")
+    answers = [
+        (200, api.post(BATCH, json=[message(), {"to": "x"}, once, once, once | {"to": "x"}, 7])),
+        (200, api.post(BATCH, content=b'{"to":}\n{"type":1}', headers=NDJSON)),
+        (200, api.post(BATCH, json=[message(callback_data="x" * 70_000)])),
+        (400, api.post(BATCH, content=b"[", headers=JSON)),
+        (401, api.post(BATCH, json=[], headers={"authorization": "Bearer nobody"})),
+        (403, api.post(BATCH, json=[], headers={"authorization": f"Bearer {reader}"})),
+        (413, api.post(BATCH, content=b" " * (16 * 1024 * 1024 + 1), headers=NDJSON)),
+        (415, api.post(BATCH, content=b"[]")),
+        (422, api.post(BATCH, json=[])),
+    ]
+
+    for status, answer in answers:
+        assert answer.status_code == status, answer.text
+        contract.assert_documented("POST", BATCH, answer)
+
+
+def test_every_example_of_a_batch_is_taken_as_its_answer_says(
+    contract: ContractDocument, api: httpx.Client
+) -> None:
+    content = contract.document["paths"][BATCH]["post"]["requestBody"]["content"]
+    for form, body in content.items():
+        [example] = body["examples"].values()
+        text = example["value"]
+        sent = text if isinstance(text, str) else json.dumps(text)
+        answer = api.post(BATCH, content=sent.encode(), headers={"content-type": form})
+        statuses = [item["status"] for item in answer.json()["data"]]
+        # The second time its key finds the message, which was sent meanwhile.
+        assert statuses in ([202, 422], [200, 422])
+
+
+@pytest.mark.parametrize("deed", ["cancel", "retry"])
+def test_every_answer_to_changing_many_is_documented(
+    contract: ContractDocument, api: httpx.Client, deed: str
+) -> None:
+    path = f"{MESSAGES}/{deed}"
+    answers = [
+        (200, api.post(path, params={"to": "+12125550199"})),
+        (401, api.post(path, headers={"authorization": "Bearer nobody"})),
+        (422, api.post(path)),
+    ]
+
+    for status, answer in answers:
+        assert answer.status_code == status, answer.text
+        contract.assert_documented("POST", path, answer)
+
+
 # Any answer to anything
 
 

@@ -19,6 +19,7 @@ from alir.errors import (
     Fault,
     IdempotencyConflict,
     NotFound,
+    QueueFull,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
@@ -643,3 +644,33 @@ async def test_a_caller_that_is_cancelled_while_it_is_stored_gives_its_place_bac
 
     assert world.dispatch.places == 10
     assert [doubt for _, doubt in world.dispatch.dismissed] == [True]
+
+
+# A full queue
+
+
+@in_a_loop
+async def test_a_full_queue_takes_nothing_and_nothing_is_stored() -> None:
+    world = World()
+    world.dispatch.rooms = {MAIN: 0}
+
+    with pytest.raises(QueueFull):
+        await world.post()
+    assert await faults(world, to="letters")  # what is wrong with the request is told first
+    assert world.store.messages == {}
+    elsewhere: dict[str, Any] = {"from": "other"}
+    assert (await world.post(**elsewhere)).message.sender == OTHER
+
+    world.dispatch.rooms = {MAIN: 1}
+    assert (await world.post()).message.sender == MAIN
+
+
+@in_a_loop
+async def test_what_was_taken_before_is_answered_from_a_full_queue() -> None:
+    world = World()
+    taken = await world.post(key="order-1")
+    world.dispatch.rooms = {MAIN: 0}
+
+    assert await world.post(key="order-1") == Stored(taken.message, replayed=True)
+    with pytest.raises(QueueFull):
+        await world.post(key="order-1", callback_data="another body")

@@ -1,7 +1,5 @@
 """What can be done about all the messages that filters select."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from typing import Annotated
 
