@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from pydantic import Field
@@ -96,13 +95,7 @@ BATCH: Final[Operation] = {
                 "examples": {"two": {"summary": "Two messages", "value": [_FIRST, _SECOND]}},
             },
             NDJSON: {
-                "schema": {"type": "string"},
-                "examples": {
-                    "two": {
-                        "summary": "Two messages, one a line",
-                        "value": "\n".join(json.dumps(one) for one in (_FIRST, _SECOND)),
-                    }
-                },
+                "schema": {"type": "string", "description": "Such a message a line, as JSON."}
             },
         },
     },
