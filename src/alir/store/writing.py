@@ -5,7 +5,7 @@ Each change was decided upon a version of its message, and is written only over 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -80,7 +80,9 @@ def insert_all(connection: Connection, new: Sequence[NewMessage]) -> None:
     if attempts:
         _PUT_ATTEMPT.run_many(connection, attempts)
     _PUT_EVENT.run_many(connection, [one.event for one in new])
-    count(connection, Counter(m.sender for m, _, _ in new if m.status is Status.QUEUED))
+    queued = [message.sender for message, _, _ in new if message.status is Status.QUEUED]
+    if queued:
+        count(connection, Counter(queued))
 
 
 def put_event(connection: Connection, event: Mapping[str, Any]) -> None:
@@ -132,7 +134,7 @@ def save_all(
     if not _update_all(connection, [before.version for before, _ in changes], saved):
         return None
     new, changed, receipts, events = [], [], [], []
-    queued: Counter[SenderName] = Counter()
+    queued: dict[SenderName, int] = defaultdict(int)
     for (before, decided), after in zip(changes, saved, strict=True):
         was_queued, is_queued = before.status is Status.QUEUED, after.status is Status.QUEUED
         if was_queued is not is_queued:
