@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from alir.clock import Clock
 from alir.errors import (
@@ -21,7 +21,7 @@ from alir.errors import (
 )
 from alir.ids import ProviderId, SenderName, new_message_id
 from alir.intake.idempotency import key_of
-from alir.intake.ports import Dispatch, IdempotencyKey, Messages, New, Stored
+from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.faults import pointer
@@ -107,7 +107,9 @@ class Intake:
         """
         key = None if given_key is None else key_of(given_key, request)
         made = await self.prepare(request, token, key)
-        return made if isinstance(made, Stored) else await self._store(made)
+        if isinstance(made, Stored):
+            return made
+        return await self._store(made, key if isinstance(key, IdempotencyKey) else None)
 
     async def prepare(
         self,
@@ -117,8 +119,8 @@ class Intake:
         *,
         priority: Priority = Priority.SINGLE,
         beside: Mapping[SenderName, int] = _NONE,
-    ) -> New | Stored:
-        """The message that a request asks for, to be stored; or one that is answered from.
+    ) -> Message | Stored:
+        """The message that a request asks for, to be stored; or one that it is answered from.
 
         Args:
             key: the Idempotency-Key, or why it cannot be used.
@@ -130,18 +132,18 @@ class Intake:
         """
         try:
             checked = await self._check(request, token, key)
-            self._require_room(checked.sender, beside)
+            if self._dispatch.room(checked.sender) <= beside.get(checked.sender, 0):
+                _refuse_for_room()
         except (SenderForbidden, RequestInvalid, QueueFull):
             earlier = None if key is None else await self._earlier(token, key)
             if earlier is None:
                 raise
             return Stored(earlier, replayed=True)
-        message = self._message(checked, token, priority)
-        return New(
-            message,
-            key if isinstance(key, IdempotencyKey) else None,
-            refuse_shut=self._senders[message.sender].refuses_closed_window,
-        )
+        return self._message(checked, token, priority)
+
+    def refuses_shut(self, message: Message) -> bool:
+        """Whether it is not to be stored where its window is known to be shut."""
+        return self._senders[message.sender].refuses_closed_window
 
     async def _check(
         self, request: object, token: ApiToken, key: IdempotencyKey | Fault | None
@@ -177,10 +179,6 @@ class Intake:
         if isinstance(reply, Notice):
             return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
         return Checked(draft, sender, reply)
-
-    def _require_room(self, sender: SenderName, beside: Mapping[SenderName, int]) -> None:
-        if self._dispatch.room(sender) <= beside.get(sender, 0):
-            raise QueueFull("As many messages of this sender wait as may.")
 
     async def _earlier(self, token: ApiToken, key: IdempotencyKey | Fault) -> Message | None:
         """The message of an earlier, equal request; its key's other requests are not told of."""
@@ -218,9 +216,9 @@ class Intake:
             warnings=draft.warnings,
         )
 
-    async def _store(self, new: New) -> Stored:
+    async def _store(self, message: Message, key: IdempotencyKey | None) -> Stored:
         """Store it, begun already where there is room for it right now."""
-        message, admitted_at = new.message, None
+        admitted_at = None
         if message.due_at <= message.created_at:
             place = self._dispatch.admit(message)
             admitted_at = place.admitted_at
@@ -228,7 +226,10 @@ class Intake:
                 message = message.but(parked=place.parked)
         try:
             stored = await self._messages.accept(
-                message, new.key, begin=admitted_at is not None, refuse_shut=new.refuse_shut
+                message,
+                key,
+                begin=admitted_at is not None,
+                refuse_shut=self.refuses_shut(message),
             )
         except StoreUnavailable as error:
             if admitted_at is not None:
@@ -268,6 +269,10 @@ class Intake:
             return _OTHER_CONVERSATION
         wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
         return wamids[-1] if wamids else _NO_BUBBLE
+
+
+def _refuse_for_room() -> NoReturn:
+    raise QueueFull("As many messages of this sender wait as may.")
 
 
 def _readable(request: object, faults: Sequence[Fault]) -> _Asked:

@@ -66,11 +66,15 @@ class Batches:
             return value
         request, key = _parted(value)
         try:
-            return await self._intake.prepare(
+            made = await self._intake.prepare(
                 request, token, key, priority=Priority.BULK, beside=beside
             )
         except AlirError as error:
             return error  # of this one; it is no other's
+        if isinstance(made, Stored):
+            return made
+        usable = key if isinstance(key, IdempotencyKey) else None
+        return New(made, usable, refuse_shut=self._intake.refuses_shut(made))
 
     def _lined_up(self, new: New) -> New:
         message: Message = new.message
