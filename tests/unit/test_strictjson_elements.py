@@ -165,6 +165,19 @@ def test_a_fault_of_a_line_says_where_in_the_body_it_is() -> None:
     assert said_by_line(body) == [1, (3, 6), 3, (5, 1), (6, 4), (7, 2)]
 
 
+@pytest.mark.parametrize("blank", [b"\n", b" \r\n", b" "])
+def test_many_lines_without_anything_are_passed_over_quickly(blank: bytes) -> None:
+    body = blank * 2_000_000 + b"1" + blank * 2_000_000 + b"\n{"
+    begun = time.thread_time()
+
+    first, second = said_by_line(body)
+
+    assert first == 1 if b"\n" in blank else isinstance(first, BodyTooLarge)
+    assert second == (blank.count(b"\n") * 4_000_000 + 2, 2)
+
+    assert time.thread_time() - begun < 2
+
+
 def test_a_line_that_is_too_large_spoils_no_other() -> None:
     before, found, after = said_by_line(b"1\n" + b'"' + b"x" * 50 + b'"\n2', largest=20)
 

@@ -313,7 +313,7 @@ def _no_work(_connection: Connection) -> None:
     raise AssertionError("a job of a bulk is run by it")
 
 
-def _batched(jobs: Sequence[_Job]) -> Iterable[Sequence[_Job]]:
+def _batched(jobs: Sequence[_Job]) -> Sequence[Sequence[_Job]]:
     """The jobs of each bulk together, then the others one by one."""
     bulks: dict[Bulk[Any, Any], list[_Job]] = {}
     single: list[_Job] = []
@@ -324,6 +324,8 @@ def _batched(jobs: Sequence[_Job]) -> Iterable[Sequence[_Job]]:
 
 def _portions(jobs: Sequence[_Job]) -> list[_Portion]:
     """What of a group is run in one go; nearly always all of it."""
+    if sum(job.weight for job in jobs) <= LARGEST_GROUP:
+        return [_Portion(_batched(jobs), is_first=True, is_last=True)]
     portions: list[list[Sequence[_Job]]] = [[]]
     weight = 0
     for some in _batched(jobs):

@@ -48,14 +48,14 @@ def parse_lines(body: bytes, *, largest: int) -> Iterator[Element]:
     Args:
         largest: bytes that a value may have.
     """
-    start, number = 0, 0
-    while start < len(body):
-        number += 1
-        end = body.find(b"\n", start)
+    start, number = 0, 1
+    while (at := _after_space(body, start)) < len(body):
+        number += body.count(b"\n", start, at)
+        begun = max(start, body.rfind(b"\n", start, at) + 1)
+        end = body.find(b"\n", at)
         end = len(body) if end < 0 else end
-        if _after_space(body, start) < end:
-            yield _line(body[start:end], number, largest)
-        start = end + 1
+        yield _line(body[begun:end], number, largest)
+        start, number = end + 1, number + 1
 
 
 def _line(line: bytes, number: int, largest: int) -> Element:
