@@ -93,6 +93,8 @@ def document(app: FastAPI, callbacks: Document, *, base: str) -> Document:
             operations[method] = _keyed_by_text(operation)
     for parameter in _parameters(paths):
         _leave_null_out(parameter)
+    for deed in ("cancel", "retry"):
+        _show_one_filter(paths[f"{messages}/{deed}"]["post"]["parameters"])
     components = content["components"]
     components["schemas"] = dict(sorted((components["schemas"] | _schemas()).items()))
     components["securitySchemes"] = {API_TOKEN: _SECURITY}
@@ -118,6 +120,13 @@ def _parameters(paths: Document) -> Iterator[Document]:
     for operations in paths.values():
         for operation in operations.values():
             yield from operation.get("parameters", ())
+
+
+def _show_one_filter(parameters: list[Document]) -> None:
+    """An example of what needs a filter has one, and one that touches little."""
+    for parameter in parameters:
+        if parameter["name"] == "flow_token":
+            parameter["example"] = "visit-4711"
 
 
 def _leave_null_out(parameter: Document) -> None:
