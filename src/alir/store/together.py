@@ -12,7 +12,8 @@ from alir.observe import get_logger
 from alir.store.keys import kept
 from alir.store.sql import Connection
 
-#: How many are stored in one go: what the event loop is busy with until it may do other things.
+#: How many are stored in one go, which takes some 3 ms; between two such pieces the event loop gets
+#: to do other things.
 LARGEST_PIECE: Final = 100
 
 _log = get_logger("store")
