@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 from tests.contract.stores import Backend, Stores
+from tests.contract.test_forgetting import forget
 from tests.examples import MAIN, OTHER, a_message, begin_due
 from tests.running import in_a_loop
 
@@ -123,3 +124,13 @@ async def test_whoever_owns_the_database_next_counts_anew(database: Backend) -> 
         assert await store.messages.queued() == {MAIN: 70}
     async with database.open() as store:
         await assert_counted(store, main=3)
+
+
+@in_a_loop
+async def test_what_is_removed_with_a_person_is_counted_no_more(database: Backend) -> None:
+    async with database.open() as store:
+        await store.accepted(to="+15551230001")
+        await store.accepted(to="+15551230002")
+        await forget(store, "15551230001")
+
+        await assert_counted(store, main=1)
