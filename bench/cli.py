@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench import machine
+from bench.batches import in_batches
 from bench.bodies import bodies
 from bench.contenders import Alir, Contender, Plain, prototype
 from bench.measure import CONNECTIONS, Bench, Round, Single
@@ -24,7 +25,7 @@ from bench.postgres import databases
 from bench.processes import BenchFailed
 from bench.report import ON_POSTGRESQL, Results, Row, as_text
 
-MEASURES = ("accept", "carry", "latency", "memory", "pacing")
+MEASURES = ("accept", "carry", "latency", "memory", "pacing", "batch")
 DELAYS_MS = (0, 100)
 LATENCY_RATE = 200.0
 _RESULTS = Path(__file__).resolve().parent / "results"
@@ -143,6 +144,8 @@ def _run(options: argparse.Namespace, during: ExitStack) -> Results:
         if "memory" in options.only:
             _progress("memory")
             results.memory = bench.memory(alir, messages=options.memory_messages)
+        if "batch" in options.only:
+            results.batch = _batch(bench, alir, options)
         if "pacing" in options.only:
             results.pacing = _pacing(bench, alir, options)
     return results
@@ -173,6 +176,17 @@ def _latency(bench: Bench, alir: Contender, options: argparse.Namespace) -> Sing
         taken.append(one)
         figures = "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(one.figures)
         _progress(f"latency {number}/{options.rounds} {alir.name}: {figures}")
+    return Single.of(taken)
+
+
+def _batch(bench: Bench, alir: Contender, options: argparse.Namespace) -> Single:
+    taken = []
+    for number in range(1, options.rounds + 1):
+        with bench.holding(alir) as port:
+            one = in_batches(port, alir.posting())
+        taken.append(one)
+        figures = "{batch_ms:.0f} ms, one by one {one_by_one_ms:.0f} ms".format_map(one.figures)
+        _progress(f"batch {number}/{options.rounds} {alir.name}: {figures}")
     return Single.of(taken)
 
 

@@ -237,6 +237,14 @@ class Bench:
         return Single(figures=figures, problems=problems)
 
     @contextmanager
+    def holding(self, contender: Contender) -> Iterator[int]:
+        """The port of a fresh server that takes messages, is warm, and sends none."""
+        with self._running(contender, sending=False) as (server, _):
+            self._warm_up(contender, server)
+            yield server.port
+            server.check_alive()
+
+    @contextmanager
     def _running(
         self, contender: Contender, *, sending: bool = True, delay_ms: int = 0
     ) -> Iterator[tuple[Server, Spot]]:

@@ -88,6 +88,7 @@ class Results:
     latency: Single | None = None
     memory: Single | None = None
     pacing: Pacing | None = None
+    batch: Single | None = None
 
     def targets(self) -> list[Target]:
         """What the gateway is to reach, in the order in which it was agreed."""
@@ -105,6 +106,13 @@ class Results:
             _below("p99 of the added latency", 25, "ms", self.latency, "p99_ms"),
             _below("resident memory", 150, "MB", self.memory, "resident_mb"),
             Target(
+                name="a batch of 1,000, times the same one by one",
+                bound=5,
+                unit="x",
+                at_least=True,
+                measured=self.batch.figures["times"] if self.batch else None,
+            ),
+            Target(
                 name="pacing and table, a message",
                 bound=20,
                 unit="us",
@@ -121,10 +129,13 @@ class Results:
             for number, one in enumerate(row.rounds, 1)
             for problem in one.problems
         ]
-        for name, single in (("latency", self.latency), ("memory", self.memory)):
+        for name, single in self._singles().items():
             found += [f"{name}: {problem}" for problem in (single.problems if single else [])]
         paced = self.pacing.problems() if self.pacing else []
         return found + [f"pacing, {problem}" for problem in paced]
+
+    def _singles(self) -> dict[str, Single | None]:
+        return {"latency": self.latency, "memory": self.memory, "batch": self.batch}
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -133,8 +144,7 @@ class Results:
             "machine": dict(self.machine),
             "cores": self.cores,
             "rows": [asdict(row) for row in self.rows],
-            "latency": asdict(self.latency) if self.latency else None,
-            "memory": asdict(self.memory) if self.memory else None,
+            **{name: asdict(one) if one else None for name, one in self._singles().items()},
             "pacing": asdict(self.pacing) if self.pacing else None,
             "targets": [asdict(target) | {"verdict": target.verdict} for target in self.targets()],
             "failures": self.failures(),
@@ -176,6 +186,8 @@ def as_text(results: Results) -> str:
         parts.append(_latency(results.latency))
     if results.memory:
         parts.append(_memory(results.memory))
+    if results.batch:
+        parts.append(_batch(results.batch))
     if results.pacing:
         parts.append(_pacing(results.pacing))
     parts.append("targets\n" + _aligned([_target_cells(one) for one in results.targets()]))
@@ -255,6 +267,17 @@ def _memory(single: Single) -> str:
         f"memory after {figures['messages']:,.0f} messages taken and carried\n"
         f"  resident {figures['resident_mb']:.0f} MB, at most {figures['peak_mb']:.0f} MB, "
         f"{figures['at_start_mb']:.0f} MB at the start"
+    )
+
+
+def _batch(single: Single) -> str:
+    figures = single.figures
+    runs = " ".join(f"{one['times']:.0f}" for one in single.rounds)
+    return (
+        f"1,000 messages in a batch, beside the same one by one over one connection\n"
+        f"  {figures['batch_ms']:.0f} ms beside {figures['one_by_one_ms']:.0f} ms: "
+        f"{figures['times']:.0f} times (runs {runs}); somebody else's request waited at most "
+        f"{max(one['others_waited_ms'] for one in single.rounds):.0f} ms"
     )
 
 

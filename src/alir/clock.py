@@ -44,6 +44,24 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class Breath:
+    """Gives the event loop back each time that so much work is done.
+
+    Measured in work and not in time, so that the same work always stops at the same places.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._done = 0
+
+    async def after(self, work: int) -> None:
+        """So much more was done."""
+        self._done += work
+        if self._done >= self._every:
+            self._done = 0
+            await asyncio.sleep(0)
+
+
 def to_milliseconds(moment: datetime) -> int:
     """Milliseconds since 1970, as the store keeps a moment.
 

@@ -30,6 +30,8 @@ from alir.errors import PauseScope, ProviderRefused, SendFailure, StoreUnavailab
 from alir.figures import Figures
 from alir.ids import SenderName
 from alir.intake.accept import Intake, SenderRules
+from alir.intake.batch import Batches
+from alir.intake.selection import Selection
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message, Status
@@ -334,9 +336,15 @@ class RunningGateway:
             )
             for name, sender in self._senders.items()
         }
+        dispatch = Dispatchers(
+            self._dispatchers, self._backlog, queue_limit=self._settings.dispatch.queue_limit
+        )
+        intake = Intake(self._messages, dispatch, rules, self._clock)
         return Gateway(
-            intake=Intake(self._messages, Dispatchers(self._dispatchers), rules, self._clock),
+            intake=intake,
+            batches=Batches(intake, self._messages, dispatch),
             messages=self._messages,
+            selection=Selection(self._messages, self._clock),
             tokens=TokenBook(self.tokens.valid, self._clock),
             waiting=self._waiting,
             senders=self._desk,
@@ -346,6 +354,7 @@ class RunningGateway:
             clock=self._clock,
             limits=Limits(
                 message_bytes=api.message_limit_kib * 1024,
+                batch_bytes=api.batch_limit_mib * 1024 * 1024,
                 callback_bytes=api.callback_limit_mib * 1024 * 1024,
                 default_wait=api.default_wait_seconds,
                 longest_wait=api.longest_wait_seconds,
@@ -394,10 +403,10 @@ class RunningGateway:
                 _log.warning("figures_failed", reason=str(error))
 
     async def _read_figures(self) -> None:
-        unknown = await self._messages.unknown()
+        unknown, queued = await self._messages.unknown(), await self._messages.queued()
         for sender in self._senders:
             due = await self._messages.due(sender, at_most=COUNTED_AT_MOST)
-            self._backlog.correct(sender, due.counts)
+            self._backlog.correct(sender, due=due.counts, queued=queued.get(sender, 0))
             oldest = due.oldest_at
             age = timedelta() if oldest is None else self._clock.now() - oldest
             self._figures.queue(sender, due.total, age, unknown.get(sender, 0))

@@ -5,9 +5,11 @@ AlirError
 ├── DatabaseInUse            another gateway runs on this SQLite file
 ├── StoreUnavailable         the store could not take or give something; later it may
 ├── JsonInvalid              a body is not JSON; says where and what is likely wrong
+├── BodyTooLarge             a value is larger than it may be, and was not read
 ├── RequestInvalid           a request breaks one or more rules; lists every one of them
 ├── SenderForbidden          the API token may not use the sender that the request names
 ├── IdempotencyConflict      an Idempotency-Key came again with another body
+├── QueueFull                as many messages of the sender wait as may; later there is room
 ├── NameTaken                something else has this name or value already
 ├── NotFound                 no such thing, or not one that this API token may see
 ├── TooLate                  the message is past the point where this can be done
@@ -100,6 +102,12 @@ class JsonInvalid(AlirError):
         self.excerpt = excerpt
 
 
+class BodyTooLarge(AlirError):
+    """A value of a body is larger than it may be, and was not read."""
+
+    code = "payload_too_large"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One broken rule of a request.
@@ -135,6 +143,13 @@ class IdempotencyConflict(AlirError):
     """An Idempotency-Key came again with another body."""
 
     code = "idempotency_conflict"
+
+
+class QueueFull(AlirError):
+    """As many messages of the sender wait as may; later there is room."""
+
+    code = "queue_full"
+    retryable = True
 
 
 class NameTaken(AlirError):

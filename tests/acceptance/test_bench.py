@@ -34,12 +34,13 @@ def test_a_smoke_run_of_the_bench_takes_every_figure_and_loses_nothing(tmp_path:
     assert {(row["measure"], row["contender"]) for row in results["rows"]} == {
         (measure, contender)
         for measure in ("accept", "carry-0", "carry-100")
-        for contender in ("alir", "plain")
+        for contender in ("alir", "alir on pg", "plain")
     }
     assert all(row["per_second"] > 0 and row["per_cpu_second"] > 0 for row in results["rows"])
     assert results["latency"]["figures"]["p99_ms"] > 0
     assert results["memory"]["figures"]["messages"] == 2000
     assert len(results["pacing"]["pieces"]) == 3
     assert results["pacing"]["paced"][0]["messages"] > 0
-    assert len(results["targets"]) == 7
+    assert results["batch"]["figures"]["times"] > 0
+    assert len(results["targets"]) == 10
     assert [left.name for left in tmp_path.iterdir()] == ["bench.json"]

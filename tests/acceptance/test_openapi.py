@@ -60,6 +60,9 @@ def test_it_has_the_hot_routes_beside_the_others(contract: ContractDocument) -> 
 
     assert operations == {
         "POST /messages": "send_message",
+        "POST /messages/batch": "send_batch",
+        "POST /messages/cancel": "cancel_messages",
+        "POST /messages/retry": "retry_messages",
         "GET /messages": "list_messages",
         "GET /messages/{id}": "get_message",
         "POST /messages/{id}/cancel": "cancel_message",
@@ -99,7 +102,7 @@ def test_it_names_every_status_that_sending_can_come_to(contract: ContractDocume
     responses = contract.document["paths"][MESSAGES]["post"]["responses"]
 
     assert [int(status) for status in responses] == [
-        *(200, 202, 400, 401, 403, 408, 409, 413, 415, 422, 500, 503)
+        *(200, 202, 400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)
     ]
 
 
@@ -222,6 +225,63 @@ def test_a_message_is_documented_wherever_it_stands(
             answer_to_deed = api.post(f"{MESSAGES}/{any_id}/{deed}")
             contract.assert_documented("POST", f"{one}/{deed}", answer_to_deed)
     contract.assert_documented("GET", MESSAGES, api.get(MESSAGES, params={"limit": 200}))
+
+
+BATCH = f"{MESSAGES}/batch"
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+def test_every_answer_to_a_batch_is_documented(
+    contract: ContractDocument, gateway: RunningGateway, api: httpx.Client
+) -> None:
+    reader = new_token(gateway, "batches", "--scope", "read")
+    once = message(idempotency_key="batch")
+    answers = [
+        (200, api.post(BATCH, json=[message(), {"to": "x"}, once, once, once | {"to": "x"}, 7])),
+        (200, api.post(BATCH, content=b'{"to":}\n{"type":1}', headers=NDJSON)),
+        (200, api.post(BATCH, json=[message(callback_data="x" * 70_000)])),
+        (400, api.post(BATCH, content=b"[", headers=JSON)),
+        (401, api.post(BATCH, json=[], headers={"authorization": "Bearer nobody"})),
+        (403, api.post(BATCH, json=[], headers={"authorization": f"Bearer {reader}"})),
+        (413, api.post(BATCH, content=b" " * (16 * 1024 * 1024 + 1), headers=NDJSON)),
+        (415, api.post(BATCH, content=b"[]")),
+        (422, api.post(BATCH, json=[])),
+    ]
+
+    for status, answer in answers:
+        assert answer.status_code == status, answer.text
+        contract.assert_documented("POST", BATCH, answer)
+
+
+def test_every_example_of_a_batch_is_taken_as_its_answer_says(
+    contract: ContractDocument, api: httpx.Client
+) -> None:
+    body = contract.document["paths"][BATCH]["post"]["requestBody"]["content"]["application/json"]
+    [example] = body["examples"].values()
+    lines = "\n".join(map(json.dumps, example["value"]))
+
+    answer = api.post(BATCH, json=example["value"])
+    again = api.post(BATCH, content=lines.encode(), headers=NDJSON)
+
+    assert [item["status"] for item in answer.json()["data"]] == [202, 422]
+    ids = [each.json()["data"][0]["data"]["id"] for each in (answer, again)]
+    assert ids[0] == ids[1]  # by its key
+
+
+@pytest.mark.parametrize("deed", ["cancel", "retry"])
+def test_every_answer_to_changing_many_is_documented(
+    contract: ContractDocument, api: httpx.Client, deed: str
+) -> None:
+    path = f"{MESSAGES}/{deed}"
+    answers = [
+        (200, api.post(path, params={"to": "+12125550199"})),
+        (401, api.post(path, headers={"authorization": "Bearer nobody"})),
+        (422, api.post(path)),
+    ]
+
+    for status, answer in answers:
+        assert answer.status_code == status, answer.text
+        contract.assert_documented("POST", path, answer)
 
 
 # Any answer to anything

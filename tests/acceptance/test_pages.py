@@ -92,11 +92,12 @@ def test_every_command_works_when_it_is_pasted(gateway: RunningGateway, page: Pa
         answers.append(int(run.stdout.rpartition("\n")[2]))
 
     # A message of each kind, of which one goes to a user id, which this sender does not allow; the
-    # list; a message that is not there, three times; the senders, one paused and resumed; Meta's
-    # callbacks; one of Route Mobile, which has no sender here; health.
+    # list; a batch; a message that is not there, three times; many cancelled and retried; the
+    # senders, one paused and resumed; Meta's callbacks; one of Route Mobile, which has no sender
+    # here; health.
     assert answers == [
         *(200, 200, 202, 200, 200, 422),
-        *(200, 404, 404, 404),
+        *(200, 200, 404, 404, 404, 200, 200),
         *(200, 200, 200),
         *(200, 200, 404, 200, 200, 200),
     ]

@@ -284,13 +284,13 @@ async def test_race_a_guess_about_a_message_that_is_gone_settles_nothing(
         plain = store.database.write
         forgotten = False
 
-        def forget_first(work: Any) -> Any:
+        def forget_first(work: Any, *, weight: int = 1) -> Any:
             async def both() -> Any:
                 nonlocal forgotten
                 if not forgotten:
                     forgotten = True
                     await forget(store)
-                return await plain(work)
+                return await plain(work, weight=weight)
 
             return both()
 

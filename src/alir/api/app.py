@@ -16,7 +16,8 @@ from alir.api.callback_operations import callback_paths
 from alir.api.failures import Failures, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
-from alir.api.routes import health, messages, senders
+from alir.api.routes import health, messages, selected, senders
+from alir.api.routes.batch import SendBatch
 from alir.api.routes.callbacks import SECRET, Callback, HandshakeAnswer
 from alir.api.routes.send import SendMessage
 
@@ -41,6 +42,7 @@ class Door:
     def __init__(self, gateway: Gateway, mounted: Sequence[Mounted] = ()) -> None:
         self._hot: dict[tuple[str, str], ASGIApp] = {
             ("POST", f"{BASE}/messages"): SendMessage(gateway),
+            ("POST", f"{BASE}/messages/batch"): SendBatch(gateway),
             **_callbacks(gateway),
         }
         self._with_secret = {
@@ -111,6 +113,7 @@ def _fastapi(
     rights = Rights(gateway.tokens)
     callbacks = callback_paths(gateway.callbacks, gateway.handshakes)
     app.include_router(messages.router(gateway, rights), prefix=BASE)
+    app.include_router(selected.router(gateway, rights), prefix=BASE)
     app.include_router(senders.router(gateway, rights), prefix=BASE)
     app.include_router(health.router(gateway))
     app.include_router(pages.router(app, callbacks, base=BASE, simulator=simulator))

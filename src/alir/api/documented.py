@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from alir.api.problems import MEDIA_TYPE, STORE_RETRY_SECONDS, TYPES, ProblemType, example_of
+from alir.api.problems import (
+    MEDIA_TYPE,
+    QUEUE_RETRY_SECONDS,
+    STORE_RETRY_SECONDS,
+    TYPES,
+    ProblemType,
+    example_of,
+)
 from alir.api.shapes import ProblemShape
 from alir.intake.tokens import Scope
 
@@ -20,6 +27,16 @@ COMMON: Final = (
     "store_unavailable",
 )
 
+
+def _retry_after(seconds: int) -> dict[str, Any]:
+    return {
+        "description": "Seconds to wait before the request is repeated.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        "example": str(seconds),
+    }
+
+
 _HEADERS: Final[dict[int, dict[str, Any]]] = {
     401: {
         "WWW-Authenticate": {
@@ -28,14 +45,8 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
             "example": 'Bearer realm="alir"',
         }
     },
-    503: {
-        "Retry-After": {
-            "description": "Seconds to wait before the request is repeated.",
-            "required": True,
-            "schema": {"type": "string", "pattern": "^[0-9]+$"},
-            "example": str(STORE_RETRY_SECONDS),
-        }
-    },
+    429: {"Retry-After": _retry_after(QUEUE_RETRY_SECONDS)},
+    503: {"Retry-After": _retry_after(STORE_RETRY_SECONDS)},
 }
 
 

@@ -150,6 +150,7 @@ SEND: Final[Operation] = {
             "request_timeout",
             "payload_too_large",
             "unsupported_media_type",
+            "queue_full",
             "internal_error",
             "store_unavailable",
         ),

@@ -12,10 +12,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from alir.api.batch_operation import BATCH, BatchAnswer, BatchMessage
 from alir.api.documented import API_TOKEN
 from alir.api.hot_operations import SEND
 from alir.api.sender_shapes import SenderAnswer, SendersAnswer
-from alir.api.shapes import MessageAnswer, MessagesAnswer, ProblemShape, QueuedAnswer, SentAnswer
+from alir.api.shapes import (
+    CancelledAnswer,
+    MessageAnswer,
+    MessagesAnswer,
+    ProblemShape,
+    QueuedAnswer,
+    RetriedAnswer,
+    SentAnswer,
+)
 from alir.intake.pausing import PauseRequest
 from alir.messages.request import MessageRequest
 
@@ -40,10 +49,14 @@ _SECURITY: Final = {
 #: Also those that FastAPI knows: it drops every null from the examples of a schema.
 _MODELS: Final = (
     MessageRequest,
+    BatchMessage,
+    BatchAnswer,
     SentAnswer,
     QueuedAnswer,
     MessageAnswer,
     MessagesAnswer,
+    CancelledAnswer,
+    RetriedAnswer,
     PauseRequest,
     SenderAnswer,
     SendersAnswer,
@@ -71,6 +84,7 @@ def document(app: FastAPI, callbacks: Document, *, base: str) -> Document:
     messages = f"{base}/messages"
     paths: Document = {
         messages: {"post": SEND, **content["paths"].pop(messages)},
+        f"{messages}/batch": {"post": BATCH},
         **content["paths"],
         **callbacks,
     }
@@ -79,6 +93,8 @@ def document(app: FastAPI, callbacks: Document, *, base: str) -> Document:
             operations[method] = _keyed_by_text(operation)
     for parameter in _parameters(paths):
         _leave_null_out(parameter)
+    for deed in ("cancel", "retry"):
+        _show_one_filter(paths[f"{messages}/{deed}"]["post"]["parameters"])
     components = content["components"]
     components["schemas"] = dict(sorted((components["schemas"] | _schemas()).items()))
     components["securitySchemes"] = {API_TOKEN: _SECURITY}
@@ -104,6 +120,13 @@ def _parameters(paths: Document) -> Iterator[Document]:
     for operations in paths.values():
         for operation in operations.values():
             yield from operation.get("parameters", ())
+
+
+def _show_one_filter(parameters: list[Document]) -> None:
+    """An example of what needs a filter has one, and one that touches little."""
+    for parameter in parameters:
+        if parameter["name"] == "flow_token":
+            parameter["example"] = "visit-4711"
 
 
 def _leave_null_out(parameter: Document) -> None:

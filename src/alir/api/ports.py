@@ -10,7 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 from alir.clock import Clock
 from alir.ids import SenderName
 from alir.intake.accept import Intake
+from alir.intake.batch import Batches
 from alir.intake.ports import Messages
+from alir.intake.selection import Selection
 from alir.intake.tokens import TokenBook
 from alir.intake.waiting import Waiting
 from alir.messages.model import Message
@@ -76,6 +78,7 @@ class Limits:
     """Sizes in bytes, waits in seconds."""
 
     message_bytes: int
+    batch_bytes: int
     callback_bytes: int
     default_wait: float
     longest_wait: float
@@ -93,7 +96,9 @@ class Gateway:
     """
 
     intake: Intake
+    batches: Batches
     messages: Messages
+    selection: Selection
     tokens: TokenBook
     waiting: Waiting
     senders: Senders

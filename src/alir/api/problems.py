@@ -14,10 +14,12 @@ import orjson
 
 from alir.errors import (
     AlirError,
+    BodyTooLarge,
     Fault,
     IdempotencyConflict,
     JsonInvalid,
     NotFound,
+    QueueFull,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
@@ -27,6 +29,11 @@ from alir.errors import (
 MEDIA_TYPE = "application/problem+json"
 #: When a caller should ask again while the store cannot take anything.
 STORE_RETRY_SECONDS = 5
+STORE_RETRY = {"retry-after": str(STORE_RETRY_SECONDS)}
+#: When a caller should ask again while a queue is full: it holds hours of work, and in this time
+#: gets room for thousands of messages.
+QUEUE_RETRY_SECONDS = 60
+QUEUE_RETRY = {"retry-after": str(QUEUE_RETRY_SECONDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ TYPES: Mapping[str, ProblemType] = {
             413,
             "The request is too large",
             "The request's body is larger than this route takes.",
-            "A message is at most 64 KiB. Send pictures by URL.",
+            "A message is at most 64 KiB, and a batch 16 MiB. Send pictures by URL.",
             {"detail": "The body is larger than 65536 bytes."},
         ),
         ProblemType(
@@ -223,6 +230,17 @@ TYPES: Mapping[str, ProblemType] = {
             {"detail": "This Idempotency-Key was used with another body."},
         ),
         ProblemType(
+            "queue_full",
+            429,
+            "The queue of this sender is full",
+            "As many messages wait at this sender as may, those that wait for their time included. "
+            "Nothing was stored.",
+            "Repeat after `Retry-After`. Where it lasts, see whether the sender is paused "
+            "(`GET /senders`), cancel what is no longer wanted, or raise `queue_limit` in "
+            "alir.toml.",
+            {"detail": "As many messages of this sender wait as may."},
+        ),
+        ProblemType(
             "internal_error",
             500,
             "Something broke in alir",
@@ -306,6 +324,10 @@ def problem_of(error: AlirError) -> Problem:
         case IdempotencyConflict():
             detail = "This Idempotency-Key was used with another body."
             problem = Problem("idempotency_conflict", detail)
+        case BodyTooLarge():
+            problem = Problem("payload_too_large", str(error))
+        case QueueFull():
+            problem = Problem("queue_full", str(error), headers=QUEUE_RETRY)
         case NotFound():
             problem = Problem("not_found", "No message has this id.")
         case TooLate():
@@ -326,12 +348,11 @@ def invalid_request(faults: Sequence[Fault]) -> Problem:
 
 def store_unavailable(error: StoreUnavailable) -> Problem:
     """The problem of a store that cannot take it; with the id of a message that is in doubt."""
-    headers = {"retry-after": str(STORE_RETRY_SECONDS)}
     if error.in_doubt and error.message_id is not None:
         detail = (
             "It is in doubt whether the message was stored: ask "
             f"GET /api/whatsapp/v1/messages/{error.message_id}, or repeat the request with the "
             "same Idempotency-Key. Without a key, a repeat may send it twice."
         )
-        return Problem("store_unavailable", detail, {"id": error.message_id}, headers)
-    return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, headers)
+        return Problem("store_unavailable", detail, {"id": error.message_id}, STORE_RETRY)
+    return Problem("store_unavailable", "Nothing was accepted; please repeat it.", {}, STORE_RETRY)

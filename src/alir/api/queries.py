@@ -83,8 +83,8 @@ _Cursor = Annotated[
 ]
 
 
-class ListQuery(BaseModel):
-    """What `GET /messages` can be asked."""
+class FilterQuery(BaseModel):
+    """What selects messages. All that is given must hold."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -112,13 +112,6 @@ class ListQuery(BaseModel):
         json_schema_extra={"pattern": MOMENT_PATTERN},
         examples=["2026-11-22T18:00:00+07:00"],
     )
-    limit: int = Field(DEFAULT_PAGE, ge=1, le=LARGEST_PAGE, description="The most on one page.")
-    before: _Cursor | None = Field(
-        None,
-        alias="cursor",
-        description="`next_cursor` of the page before.",
-        examples=["AAAAAAAAACo"],
-    )
 
     def filters(self, token: ApiToken) -> Filters:
         """The filters, narrowed to the senders that the API token may use."""
@@ -132,6 +125,28 @@ class ListQuery(BaseModel):
             since=self.since,
             until=self.until,
         )
+
+
+class ListQuery(FilterQuery):
+    """What `GET /messages` can be asked."""
+
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=LARGEST_PAGE, description="The most on one page.")
+    before: _Cursor | None = Field(
+        None,
+        alias="cursor",
+        description="`next_cursor` of the page before.",
+        examples=["AAAAAAAAACo"],
+    )
+
+
+def require_filter(query: FilterQuery) -> None:
+    """Raise `RequestInvalid` where a query selects every message there is."""
+    if not query.model_fields_set:
+        detail = (
+            f"say which messages, in the query: {', '.join(FILTERS)}. All that there are: until, "
+            "with a moment that lies ahead"
+        )
+        raise RequestInvalid([Fault("#", "missing", detail)])
 
 
 def repeated(parameters: Iterable[tuple[str, str]]) -> list[Fault]:
@@ -162,10 +177,18 @@ def query_fault(found: Mapping[str, Any]) -> Fault:
 
 
 def _unknown(name: str) -> str:
+    if name in PARAMETERS:
+        return "pages are of the list only; this goes through all that the filters select"
     near = get_close_matches(name.lower(), PARAMETERS, n=1) if len(name) <= LONGEST_GUESSED else []
     meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(PARAMETERS)}"
     return f"there is no such parameter here; {meant}"
 
 
+def _names(query: type[FilterQuery]) -> list[str]:
+    return [field.alias or name for name, field in query.model_fields.items()]
+
+
+#: The names of the filters.
+FILTERS: Final = _names(FilterQuery)
 #: The names of all parameters.
-PARAMETERS: Final = [field.alias or name for name, field in ListQuery.model_fields.items()]
+PARAMETERS: Final = _names(ListQuery)

@@ -267,7 +267,8 @@ def _call(path: str, parameters: Iterable[Schema]) -> str:
 def _kind(schema: Schema) -> str:
     if "enum" in schema or "const" in schema:
         return "string"
-    kind = schema.get("type") or next((one["type"] for one in schema.get("anyOf", ())), "any value")
+    kinds = (one.get("type", "object") for one in schema.get("anyOf", ()))  # a shape is an object
+    kind = schema.get("type") or next(kinds, "any value")
     return str(kind)
 
 

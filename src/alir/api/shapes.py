@@ -295,6 +295,37 @@ class MessagesAnswer(Shape):
     )
 
 
+_Skipped = Annotated[
+    int, Field(ge=0, description="How many were selected, and past the point where it can be done.")
+]
+
+
+class Cancelled(Shape):
+    """What became of the messages that were selected."""
+
+    cancelled: int = Field(ge=0, description="How many were cancelled, or given up as failed.")
+    skipped: _Skipped
+
+
+class CancelledAnswer(Shape):
+    """The answer of `POST /messages/cancel`."""
+
+    data: Cancelled
+
+
+class Retried(Shape):
+    """What became of the messages that were selected."""
+
+    retried: int = Field(ge=0, description="How many are queued once more.")
+    skipped: _Skipped
+
+
+class RetriedAnswer(Shape):
+    """The answer of `POST /messages/retry`."""
+
+    data: Retried
+
+
 class FaultShape(Shape):
     """One broken rule."""
 

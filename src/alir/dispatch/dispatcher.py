@@ -129,6 +129,13 @@ class Dispatcher:
         self._admitted += 1
         return Place(admitted_at=self._turns.take(message))
 
+    def line_up(self, message: Message) -> str | None:
+        """A message is about to be stored that waits for its turn; where, if it is parked."""
+        parked = self._turns.must_wait(message)
+        if parked is None:
+            self._heard += 1  # what is stored after it must not overtake it
+        return parked
+
     def hand_over(self, message: Message, admitted_at: float) -> None:
         """Send a message that was admitted and is on disk as begun."""
         self._leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.ports import Place
 from alir.ids import SenderName
@@ -11,15 +12,32 @@ from alir.messages.model import Message
 
 
 class Dispatchers:
-    """Every sender's dispatcher; of a sender without one, messages wait."""
+    """Every sender's dispatcher; of a sender without one, messages wait.
 
-    def __init__(self, by_sender: Mapping[SenderName, Dispatcher]) -> None:
+    Args:
+        queue_limit: how many messages of each sender may wait.
+    """
+
+    def __init__(
+        self, by_sender: Mapping[SenderName, Dispatcher], backlog: Backlog, *, queue_limit: int
+    ) -> None:
         self._by_sender = by_sender
+        self._backlog = backlog
+        self._queue_limit = queue_limit
 
     def admit(self, message: Message) -> Place:
         """See `Dispatcher.admit`."""
         dispatcher = self._by_sender.get(message.sender)
         return Place() if dispatcher is None else dispatcher.admit(message)
+
+    def line_up(self, message: Message) -> str | None:
+        """See `Dispatcher.line_up`."""
+        dispatcher = self._by_sender.get(message.sender)
+        return None if dispatcher is None else dispatcher.line_up(message)
+
+    def room(self, sender: SenderName) -> int:
+        """How many more messages of a sender may wait."""
+        return self._queue_limit - self._backlog.queued(sender)
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         """See `Dispatcher.hand_over`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from alir.clock import Clock
 from alir.errors import (
@@ -14,6 +14,7 @@ from alir.errors import (
     Fault,
     IdempotencyConflict,
     NotFound,
+    QueueFull,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
@@ -24,9 +25,11 @@ from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
 from alir.messages.check import check
 from alir.messages.faults import pointer
-from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown, Status
+from alir.messages.model import WAMID, Draft, Message, Notice, OnUnknown, Priority, Status
 from alir.messages.moment import read_moment
 from alir.messages.phone import read_number
+
+_NONE: Final[Mapping[SenderName, int]] = {}
 
 
 class Checked(NamedTuple):
@@ -98,19 +101,49 @@ class Intake:
         Raises:
             SenderForbidden: it names a sender that the API token may not use.
             RequestInvalid: all broken rules at once.
+            QueueFull: no more messages of the sender may wait.
             IdempotencyConflict: the key stands for another request.
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
         key = None if given_key is None else key_of(given_key, request)
+        made = await self.prepare(request, token, key)
+        if isinstance(made, Stored):
+            return made
+        return await self._store(made, key if isinstance(key, IdempotencyKey) else None)
+
+    async def prepare(
+        self,
+        request: object,
+        token: ApiToken,
+        key: IdempotencyKey | Fault | None,
+        *,
+        priority: Priority = Priority.SINGLE,
+        beside: Mapping[SenderName, int] = _NONE,
+    ) -> Message | Stored:
+        """The message that a request asks for, to be stored; or one that it is answered from.
+
+        Args:
+            key: the Idempotency-Key, or why it cannot be used.
+            priority: where the request says nothing of it.
+            beside: how many others are about to be stored with it, by sender.
+
+        Raises:
+            As `accept`.
+        """
         try:
             checked = await self._check(request, token, key)
-        except (SenderForbidden, RequestInvalid):
+            if self._dispatch.room(checked.sender) <= beside.get(checked.sender, 0):
+                _refuse_for_room()
+        except (SenderForbidden, RequestInvalid, QueueFull):
             earlier = None if key is None else await self._earlier(token, key)
             if earlier is None:
                 raise
             return Stored(earlier, replayed=True)
-        message = self._message(checked, token)
-        return await self._store(message, key if isinstance(key, IdempotencyKey) else None)
+        return self._message(checked, token, priority)
+
+    def refuses_shut(self, message: Message) -> bool:
+        """Whether it is not to be stored where its window is known to be shut."""
+        return self._senders[message.sender].refuses_closed_window
 
     async def _check(
         self, request: object, token: ApiToken, key: IdempotencyKey | Fault | None
@@ -156,7 +189,7 @@ class Intake:
         except IdempotencyConflict:
             return None
 
-    def _message(self, checked: Checked, token: ApiToken) -> Message:
+    def _message(self, checked: Checked, token: ApiToken, priority: Priority) -> Message:
         now = self._clock.now()
         draft = checked.draft
         due_at = now if draft.send_at is None else max(draft.send_at, now)
@@ -177,7 +210,7 @@ class Intake:
             reply_to=checked.reply_to,
             reply_message_id=draft.reply_message_id,
             callback_data=draft.callback_data,
-            priority=draft.priority,
+            priority=draft.priority or priority,
             send_at=draft.send_at,
             expires_at=draft.expires_at,
             warnings=draft.warnings,
@@ -196,7 +229,7 @@ class Intake:
                 message,
                 key,
                 begin=admitted_at is not None,
-                refuse_shut=self._senders[message.sender].refuses_closed_window,
+                refuse_shut=self.refuses_shut(message),
             )
         except StoreUnavailable as error:
             if admitted_at is not None:
@@ -236,6 +269,10 @@ class Intake:
             return _OTHER_CONVERSATION
         wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
         return wamids[-1] if wamids else _NO_BUBBLE
+
+
+def _refuse_for_room() -> NoReturn:
+    raise QueueFull("As many messages of this sender wait as may.")
 
 
 def _readable(request: object, faults: Sequence[Fault]) -> _Asked:

@@ -12,18 +12,22 @@ from alir.intake.ports import IdempotencyKey
 LONGEST_KEY: Final = 255
 _FIRST_PRINTABLE, _LAST_PRINTABLE = " ", "~"
 #: Headers stand among the faults of a request by their names, as the parameters of a query do.
-_POINTER: Final = "#/Idempotency-Key"
+HEADER: Final = "#/Idempotency-Key"
 
 
-def key_of(given: str, request: object) -> IdempotencyKey | Fault:
-    """The key, with the hash of the request that it stands for; or why it cannot be used."""
+def key_of(given: str, request: object, *, at: str = HEADER) -> IdempotencyKey | Fault:
+    """The key, with the hash of the request that it stands for; or why it cannot be used.
+
+    Args:
+        at: where it was given, as a JSON pointer in fragment form.
+    """
     if len(given) > LONGEST_KEY:
         detail = f"at most {LONGEST_KEY} characters; this has {len(given)}"
     elif not given or not all(_FIRST_PRINTABLE <= c <= _LAST_PRINTABLE for c in given):
         detail = "a key is printable ASCII characters, at least one; a UUID does well"
     else:
         return IdempotencyKey(given, hashlib.sha256(strictjson.canonical(_meant(request))).digest())
-    return Fault(_POINTER, "invalid_idempotency_key", detail)
+    return Fault(at, "invalid_idempotency_key", detail)
 
 
 def _meant(request: object) -> object:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from alir.ids import ApiTokenId, MessageId
+from alir.errors import AlirError
+from alir.ids import ApiTokenId, MessageId, SenderName
 from alir.messages import life
-from alir.messages.model import Message
+from alir.messages.model import Message, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,19 @@ class Stored(NamedTuple):
     replayed: bool
 
 
+class New(NamedTuple):
+    """A message to be stored together with others, which waits for its turn.
+
+    Attributes:
+        key: what it is found by when it is asked for once more.
+        refuse_shut: refuse it where the window is known to be shut and nothing else may go.
+    """
+
+    message: Message
+    key: IdempotencyKey | None = None
+    refuse_shut: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """Which messages a list shows. `senders`: only of these; none: of all."""
@@ -39,6 +53,13 @@ class Filters:
     sender: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+class Selected(NamedTuple):
+    """A message that filters select, and where it stood when they did."""
+
+    id: MessageId
+    status: Status
 
 
 class Messages(Protocol):
@@ -65,6 +86,13 @@ class Messages(Protocol):
         """
         ...
 
+    async def accept_all(self, new: Sequence[New]) -> Sequence[Stored | AlirError]:
+        """Store new messages together, in their order; what became of each.
+
+        An error is what `accept` would have raised; of `StoreUnavailable` in doubt, with the id.
+        """
+        ...
+
     async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
         """The message that `key` stands for already, if any.
 
@@ -85,6 +113,14 @@ class Messages(Protocol):
         self, filters: Filters, *, limit: int, before: int | None
     ) -> tuple[list[Message], int | None]:
         """Up to `limit` messages, newest first, from before a place; and the next such place."""
+        ...
+
+    async def newest(self) -> int:
+        """The place of the newest message in the order of accepting; 0: there is none."""
+        ...
+
+    async def selected(self, filters: Filters, *, after: int, to: int) -> Sequence[Selected]:
+        """The messages of the places after `after` up to `to` that filters select, oldest first."""
         ...
 
     async def change(
@@ -124,6 +160,14 @@ class Dispatch(Protocol):
 
     def admit(self, message: Message) -> Place:
         """Take a place for a message that is about to be stored."""
+        ...
+
+    def line_up(self, message: Message) -> str | None:
+        """A message is about to be stored that waits for its turn; where, if it is parked."""
+        ...
+
+    def room(self, sender: SenderName) -> int:
+        """How many more messages of a sender may wait; none or less: its queue is full."""
         ...
 
     def hand_over(self, message: Message, admitted_at: float) -> None:

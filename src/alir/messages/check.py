@@ -19,7 +19,7 @@ from alir.messages.emoji import EMOJI
 from alir.messages.explain import explain
 from alir.messages.faults import Path, pointer
 from alir.messages.limits import BUTTON_TEXT_ADVISED
-from alir.messages.model import Draft, Notice, Priority
+from alir.messages.model import Draft, Notice
 from alir.messages.moment import read_moment
 from alir.messages.phone import read_number
 from alir.messages.request import REQUEST
@@ -143,7 +143,7 @@ def _draft(request: Object) -> Draft:
         reply_message_id=get("reply_message_id"),
         callback_data=get("callback_data"),
         on_unknown=get("on_unknown"),
-        priority=get("priority") or Priority.SINGLE,
+        priority=get("priority"),
         send_at=None if send_at is None else read_moment(send_at, "#/send_at"),
         expires_at=None if expires_at is None else read_moment(expires_at, "#/expires_at"),
         warnings=warnings,

@@ -138,7 +138,7 @@ class Draft:
     reply_message_id: str | None = None
     callback_data: str | None = None
     on_unknown: OnUnknown | None = None
-    priority: Priority = Priority.SINGLE
+    priority: Priority | None = None
     send_at: datetime | None = None
     expires_at: datetime | None = None
     warnings: tuple[Notice, ...] = ()

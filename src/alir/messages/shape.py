@@ -123,7 +123,11 @@ def _no_object(path: Path, value: object, _context: Mapping[str, Any]) -> Iterat
             "the body must be a JSON object, and this is a text: was it turned into JSON twice?",
         )
     elif isinstance(value, list):
-        yield "wrong_type", "the body must be one JSON object, not a list"
+        yield (
+            "wrong_type",
+            "the body must be one JSON object, not a list: "
+            "many messages are sent to /messages/batch",
+        )
     else:
         yield "wrong_type", "the body must be a JSON object"
 

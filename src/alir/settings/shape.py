@@ -91,6 +91,7 @@ class Api(Table):
     default_wait_seconds: ZeroOrMore
     longest_wait_seconds: ZeroOrMore
     message_limit_kib: Count
+    batch_limit_mib: Count
     callback_limit_mib: Count
 
     @model_validator(mode="after")
@@ -104,6 +105,7 @@ class Dispatch(Table):
 
     enabled: bool = Field(description="true or false")
     max_calls_per_sender: Count
+    queue_limit: Count
     rate_share: Share
     connect_timeout_seconds: AboveZero
     call_timeout_seconds: AboveZero

@@ -28,10 +28,13 @@ class Database(Protocol):
         """
         ...
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """Run `work` on the writing connection, in the next group's transaction.
 
         Returns once the group is on disk. `work` may be run more than once; only one run is kept.
+
+        Args:
+            weight: how many single pieces of work it is worth.
 
         Raises:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.

@@ -7,13 +7,12 @@ earlier is written only where that version still stands, else decided anew.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
-
-from alir.clock import Clock, to_milliseconds
+from alir.clock import Clock
 from alir.dispatch.gate import Turn
 from alir.dispatch.ports import Begun, Judge
 from alir.dispatch.slots import NOBODY, StoodBack
@@ -24,33 +23,25 @@ from alir.errors import (
     StoreUnavailable,
 )
 from alir.ids import ApiTokenId, MessageId, SenderName
-from alir.intake.ports import Filters, IdempotencyKey, Stored
+from alir.intake.ports import Filters, IdempotencyKey, New, Selected, Stored
 from alir.messages import life, order, window
 from alir.messages.model import Message, Status
 from alir.receipts.ports import Consequences
-from alir.store import rows, tables
+from alir.store import rows
 from alir.store.applying import Applied, apply_one
 from alir.store.contacts import anybody_heard, heard_at, learn
 from alir.store.database import Database
+from alir.store.keys import by_key, kept
+from alir.store.lists import newest, page_of, selected_of
 from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
-from alir.store.reading import by_provider_id, load, with_rest
-from alir.store.sql import Connection, Statement, run
+from alir.store.reading import by_provider_id, load
+from alir.store.sql import Connection
+from alir.store.together import LARGEST_PIECE, insert_each, not_stored
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
-
-_m = tables.message.c
 
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
-
-
-_BY_KEY = Statement(
-    select(_m.id, _m.request_hash).where(
-        _m.token_id == bindparam("token_id"),
-        _m.idempotency_key == bindparam("idempotency_key"),
-        _m.idempotency_key.is_not(None),
-    )
-)
 
 
 class MessageStore(QueueReader):
@@ -111,12 +102,8 @@ class MessageStore(QueueReader):
     def _insert_once(
         self, connection: Connection, new: _New, key: IdempotencyKey
     ) -> Stored | AlirError:
-        found = _by_key(connection, new.message.token_id, key)
-        if isinstance(found, IdempotencyConflict):
-            return found
-        if found is not None:
-            return Stored(found, replayed=True)
-        return self._insert_all(connection, [new])[0]
+        earlier = kept(connection, new.message.token_id, key)
+        return self._insert_all(connection, [new])[0] if earlier is None else earlier
 
     def _insert_all(
         self, connection: Connection, new: Sequence[_New]
@@ -158,13 +145,45 @@ class MessageStore(QueueReader):
             insert_all(connection, prepared)
         return answers
 
+    async def accept_all(self, new: Sequence[New]) -> list[Stored | AlirError]:
+        """Store new messages together, in their order; what became of each.
+
+        An error is what `accept` would have raised; of `StoreUnavailable` in doubt, with the id.
+        All are handed in at once, so that they share a commit, and in pieces, between which the
+        event loop gets to do other things.
+        """
+        pieces = [new[at : at + LARGEST_PIECE] for at in range(0, len(new), LARGEST_PIECE)]
+        answers = await asyncio.gather(*map(self._insert_piece, pieces))
+        return [answer for piece in answers for answer in piece]
+
+    async def _insert_piece(self, piece: Sequence[New]) -> Sequence[Stored | AlirError]:
+        try:
+            answers = await self._database.write(
+                lambda connection: insert_each(connection, piece, self._insert_waiting),
+                weight=len(piece),
+            )
+        except Exception as error:  # each hears of it: the other pieces may have been stored
+            return not_stored(piece, error)
+        for stored in answers:
+            if isinstance(stored, Stored) and not stored.replayed:
+                self._changed(stored.message)
+        return answers
+
+    def _insert_waiting(
+        self, connection: Connection, new: Sequence[New]
+    ) -> Sequence[Stored | AlirError]:
+        return self._insert_all(
+            connection,
+            [_New(message, key, begin=False, refuse_shut=shut) for message, key, shut in new],
+        )
+
     async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
         """The message that `key` stands for already, if any.
 
         Raises:
             IdempotencyConflict: the key stands for another request.
         """
-        found = await self._database.read(lambda connection: _by_key(connection, token, key))
+        found = await self._database.read(lambda connection: by_key(connection, token, key))
         if isinstance(found, IdempotencyConflict):
             raise found
         return found
@@ -322,32 +341,19 @@ class MessageStore(QueueReader):
         self, filters: Filters, *, limit: int, before: int | None
     ) -> tuple[list[Message], int | None]:
         """Up to `limit` messages, newest first, from before a place; and the next such place."""
-        query = select(_m.seq, *rows.MESSAGE_COLUMNS).order_by(_m.seq.desc()).limit(limit + 1)
-        if before is not None:
-            query = query.where(_m.seq < before)
-        if filters.senders is not None:
-            query = query.where(_m.sender.in_(filters.senders))
-        for column, value in (
-            (_m.status, filters.status),
-            (_m.to, filters.to),
-            (_m.flow_id, filters.flow_id),
-            (_m.flow_token, filters.flow_token),
-            (_m.sender, filters.sender),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        if filters.since is not None:
-            query = query.where(_m.created_at >= to_milliseconds(filters.since))
-        if filters.until is not None:
-            query = query.where(_m.created_at < to_milliseconds(filters.until))
+        return await self._database.read(
+            lambda connection: page_of(connection, filters, limit=limit, before=before)
+        )
 
-        def work(connection: Connection) -> tuple[list[Message], int | None]:
-            found = run(connection, query).fetchall()
-            page = [(row[0], with_rest(connection, row[1:])) for row in found[:limit]]
-            more = page[-1][0] if len(found) > limit else None
-            return [message for _, message in page], more
+    async def newest(self) -> int:
+        """The place of the newest message in the order of accepting; 0: there is none."""
+        return await self._database.read(newest)
 
-        return await self._database.read(work)
+    async def selected(self, filters: Filters, *, after: int, to: int) -> list[Selected]:
+        """The messages of the places after `after` up to `to` that filters select, oldest first."""
+        return await self._database.read(
+            lambda connection: selected_of(connection, filters, after=after, to=to)
+        )
 
 
 class _New(NamedTuple):
@@ -383,15 +389,3 @@ def _is_shut_when_due(message: Message, heard: datetime, now: datetime) -> tuple
         return False, False
     is_shut = window.is_shut(heard, max(message.due_at, now))
     return is_shut, is_shut and window.is_ahead(heard, now, message.send_at)
-
-
-def _by_key(
-    connection: Connection, token: ApiTokenId, key: IdempotencyKey
-) -> Message | IdempotencyConflict | None:
-    """The message of a key; the conflict is an answer, so that a group is not repeated for it."""
-    found = _BY_KEY.run(connection, {"token_id": token, "idempotency_key": key.key}).fetchone()
-    if found is None:
-        return None
-    if found[1] != key.request_hash:
-        return IdempotencyConflict("the Idempotency-Key stands for another request")
-    return load(connection, found[0])

@@ -19,8 +19,9 @@ from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.observe import get_logger
 from alir.store import tables
 from alir.store.bridge import in_greenlet, wait_for
+from alir.store.counts import recount
 from alir.store.migrations.run import upgrade_postgresql
-from alir.store.sql import Statement, insert_or_ignore, run
+from alir.store.sql import Connection, Statement, insert_or_ignore, run
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -93,12 +94,10 @@ class PostgresDatabase:
         """See `Database.own`."""
         if not self._exclusive:
             return
-        # Their last groups are asked for no more.
-        others = delete(tables.commit_group).where(tables.commit_group.c.writer != self._name)
         give_up_at = time.monotonic() + OWN_SECONDS
         while True:
             try:
-                await self._link.run(lambda connection: run(connection, others))
+                await self._link.run(self._take_over)
             except DatabaseInUse:
                 if time.monotonic() >= give_up_at:
                     raise
@@ -108,9 +107,20 @@ class PostgresDatabase:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def _take_over(self, connection: Connection) -> None:
+        """Forget the last groups of writers before this one, and count anew what they counted."""
+        connection.execute("BEGIN")
+        # They ask no more.
+        run(
+            connection,
+            delete(tables.commit_group).where(tables.commit_group.c.writer != self._name),
+        )
+        recount(connection)
+        connection.execute("COMMIT")
+
+    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """See `Database.write`."""
-        return self._writer.write(work)
+        return self._writer.write(work, weight=weight)
 
     def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
         """See `Database.write_among`."""

@@ -17,6 +17,7 @@ from alir.messages import life, window
 from alir.messages.model import Flag, Message, QueueClass, Status
 from alir.store import rows, tables
 from alir.store.contacts import heard_at
+from alir.store.counts import counted
 from alir.store.database import Database
 from alir.store.line import IN_LINE, PARKED, Line, of_class
 from alir.store.reading import load, with_rest
@@ -175,6 +176,10 @@ class QueueReader:
         """How many messages of each sender are unknown; none of them: left out."""
         query = select(_m.sender, func.count()).where(_UNKNOWN).group_by(_m.sender)
         return await self._database.read(lambda connection: dict(run(connection, query).fetchall()))
+
+    async def queued(self) -> dict[SenderName, int]:
+        """How many messages of each sender are queued, due or not; never any: left out."""
+        return await self._database.read(counted)
 
     async def due(self, sender: SenderName, *, at_most: int) -> Due:
         """What is due, up to `at_most` messages of each class counted."""

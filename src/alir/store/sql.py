@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Insert,
+    Integer,
     Table,
     Text,
     bindparam,
@@ -205,18 +207,26 @@ def insert_or_ignore(table: Table) -> ClauseElement:
 
 
 def upsert(
-    table: Table, *, replaced: Sequence[str] = (), raised: Sequence[str] = ()
+    table: Table,
+    *,
+    replaced: Sequence[str] = (),
+    raised: Sequence[str] = (),
+    added: Sequence[str] = (),
+    values: Mapping[str, ColumnElement[Any]] = MappingProxyType({}),
 ) -> ClauseElement:
     """Insert a row, its values by the names of the columns, or change the one with its key.
 
     Args:
         replaced: columns that take the new value then.
         raised: columns that keep the greater of both.
+        added: columns that become the sum of both.
+        values: of columns whose value is always the same.
     """
-    statement = insert(table).values(by_name(table))
+    statement = insert(table).values(by_name(table) | dict(values))
     old, new = table.c, statement.excluded
     changes: dict[str, Any] = {name: new[name] for name in replaced}
     changes |= {name: _Greater(old[name], new[name]) for name in raised}
+    changes |= {name: old[name] + new[name] for name in added}
     return statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changes)
 
 
@@ -224,6 +234,14 @@ def is_among(column: Column[Any], name: str) -> ColumnElement[bool]:
     """Whether `column` is one of a list of any length: the value `name` is its JSON text."""
     each = _EachText(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(each.c.value))
+
+
+class ThisSession(FunctionElement[int]):
+    """A number that no other session of the database has now."""
+
+    name = "this_session"
+    type = Integer()
+    inherit_cache = True
 
 
 class _Greater(FunctionElement[Any]):
@@ -238,6 +256,16 @@ class _EachText(FunctionElement[Any]):
 
     name = "each_text"
     inherit_cache = True
+
+
+@compiles(ThisSession, "sqlite")
+def _(_element: ThisSession, _compiler: SQLCompiler, **_more: Any) -> str:
+    return "0"  # a file has one writer at a time
+
+
+@compiles(ThisSession, "postgresql")
+def _(_element: ThisSession, compiler: SQLCompiler, **more: Any) -> str:
+    return compiler.process(func.pg_backend_pid(), **more)
 
 
 @compiles(_Greater, "sqlite")

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store import tables
+from alir.store.counts import recount
 from alir.store.migrations import HEAD
 from alir.store.sql import run
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
@@ -70,7 +71,7 @@ class SQLiteDatabase:
                     on_failure.callback(os.close, lock)
                 bring_up_to_date(path)
                 if exclusive:
-                    _forget_other_writers(path)
+                    _take_over(path)
                 on_failure.pop_all()
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
@@ -79,9 +80,9 @@ class SQLiteDatabase:
     async def own(self) -> None:
         """See `Database.own`: the lock has been taken."""
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """See `Database.write`."""
-        return self._writer.write(work)
+        return self._writer.write(work, weight=weight)
 
     def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
         """See `Database.write_among`."""
@@ -318,10 +319,13 @@ def version_of(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _forget_other_writers(path: Path) -> None:
-    """Forget the last groups of writers before this one, one row each; they ask no more."""
+def _take_over(path: Path) -> None:
+    """Forget the last groups of writers before this one, and count anew what they counted."""
     connection = connect(path)
     try:
-        run(connection, delete(tables.commit_group))
+        connection.execute("BEGIN IMMEDIATE")
+        run(connection, delete(tables.commit_group))  # one row each; they ask no more
+        recount(connection)
+        connection.execute("COMMIT")
     finally:
         connection.close()

@@ -119,6 +119,17 @@ message = Table(
     Index("message_flow_token", "flow_token", "seq"),
 )
 
+queue_count = Table(
+    "queue_count",
+    metadata,
+    # How many messages of a sender are queued: the sum of its rows, kept by the writes that change
+    # it. Each session of PostgreSQL has rows of its own, so that none waits for another.
+    Column("sender", String, primary_key=True),
+    Column("session", Integer, primary_key=True),
+    Column("queued", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 attempt = Table(
     "attempt",
     metadata,

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import select
 
@@ -36,7 +36,8 @@ PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
 #: What the last try of a closing writer may take beyond its patience.
 _CLOSING_GRACE_SECONDS = 0.25
-#: Bounds how long the event loop is busy with one group, and its callers wait for each other.
+#: Bounds how long the event loop is busy with one group, and its callers wait for each other. Of
+#: a group with heavier work, so much of it is done in one go.
 LARGEST_GROUP = 100
 
 _group = tables.commit_group.c
@@ -86,7 +87,7 @@ class Link(Protocol):
 class _Job:
     """A piece of work, or an item for a bulk, and who waits for it."""
 
-    __slots__ = ("bulk", "error", "future", "handed_in_at", "item", "result", "work")
+    __slots__ = ("bulk", "error", "future", "handed_in_at", "item", "result", "weight", "work")
 
     # Written out: made for every write, and a dataclass with a factory takes twice as long.
     def __init__(
@@ -95,14 +96,24 @@ class _Job:
         future: asyncio.Future[Any],
         bulk: Bulk[Any, Any] | None = None,
         item: Any = None,
+        weight: int = 1,
     ) -> None:
         self.work = work
         self.future = future
+        self.weight = weight
         self.bulk = bulk
         self.item = item
         self.handed_in_at = time.monotonic()
         self.result: Any = None
         self.error: BaseException | None = None
+
+
+class _Portion(NamedTuple):
+    """Some jobs of a group, those of one bulk together, and where in the group they stand."""
+
+    jobs: Sequence[Sequence[_Job]]
+    is_first: bool
+    is_last: bool
 
 
 class GroupWriter:
@@ -125,15 +136,18 @@ class GroupWriter:
         self._closing = False
         self._close_by = math.inf
 
-    def write(self, work: Work[T]) -> asyncio.Future[T]:
+    def write(self, work: Work[T], *, weight: int = 1) -> asyncio.Future[T]:
         """What `work` returned, once its group is on disk.
+
+        Args:
+            weight: how many single pieces of work it is worth.
 
         Raises:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
             Exception: whatever `work` raised; nothing of it was stored.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._hand_in(_Job(work, future))
+        self._hand_in(_Job(work, future, weight=weight))
         return future
 
     def write_among(self, bulk: Bulk[I, T], item: I) -> asyncio.Future[T]:
@@ -201,7 +215,8 @@ class GroupWriter:
         begun = time.perf_counter()
         if await self._commit(jobs):
             if self._observe is not None:
-                self._observe.committed(len(jobs), time.perf_counter() - begun)
+                size = sum(job.weight for job in jobs)
+                self._observe.committed(size, time.perf_counter() - begun)
         elif len(jobs) > 1:
             for job in jobs:
                 await self._write_group([job])
@@ -213,7 +228,7 @@ class GroupWriter:
         while True:
             in_doubt = False
             try:
-                if not await self._link.run(partial(self._run_all, jobs)):
+                if not await self._run_all(jobs):
                     return False
                 in_doubt = True
                 await self._link.commit()
@@ -230,10 +245,24 @@ class GroupWriter:
                 return True
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _run_all(self, jobs: list[_Job], connection: Connection) -> bool:
-        """Begin a transaction and run `jobs` in it; False, and no transaction, where one fails."""
-        connection.execute(self._link.begin)
-        for some in _batched(jobs):
+    async def _run_all(self, jobs: list[_Job]) -> bool:
+        """Begin a transaction and run `jobs` in it; False, and no transaction, where one fails.
+
+        Of a heavy group, the event loop gets to do other things between two portions.
+        """
+        for portion in _portions(jobs):
+            if not portion.is_first:
+                await asyncio.sleep(0)
+            if not await self._link.run(partial(self._run_portion, portion)):
+                return False
+        return True
+
+    def _run_portion(self, portion: _Portion, connection: Connection) -> bool:
+        if portion.is_first:
+            connection.execute(self._link.begin)
+        elif not connection.in_transaction:
+            raise ConnectionError("it was lost between two portions of a transaction")
+        for some in portion.jobs:
             try:
                 _run_some(some, connection)
             except Exception as error:
@@ -245,7 +274,8 @@ class GroupWriter:
                 for job in some:
                     job.error = self._as_unavailable(error)
                 return False
-        _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
+        if portion.is_last:
+            _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
         return True
 
     def _as_unavailable(self, error: Exception) -> Exception:
@@ -283,13 +313,29 @@ def _no_work(_connection: Connection) -> None:
     raise AssertionError("a job of a bulk is run by it")
 
 
-def _batched(jobs: Sequence[_Job]) -> Iterable[Sequence[_Job]]:
+def _batched(jobs: Sequence[_Job]) -> Sequence[Sequence[_Job]]:
     """The jobs of each bulk together, then the others one by one."""
     bulks: dict[Bulk[Any, Any], list[_Job]] = {}
     single: list[_Job] = []
     for job in jobs:
         (single if job.bulk is None else bulks.setdefault(job.bulk, [])).append(job)
     return (*bulks.values(), *([job] for job in single))
+
+
+def _portions(jobs: Sequence[_Job]) -> list[_Portion]:
+    """What of a group is run in one go; nearly always all of it."""
+    if sum(job.weight for job in jobs) <= LARGEST_GROUP:
+        return [_Portion(_batched(jobs), is_first=True, is_last=True)]
+    portions: list[list[Sequence[_Job]]] = [[]]
+    weight = 0
+    for some in _batched(jobs):
+        if weight >= LARGEST_GROUP:
+            portions.append([])
+            weight = 0
+        portions[-1].append(some)
+        weight += sum(job.weight for job in some)
+    last = len(portions) - 1
+    return [_Portion(each, at == 0, at == last) for at, each in enumerate(portions)]
 
 
 def _run_some(jobs: Sequence[_Job], connection: Connection) -> None:

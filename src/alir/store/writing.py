@@ -5,6 +5,7 @@ Each change was decided upon a version of its message, and is written only over 
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -15,10 +16,11 @@ from sqlalchemy import bindparam, delete, insert, null, update
 from alir.clock import to_milliseconds
 from alir.errors import AlirError
 from alir.events.types import MESSAGE_EVENTS
-from alir.ids import event_id
+from alir.ids import SenderName, event_id
 from alir.messages import life
-from alir.messages.model import Message
+from alir.messages.model import Message, Status
 from alir.store import rows, tables
+from alir.store.counts import count
 from alir.store.reading import load
 from alir.store.sql import Connection, RowStatement, Statement, by_name
 
@@ -78,6 +80,9 @@ def insert_all(connection: Connection, new: Sequence[NewMessage]) -> None:
     if attempts:
         _PUT_ATTEMPT.run_many(connection, attempts)
     _PUT_EVENT.run_many(connection, [one.event for one in new])
+    queued = [message.sender for message, _, _ in new if message.status is Status.QUEUED]
+    if queued:
+        count(connection, Counter(queued))
 
 
 def put_event(connection: Connection, event: Mapping[str, Any]) -> None:
@@ -129,7 +134,11 @@ def save_all(
     if not _update_all(connection, [before.version for before, _ in changes], saved):
         return None
     new, changed, receipts, events = [], [], [], []
+    queued: dict[SenderName, int] = defaultdict(int)
     for (before, decided), after in zip(changes, saved, strict=True):
+        was_queued, is_queued = before.status is Status.QUEUED, after.status is Status.QUEUED
+        if was_queued is not is_queued:
+            queued[after.sender] += 1 if is_queued else -1
         for attempt in after.attempts:
             earlier = before.attempt(attempt.number)
             if earlier is None:
@@ -150,6 +159,7 @@ def save_all(
     ):
         if values:
             statement.run_many(connection, values)
+    count(connection, queued)
     return saved
 
 

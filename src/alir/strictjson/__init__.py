@@ -4,8 +4,19 @@ Besides what is not JSON at all, refused are: a key twice in one object, `NaN` a
 numbers that no double holds, half of a surrogate pair, more than `MAX_DEPTH` levels.
 """
 
+from alir.strictjson.elements import Element, is_array, parse_elements, parse_lines
 from alir.strictjson.explain import MAX_DEPTH, MAX_DIGITS
 from alir.strictjson.hints import character_name
 from alir.strictjson.read import canonical, parse
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "canonical", "character_name", "parse"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "Element",
+    "canonical",
+    "character_name",
+    "is_array",
+    "parse",
+    "parse_elements",
+    "parse_lines",
+]

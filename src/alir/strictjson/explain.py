@@ -28,6 +28,22 @@ def explain(text: str) -> JsonInvalid:
     raise AssertionError("the two readers disagree on what JSON is")
 
 
+def explain_inside(text: str, at: int, *, after_value: bool) -> JsonInvalid:
+    """The first fault of an array's elements in `text`, which must have one.
+
+    Args:
+        at: past the bracket or the comma before an element; or, with `after_value`, past one.
+    """
+    scan = _Scan(text)
+    scan.take(at)
+    scan.open.append(_Bracket("]", _Next.VALUE, {}))
+    try:
+        scan.run(_Next.COMMA if after_value else _Next.VALUE)
+    except _FoundFault as found:
+        return fault(text, found.at, found.likely)
+    raise AssertionError("the two readers disagree on what JSON is")
+
+
 def fault(text: str, at: int, likely: str) -> JsonInvalid:
     """The error for what is `likely` wrong at the index `at` of `text`."""
     start, end = max(at - EXCERPT, 0), at + EXCERPT
@@ -85,14 +101,14 @@ class _Scan:
         self.last_end = 0  # where the token before this one ended
         self.open: list[_Bracket] = []
 
-    def run(self) -> None:
+    def run(self, following: _Next = _Next.VALUE) -> None:
         steps = {
             _Next.VALUE: self.value,
             _Next.KEY: self.key,
             _Next.COLON: self.colon,
             _Next.COMMA: self.comma,
         }
-        following = self.value()
+        following = steps[following]()
         while self.char() or self.open:
             following = steps[following]()
 

@@ -13,6 +13,7 @@ LONGEST_NAME: Final = 40  #: characters of a key that a hint repeats
 
 QUOTE_IT: Final = "put it in double quotes"
 TRAILING_COMMA: Final = "this comma is one too many: nothing follows it"
+CUT_OFF: Final = "the body ends too early: was it cut off, or is a bracket missing?"
 UNCLOSED_TEXT: Final = "the text that begins here has no closing quote"
 BACKSLASH: Final = "a backslash that is meant as one is written twice: \\\\"
 HALF_CHARACTER: Final = "this is half of a character (a surrogate); its other half is missing"
@@ -27,7 +28,6 @@ _COMMENT: Final = "this is a comment, and JSON has none: take it out, up to the 
 _CURLY_QUOTES: Final = 'these are curly quotes: JSON takes only straight ones, "'
 _PLACEHOLDER: Final = "this is a placeholder: fill in your own value"
 _NO_NUMBER: Final = "JSON has no NaN and no Infinity: send null, or leave the field out"
-_CUT_OFF: Final = "the body ends too early: was it cut off, or is a bracket missing?"
 _WORD: Final = re.compile(r"[^\W\d][\w$.-]*+")
 _FORM: Final = re.compile(r"[A-Za-z_][\w.-]*+=")
 
@@ -169,7 +169,7 @@ def instead_of_end(text: str, at: int) -> str:
 
 def _stray(text: str, at: int) -> str | None:
     if at == len(text):
-        return _CUT_OFF
+        return CUT_OFF
     for beginning, likely in _STRAYS.items():
         if text.startswith(beginning, at):
             return likely

@@ -17,7 +17,7 @@ import orjson
 from alir.strictjson import hints
 from alir.strictjson.explain import MAX_DEPTH, MAX_DIGITS, explain, fault
 
-_BOM: Final = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"  #: what some editors put before a text in UTF-8
 _WHITE_SPACE: Final = b" \t\n\r"
 
 
@@ -56,7 +56,7 @@ def _says(body: bytes, value: object) -> bool:
 
 def parse_slowly(body: bytes, *, may_hold_halves: bool = True) -> object:
     """The same as `parse`, without orjson, which has ruled out halves of surrogate pairs."""
-    text = _decoded(body)
+    text = decoded(body)
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_too_deep(text):
         raise explain(text)
     try:
@@ -109,8 +109,13 @@ _ENCODER: Final = json.JSONEncoder(
 )
 
 
-def _decoded(body: bytes) -> str:
-    content = body.removeprefix(_BOM)
+def decoded(body: bytes) -> str:
+    """The text of a body, without a byte order mark.
+
+    Raises:
+        JsonInvalid: it is not UTF-8.
+    """
+    content = body.removeprefix(BOM)
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -40,7 +40,12 @@ def pacing(*, us: float = 5.0, problem: str = "") -> Pacing:
     )
 
 
-def results(*rows: Row, latency: Single | None = None, pacing: Pacing | None = None) -> Results:
+def results(
+    *rows: Row,
+    latency: Single | None = None,
+    pacing: Pacing | None = None,
+    batch: Single | None = None,
+) -> Results:
     settings = {"quick": False, "rounds": 3, "seconds": 1, "connections": 64}
     return Results(
         when="2026-01-01T00:00:00+00:00",
@@ -50,6 +55,7 @@ def results(*rows: Row, latency: Single | None = None, pacing: Pacing | None = N
         rows=list(rows),
         latency=latency,
         pacing=pacing,
+        batch=batch,
     )
 
 
@@ -68,7 +74,7 @@ def test_a_target_is_missed_met_or_not_measured() -> None:
 
     verdicts = [target.verdict for target in found.targets()]
 
-    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 6
+    assert verdicts == ["FAIL", "not measured", "PASS"] + ["not measured"] * 7
 
 
 def test_on_postgresql_alir_is_put_beside_itself_on_sqlite() -> None:
@@ -82,6 +88,17 @@ def test_on_postgresql_alir_is_put_beside_itself_on_sqlite() -> None:
     assert accepted.measured == pytest.approx(69)
     assert accepted.passed is False
     assert "69%" in as_text(found)
+
+
+def test_a_batch_is_put_beside_the_same_messages_one_by_one() -> None:
+    figures = {"messages": 2000.0, "batch_ms": 100.0, "one_by_one_ms": 400.0, "times": 4.0}
+    one = Single(figures=figures | {"others_waited_ms": 7.0}, problems=["one was lost"])
+    found = results(batch=Single.of([one]))
+
+    [target] = [target for target in found.targets() if "batch" in target.name]
+    assert target.passed is False
+    assert found.failures() == ["batch: one was lost"]
+    assert "100 ms beside 400 ms: 4 times" in as_text(found)
 
 
 def test_a_latency_at_its_bound_is_too_long() -> None:

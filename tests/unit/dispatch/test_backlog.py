@@ -45,8 +45,8 @@ def test_the_count_never_falls_below_nothing_and_can_be_set_right() -> None:
     backlog = Backlog(FakeClock())
     backlog.changed(a_message(status=Status.SENDING))
     assert backlog.slots_until(MINE) == 0
-    backlog.correct(MAIN, {QueueClass.SINGLE: 7})
-    assert backlog.slots_until(MINE) == 7
+    backlog.correct(MAIN, due={QueueClass.SINGLE: 7}, queued=9)
+    assert (backlog.slots_until(MINE), backlog.queued(MAIN)) == (7, 9)
 
 
 def test_a_higher_class_hardly_waits_for_a_lower_one() -> None:
@@ -59,3 +59,21 @@ def test_a_higher_class_hardly_waits_for_a_lower_one() -> None:
     assert backlog.slots_until(REPLY) < 2
     assert backlog.slots_until(SINGLE) < 3
     assert backlog.slots_until(BULK) == 2_002
+
+
+def test_what_is_parked_or_not_due_yet_is_queued_all_the_same() -> None:
+    backlog = Backlog(FakeClock())
+    backlog.changed(a_message())
+    backlog.changed(a_message(parked="recipient 1"))
+    backlog.changed(a_message(due_at=START + timedelta(hours=1)))
+
+    queued = (backlog.queued(MAIN), backlog.queued(OTHER))
+    assert (backlog.slots_until(MINE), *queued) == (1, 3, 0)
+
+
+def test_what_was_queued_before_is_not_counted_again() -> None:
+    backlog = Backlog(FakeClock())
+    backlog.changed(a_message())
+    backlog.changed(a_message(parked="recipient 1", version=2))
+
+    assert backlog.queued(MAIN) == 1

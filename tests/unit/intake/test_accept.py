@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,16 +15,18 @@ from tests.running import in_a_loop
 from tests.seed import mended
 
 from alir.errors import (
+    AlirError,
     Fault,
     IdempotencyConflict,
     NotFound,
+    QueueFull,
     RequestInvalid,
     SenderForbidden,
     StoreUnavailable,
 )
 from alir.ids import ApiTokenId, MessageId, ProviderId, SenderName
 from alir.intake.accept import Intake, SenderRules, choose_sender
-from alir.intake.ports import Filters, IdempotencyKey, Stored
+from alir.intake.ports import Filters, IdempotencyKey, New, Selected, Stored
 from alir.intake.tokens import ApiToken, Scope
 from alir.messages import life
 from alir.messages.model import Attempt, Message, OnUnknown, Status
@@ -88,6 +90,21 @@ class Store:
     async def get(self, message_id: MessageId) -> Message:
         return self.messages[message_id]
 
+    async def accept_all(self, new: Sequence[New]) -> list[Stored | AlirError]:
+        answers: list[Stored | AlirError] = []
+        for message, key, refuse_shut in new:
+            try:
+                answers.append(await self.accept(message, key, refuse_shut=refuse_shut))
+            except AlirError as error:
+                answers.append(error)
+        return answers
+
+    async def newest(self) -> int:
+        raise NotImplementedError
+
+    async def selected(self, filters: Filters, *, after: int, to: int) -> list[Selected]:
+        raise NotImplementedError
+
     async def page(self, filters: Filters, *, limit: int, before: int | None) -> Any:
         raise NotImplementedError
 
@@ -104,11 +121,15 @@ class Places:
     """A dispatch that admits as many as it has places.
 
     Attributes:
+        rooms: how many messages of a sender may wait; else a million.
+        lined_up: messages that were about to be stored to wait.
         handed_over, dismissed: which messages; of the dismissed, whether they are in doubt.
     """
 
     def __init__(self, places: int = 10) -> None:
         self.places = places
+        self.rooms: dict[SenderName, int] = {}
+        self.lined_up: list[MessageId] = []
         self.must_wait: dict[str, str] = {}
         self.handed_over: list[MessageId] = []
         self.dismissed: list[tuple[MessageId, bool]] = []
@@ -120,6 +141,13 @@ class Places:
             return Place()
         self.places -= 1
         return Place(admitted_at=7.0)
+
+    def line_up(self, message: Message) -> str | None:
+        self.lined_up.append(message.id)
+        return self.must_wait.get(message.person)
+
+    def room(self, sender: SenderName) -> int:
+        return self.rooms.get(sender, 1_000_000)
 
     def hand_over(self, message: Message, admitted_at: float) -> None:
         assert admitted_at == 7.0
@@ -616,3 +644,33 @@ async def test_a_caller_that_is_cancelled_while_it_is_stored_gives_its_place_bac
 
     assert world.dispatch.places == 10
     assert [doubt for _, doubt in world.dispatch.dismissed] == [True]
+
+
+# A full queue
+
+
+@in_a_loop
+async def test_a_full_queue_takes_nothing_and_nothing_is_stored() -> None:
+    world = World()
+    world.dispatch.rooms = {MAIN: 0}
+
+    with pytest.raises(QueueFull):
+        await world.post()
+    assert await faults(world, to="letters")  # what is wrong with the request is told first
+    assert world.store.messages == {}
+    elsewhere: dict[str, Any] = {"from": "other"}
+    assert (await world.post(**elsewhere)).message.sender == OTHER
+
+    world.dispatch.rooms = {MAIN: 1}
+    assert (await world.post()).message.sender == MAIN
+
+
+@in_a_loop
+async def test_what_was_taken_before_is_answered_from_a_full_queue() -> None:
+    world = World()
+    taken = await world.post(key="order-1")
+    world.dispatch.rooms = {MAIN: 0}
+
+    assert await world.post(key="order-1") == Stored(taken.message, replayed=True)
+    with pytest.raises(QueueFull):
+        await world.post(key="order-1", callback_data="another body")

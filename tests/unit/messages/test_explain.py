@@ -16,7 +16,6 @@ from tests.seed import mended
 from alir.errors import Fault, RequestInvalid
 from alir.messages.check import check
 from alir.messages.explain import explain
-from alir.messages.model import Priority
 from alir.messages.moment import read_moment
 from alir.messages.phone import read_number
 from alir.messages.request import FlowRequest, MessageRequest, TemplateRequest
@@ -150,7 +149,7 @@ def drafted(data: dict[str, Any]) -> dict[str, Any]:
         "reply_message_id": asked.reply_message_id,
         "callback_data": asked.callback_data,
         "on_unknown": asked.on_unknown,
-        "priority": asked.priority or Priority.SINGLE,
+        "priority": asked.priority if "priority" in asked.model_fields_set else None,
         "send_at": asked.send_at and read_moment(asked.send_at, "#"),
         "expires_at": asked.expires_at and read_moment(asked.expires_at, "#"),
     }

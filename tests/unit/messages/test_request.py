@@ -195,7 +195,7 @@ def broken_rules(draft: Draft) -> list[str]:
             text is None or is_text(text, most, at_least=least) for text, least, most in optional
         ),
         "on_unknown": draft.on_unknown in (None, *OnUnknown),
-        "priority": draft.priority in Priority,
+        "priority": draft.priority in (None, *Priority),
         "moments": all(map(is_kept_moment, moments)) and moments == sorted(set(moments)),
         "warnings": {warning.code for warning in draft.warnings} <= WARNING_CODES.keys(),
         **(flow_rules(draft.flow) if draft.flow else {}),

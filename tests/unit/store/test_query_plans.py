@@ -25,7 +25,7 @@ from alir.dispatch.gate import Turn
 from alir.dispatch.pause import Pause
 from alir.errors import PauseScope
 from alir.ids import ProviderId
-from alir.intake.ports import Filters, IdempotencyKey
+from alir.intake.ports import Filters, IdempotencyKey, New
 from alir.messages import life
 from alir.messages.model import OnUnknown, Outcome, Priority, ReceiptStatus
 from alir.receipts.model import Heard
@@ -133,10 +133,18 @@ def _listed(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
     return lambda s: s.messages.page(Filters(**filters), limit=50, before=10**9)
 
 
+def _selected(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
+    return lambda s: s.messages.selected(Filters(**filters), after=5_000, to=10_000)
+
+
 #: What is done, and what it must look up: table, index, and what is known of its columns.
 HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "accept": (
         lambda s: s.messages.accept(a_message(), KEY),
+        {"message message_idempotency token_id=? AND idempotency_key=?"},
+    ),
+    "accept together": (
+        lambda s: s.messages.accept_all([New(a_message(), KEY), New(a_message())]),
         {"message message_idempotency token_id=? AND idempotency_key=?"},
     ),
     "repeat": (
@@ -220,6 +228,9 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         _listed(to="+15551230001", senders=[MAIN], status="queued", since=START),
         {"message message_to to=? AND "},
     ),
+    "newest": (lambda s: s.messages.newest(), {"message"}),
+    "select": (_selected(status="queued"), {"message PRIMARY rowid>? AND rowid<?"}),
+    "select by number": (_selected(to="+15551230001"), {"message message_to to=? AND "}),
     "list by flow token": (
         _listed(flow_token="visit-1"),
         {"message message_flow_token flow_token=? AND "},
@@ -229,6 +240,7 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
 ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
     "unknown": (lambda s: s.messages.unknown(), "message message_unknown"),
+    "queued": (lambda s: s.messages.queued(), "queue_count"),
 }
 #: Sorts of a handful of rows: the receipts of a message, what is parked under one id.
 _MAY_SORT = ("FROM receipt", "FROM parked_receipt")

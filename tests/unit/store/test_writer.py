@@ -118,6 +118,63 @@ async def test_what_comes_together_is_committed_together_and_each_gets_its_own_a
 
 
 @in_a_loop
+async def test_between_the_portions_of_a_heavy_group_others_get_their_turn(path: Path) -> None:
+    groups, seen = Groups(), []
+
+    def heavy(text: str) -> Work[str]:
+        def work(connection: Connection) -> str:
+            seen.append(text)
+            asyncio.get_running_loop().call_soon(seen.append, "others")
+            return note(text)(connection)
+
+        return work
+
+    async with opened(on(path), groups) as group_writer:
+        writes = [group_writer.write(heavy(text), weight=LARGEST_GROUP) for text in "abc"]
+        await asyncio.gather(*writes)
+
+    assert seen == ["a", "others", "b", "others", "c", "others"]
+    assert groups.sizes == [3 * LARGEST_GROUP]
+    assert notes(path) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_heavy_work_that_fails_spoils_nothing_of_its_group(path: Path) -> None:
+    works: list[Work[str] | Work[None]] = [note("a"), broken(KeyError("mine")), note("b")]
+    async with opened(on(path)) as group_writer:
+        results = await asyncio.gather(
+            *(group_writer.write(work, weight=LARGEST_GROUP) for work in works),
+            return_exceptions=True,
+        )
+
+    assert [results[0], results[2]] == ["A", "B"]
+    assert isinstance(results[1], KeyError)
+    assert notes(path) == ["a", "b"]
+
+
+@in_a_loop
+async def test_a_transaction_that_is_lost_between_two_portions_is_run_again_as_a_whole(
+    path: Path,
+) -> None:
+    lost = 0
+
+    def first(connection: Connection) -> None:
+        nonlocal lost
+        note("a")(connection)
+        if not lost:
+            lost += 1
+            asyncio.get_running_loop().call_soon(connection.execute, "ROLLBACK")
+
+    async with opened(on(path)) as group_writer:
+        await asyncio.gather(
+            group_writer.write(first, weight=LARGEST_GROUP), group_writer.write(note("b"))
+        )
+
+    assert lost == 1
+    assert notes(path) == ["a", "b"]
+
+
+@in_a_loop
 async def test_what_comes_during_a_commit_goes_into_the_next_one(path: Path) -> None:
     groups = Groups()
     async with opened(on(path), groups) as group_writer:

@@ -19,9 +19,12 @@ from alir.messages.model import Message
 
 
 class AnyIdConvertor(StringConvertor):
-    """An id in a path. WhatsApp's are base64, which has slashes; `%2F` is one by now."""
+    """An id in a path. WhatsApp's are base64, which has slashes; `%2F` is one by now.
 
-    regex = r"wamid\..+|[^/]+"
+    The names of what is done to many messages are none.
+    """
+
+    regex = r"wamid\..+|(?!(?:batch|cancel|retry)(?:/|$))[^/]+"
 
 
 def router(gateway: Gateway, rights: Rights) -> APIRouter:
