@@ -243,6 +243,7 @@ class Dispatcher:
                 return self._gate.opens_at - now
         wait = self.pace.wait(now)
         if self.calls >= self._policy.max_calls or not wait:
+            self._caught_up = False  # what is due by then is only looked for then
             return math.inf  # the end of a call, or of an admission, wakes
         return wait
 

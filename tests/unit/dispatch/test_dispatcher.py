@@ -530,6 +530,20 @@ async def test_a_place_that_is_given_back_lets_what_waits_go_on() -> None:
         assert world.dispatcher.calls == 0
 
 
+@in_a_loop
+async def test_what_becomes_due_while_the_only_place_is_taken_goes_once_it_is_given_back() -> None:
+    async with World(max_calls=1) as world:
+        later = await world.queue(due_at=START + timedelta(seconds=5))
+        assert admit(world) is not None
+        world.dispatcher.wake()
+        await idle()  # it finds no room, and has nothing to look for yet
+        await world.clock.advance(5)
+        world.dispatcher.dismiss(a_message(), in_doubt=False)
+        await idle()
+
+        assert world.stands(later).status is Status.ACCEPTED
+
+
 @pytest.mark.parametrize("stored", [False, True])
 @in_a_loop
 async def test_a_message_whose_storing_is_in_doubt_is_not_sent_until_it_is_begun_anew(
