@@ -50,15 +50,17 @@ _random = random.Random(os.urandom(32))  # noqa: S311 - no secret
 
 
 def _ulid() -> str:
-    """48 bits of milliseconds and 80 random ones, as 26 digits that sort by time.
+    return ulid(time.time_ns() // 1_000_000, _random.getrandbits(80))
+
+
+def ulid(milliseconds: int, chance: int) -> str:
+    """48 bits of milliseconds since 1970 and 80 random ones, as 26 digits that sort by time.
 
     Source:
         The ULID specification. The library that was used before takes twice as long, and an id
         is made for every message.
     """
-    rest = _random.getrandbits(80)
-    chance = "".join([_PAIRS[rest >> shift & 1023] for shift in _SHIFTS])
-    return _moment(time.time_ns() // 1_000_000) + chance
+    return _moment(milliseconds) + "".join([_PAIRS[chance >> shift & 1023] for shift in _SHIFTS])
 
 
 @lru_cache(maxsize=1)

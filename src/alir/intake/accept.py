@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from alir.errors import (
     SenderForbidden,
     StoreUnavailable,
 )
-from alir.ids import ProviderId, SenderName, new_message_id
+from alir.ids import MessageId, ProviderId, SenderName, new_message_id
 from alir.intake.idempotency import key_of
 from alir.intake.ports import Dispatch, IdempotencyKey, Messages, Stored
 from alir.intake.tokens import ApiToken
@@ -82,11 +82,13 @@ class Intake:
         dispatch: Dispatch,
         senders: Mapping[SenderName, SenderRules],
         clock: Clock,
+        new_id: Callable[[], MessageId] = new_message_id,
     ) -> None:
         self._messages = messages
         self._dispatch = dispatch
         self._senders = senders
         self._clock = clock
+        self._new_id = new_id
 
     async def accept(self, request: object, token: ApiToken, given_key: str | None) -> Stored:
         """Store a message; or find the one that an earlier request with this key made.
@@ -194,7 +196,7 @@ class Intake:
         draft = checked.draft
         due_at = now if draft.send_at is None else max(draft.send_at, now)
         return Message(
-            id=new_message_id(),
+            id=self._new_id(),
             token_id=token.id,
             sender=checked.sender,
             to=draft.to,

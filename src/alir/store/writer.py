@@ -94,6 +94,7 @@ class _Job:
         self,
         work: Work[Any],
         future: asyncio.Future[Any],
+        handed_in_at: float,
         bulk: Bulk[Any, Any] | None = None,
         item: Any = None,
         weight: int = 1,
@@ -103,7 +104,7 @@ class _Job:
         self.weight = weight
         self.bulk = bulk
         self.item = item
-        self.handed_in_at = time.monotonic()
+        self.handed_in_at = handed_in_at
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -146,8 +147,9 @@ class GroupWriter:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
             Exception: whatever `work` raised; nothing of it was stored.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._hand_in(_Job(work, future, weight=weight))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._hand_in(_Job(work, future, loop.time(), weight=weight))
         return future
 
     def write_among(self, bulk: Bulk[I, T], item: I) -> asyncio.Future[T]:
@@ -160,8 +162,9 @@ class GroupWriter:
         Raises:
             As `write`.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._hand_in(_Job(_no_work, future, bulk, item))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._hand_in(_Job(_no_work, future, loop.time(), bulk, item))
         return future
 
     def _hand_in(self, job: _Job) -> None:
@@ -177,7 +180,7 @@ class GroupWriter:
         Where not even the disk answers by then, the commit under way is left to itself.
         """
         self._closing = True
-        self._close_by = time.monotonic() + patience
+        self._close_by = _now() + patience
         if self._running is not None:
             await asyncio.wait([self._running], timeout=patience + _CLOSING_GRACE_SECONDS)
         if self._running is not None:
@@ -238,7 +241,7 @@ class GroupWriter:
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
-                if stored is None or time.monotonic() >= min(give_up_at, self._close_by):
+                if stored is None or _now() >= min(give_up_at, self._close_by):
                     _fail(jobs, error, in_doubt=stored is None)
                     return True  # repeating them one by one would change nothing
             else:
@@ -290,7 +293,7 @@ class GroupWriter:
 
         Until that is known nothing may be repeated: it would be done twice.
         """
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = _now() + PATIENCE_SECONDS
         while True:
             try:
                 number = await self._link.run(self._stored_number)
@@ -298,7 +301,7 @@ class GroupWriter:
                 await self._link.disconnect()
             else:
                 return number == self._number
-            if time.monotonic() >= min(give_up_at, self._close_by):
+            if _now() >= min(give_up_at, self._close_by):
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -307,6 +310,11 @@ class GroupWriter:
         query = select(_group.number).where(_group.writer == self._name).with_for_update()
         row = run(connection, query).fetchone()
         return None if row is None else row[0]
+
+
+def _now() -> float:
+    """Seconds on the clock that the loop's own timers go by."""
+    return asyncio.get_running_loop().time()
 
 
 def _no_work(_connection: Connection) -> None:
