@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import delete, select
@@ -10,7 +11,7 @@ from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.pause import Pause
 from alir.errors import PauseScope
 from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
-from alir.ids import new_event_id
+from alir.ids import EventId, new_event_id
 from alir.store import rows, tables
 from alir.store.database import Database
 from alir.store.sql import Connection, Statement, run, upsert
@@ -25,14 +26,20 @@ _PUT = Statement(
         replaced=[c.name for c in tables.pause.c if not c.primary_key],
     )
 )
+# Asked every second, like what time does to messages.
+_ALL = Statement(select(*tables.pause.c))
+_BUT_RECIPIENTS = Statement(select(*tables.pause.c).where(_p.scope != PauseScope.RECIPIENT.value))
 
 
 class PauseStore:
     """The pauses of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, new_id: Callable[[], EventId] = new_event_id
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._new_id = new_id
 
     async def put(self, pause: Pause, *, is_new: bool) -> None:
         """Store it, or what it has become; of a new one users are told."""
@@ -58,11 +65,9 @@ class PauseStore:
 
     async def all(self, *, but_recipients: bool = False) -> list[Pause]:
         """Every pause of every sender; on request without those of recipients, which are many."""
-        pauses = select(*tables.pause.c)
-        if but_recipients:
-            pauses = pauses.where(_p.scope != PauseScope.RECIPIENT.value)
+        pauses = _BUT_RECIPIENTS if but_recipients else _ALL
         return await self._database.read(
-            lambda connection: [_pause(row) for row in run(connection, pauses)]
+            lambda connection: [_pause(row) for row in pauses.run(connection, {})]
         )
 
     def _tell(self, connection: Connection, kind: str, pause: Pause) -> None:
@@ -71,7 +76,7 @@ class PauseStore:
         put_event(
             connection,
             {
-                "id": new_event_id(),
+                "id": self._new_id(),
                 "type": kind,
                 "message_id": None,
                 "at": to_milliseconds(self._clock.now()),

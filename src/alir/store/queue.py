@@ -29,6 +29,29 @@ _m, _a = tables.message.c, tables.attempt.c
 # The partial indexes are used only where their conditions stand in the query as constants.
 _QUEUED = text("message.status = 'queued'")
 _UNKNOWN = text("message.status = 'unknown'")
+# Asked every second: compiling them each time took longer than the answer.
+_TO_RETRY = Statement(
+    select(*rows.MESSAGE_COLUMNS)
+    .where(
+        text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
+        _m.flags.not_like(bindparam("resent")),
+        or_(_m.expires_at.is_(None), _m.expires_at > bindparam("now")),
+    )
+    .order_by(_m.seq)
+    .limit(bindparam("limit"))
+)
+_LATELY = Statement(
+    select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
+    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+    .where(_a.begun_at >= bindparam("since"), _m.sender == bindparam("sender"))
+    .order_by(_a.begun_at)
+)
+_EXPIRED = Statement(
+    select(_m.id)
+    .where(_QUEUED, _m.expires_at.is_not(None), _m.expires_at <= bindparam("now"))
+    .order_by(_m.expires_at)
+    .limit(bindparam("limit"))
+)
 
 
 class Beginning(NamedTuple):
@@ -115,15 +138,10 @@ class QueueReader:
 
     async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
         """To whom attempts were begun since then, and when each was, in that order."""
-        query = (
-            select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
-            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-            .where(_a.begun_at >= to_milliseconds(since), _m.sender == sender)
-            .order_by(_a.begun_at)
-        )
+        values = {"since": to_milliseconds(since), "sender": sender}
         return await self._database.read(
             lambda connection: [
-                (person, from_milliseconds(at)) for person, at in run(connection, query)
+                (person, from_milliseconds(at)) for person, at in _LATELY.run(connection, values)
             ]
         )
 
@@ -141,35 +159,22 @@ class QueueReader:
 
         Oldest first.
         """
-        now = to_milliseconds(self._clock.now())
-        query = (
-            select(*rows.MESSAGE_COLUMNS)
-            .where(
-                text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
-                _m.flags.not_like(f'%"{Flag.RESENT}"%'),
-                or_(_m.expires_at.is_(None), _m.expires_at > now),
-            )
-            .order_by(_m.seq)
-            .limit(limit)
-        )
+        values = {
+            "resent": f'%"{Flag.RESENT}"%',
+            "now": to_milliseconds(self._clock.now()),
+            "limit": limit,
+        }
         return await self._database.read(
-            lambda connection: [with_rest(connection, row) for row in run(connection, query)]
+            lambda connection: [
+                with_rest(connection, row) for row in _TO_RETRY.run(connection, values).fetchall()
+            ]
         )
 
     async def expired(self, *, limit: int) -> list[MessageId]:
         """Messages whose `expires_at` passed while they wait, longest ago first."""
-        query = (
-            select(_m.id)
-            .where(
-                _QUEUED,
-                _m.expires_at.is_not(None),
-                _m.expires_at <= to_milliseconds(self._clock.now()),
-            )
-            .order_by(_m.expires_at)
-            .limit(limit)
-        )
+        values = {"now": to_milliseconds(self._clock.now()), "limit": limit}
         return await self._database.read(
-            lambda connection: [row[0] for row in run(connection, query)]
+            lambda connection: [row[0] for row in _EXPIRED.run(connection, values)]
         )
 
     async def unknown(self) -> dict[SenderName, int]:

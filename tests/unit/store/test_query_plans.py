@@ -129,6 +129,10 @@ async def _unapplied(store: Stores) -> None:
         pass
 
 
+async def _sweep(store: Stores) -> None:
+    await store.receipts.sweep(keep=KEEP_PARKED)
+
+
 def _listed(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
     return lambda s: s.messages.page(Filters(**filters), limit=50, before=10**9)
 
@@ -213,6 +217,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         lambda s: s.messages.due(MAIN, at_most=100),
         {f"{_IN_LINE} AND due_at<?"},
     ),
+    "sent lately": (
+        lambda s: s.messages.lately(MAIN, since=START),
+        {"attempt attempt_begun begun_at>?", _BY_ID},
+    ),
     "expired": (lambda s: s.messages.expired(limit=100), {"message message_expiry expires_at"}),
     "overdue": (
         lambda s: s.messages.left_begun(before=START),
@@ -241,6 +249,8 @@ ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
     "unknown": (lambda s: s.messages.unknown(), "message message_unknown"),
     "queued": (lambda s: s.messages.queued(), "queue_count"),
+    "pauses": (lambda s: s.pauses.all(), "pause"),
+    "pauses of all but recipients": (lambda s: s.pauses.all(but_recipients=True), "pause"),
 }
 #: Sorts of a handful of rows: the receipts of a message, what is parked under one id.
 _MAY_SORT = ("FROM receipt", "FROM parked_receipt")
@@ -375,7 +385,7 @@ def test_what_looks_at_all_of_a_few_reads_an_index_of_just_those(
 
 
 def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: PlansOf) -> None:
-    plans = plans_of(lambda s: s.receipts.sweep(keep=KEEP_PARKED))
+    plans = plans_of(_sweep)
 
     scanned = [found for plan in plans for found in plan.found("SCAN")]
     assert scanned == ["parked_receipt"]
@@ -445,7 +455,8 @@ def test_purging_goes_on_where_it_came_to_and_looks_the_rest_up(
 
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:
-    seen = {plan.sql for deed, _ in HOT.values() for plan in plans_of(deed)}
+    deeds = [deed for deed, _ in (*HOT.values(), *ALL_OF_A_FEW.values())]
+    seen = {plan.sql for deed in (*deeds, _sweep) for plan in plans_of(deed)}
     known = {
         f"{module.name}.{name}": value
         for module in pkgutil.iter_modules(alir.store.__path__)
