@@ -1,0 +1,272 @@
+"""The disk: the real store on SQLite in memory, whose commits and reads do what a seed says."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from sqlalchemy import create_engine
+
+from alir.errors import StoreUnavailable
+from alir.store import tables
+from alir.store.sqlite import SQLiteLink, is_trouble
+from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Work
+from simulation.happened import Trace
+from simulation.plan import DiskTemper
+
+I = TypeVar("I")  # noqa: E741 - an item
+T = TypeVar("T")
+
+#: Memory that looks like a disk.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder inside has a name of its own
+_READ_SECONDS: Final = 0.001
+_HALF: Final = 0.5
+
+
+class _Pooled(sqlite3.Connection):
+    """A connection that is used again after it was closed: opening one takes longer."""
+
+    pool: list[_Pooled]
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.execute("ROLLBACK")
+        if self not in self.pool:
+            self.pool.append(self)
+
+
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """A new folder, in memory where there is a place for it; a context manager."""
+    place = _MEMORY if _MEMORY.is_dir() else None
+    return tempfile.TemporaryDirectory(prefix="alir-simulation-", dir=place)
+
+
+class Platter:
+    """One database file, emptied for each schedule. A context manager.
+
+    Args:
+        path: where it is to lie.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pool: list[_Pooled] = []
+        engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(self._path))
+        tables.metadata.create_all(engine)
+        engine.dispose()
+        #: What the world itself reads with: it sees what is committed.
+        self.reader = self.connect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for connection in (self.reader, *self._pool):
+            sqlite3.Connection.close(connection)
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection as the gateway opens one, but that nothing waits for a real disk."""
+        if self._pool:
+            return self._pool.pop()
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, cached_statements=512, factory=_Pooled
+        )
+        connection.pool = self._pool
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    def empty(self) -> None:
+        """Forget everything."""
+        self.reader.execute("BEGIN")
+        for table in tables.metadata.sorted_tables:
+            self.reader.execute(f"DELETE FROM {table.name}")  # noqa: S608 - its own names
+        self.reader.execute("COMMIT")
+
+
+class Disk:
+    """The disk of one schedule, which outlives the processes.
+
+    Attributes:
+        stalled_until: commits take until then, in the loop's time.
+        breaks_for: seconds for which it is gone from its next commit on.
+    """
+
+    def __init__(
+        self,
+        platter: Platter,
+        temper: DiskTemper,
+        chance: Random,
+        loop: asyncio.AbstractEventLoop,
+        trace: Trace,
+    ) -> None:
+        self.platter = platter
+        self.chance = chance
+        self.trace = trace
+        self.temper = temper
+        self._loop = loop
+        self.stalled_until = 0.0
+        self.breaks_for = 0.0
+        self._broken_until = 0.0
+        self._locker: sqlite3.Connection | None = None
+
+    def look(self, sql: str, *parameters: Any) -> list[Any]:
+        """What is committed."""
+        return self.platter.reader.execute(sql, parameters).fetchall()
+
+    def lock(self) -> None:
+        """Another process (`alir token`) holds the database."""
+        if self._locker is None:
+            locker = self.platter.connect()
+            try:
+                locker.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                locker.close()  # a write is under way: it waits no longer than that
+            else:
+                self._locker = locker
+
+    def unlock(self) -> None:
+        """It is done."""
+        if self._locker is not None:
+            self._locker.close()
+            self._locker = None
+
+    def be_calm(self) -> None:
+        """Nothing goes wrong from here on."""
+        self.temper = DiskTemper()
+        self.stalled_until = self.breaks_for = self._broken_until = 0.0
+        self.unlock()
+
+    @property
+    def is_broken(self) -> bool:
+        return self._loop.time() < self._broken_until
+
+    def break_if_due(self) -> None:
+        """A commit is at the disk: this is the moment to break in."""
+        if self.breaks_for:
+            self._broken_until = self._loop.time() + self.breaks_for
+            self.breaks_for = 0.0
+
+    def commit_takes(self) -> float:
+        """Seconds until the next commit is on disk."""
+        seconds = self.chance.uniform(0.0, self.temper.slow)
+        return max(seconds, self.stalled_until - self._loop.time())
+
+
+class SimulatedLink:
+    """The connection that a process writes on; see `Link`. Its commits do what a seed says."""
+
+    begin = SQLiteLink.begin
+
+    def __init__(self, disk: Disk, name: str) -> None:
+        self._disk = disk
+        self._name = name
+        self._connection: sqlite3.Connection | None = None
+        self._is_committing = False
+
+    async def run(self, work: Work[T]) -> T:
+        """See `Link.run`."""
+        return work(self._open())
+
+    async def commit(self) -> None:
+        """See `Link.commit`."""
+        disk, connection = self._disk, self._open()
+        self._is_committing = True
+        await asyncio.sleep(disk.commit_takes())
+        self._is_committing = False
+        disk.break_if_due()
+        is_broken, fate = disk.is_broken, disk.chance.random()
+        is_lost = (is_broken and disk.chance.random() < _HALF) or fate < disk.temper.lost
+        connection.execute("ROLLBACK" if is_lost else "COMMIT")
+        if is_lost or is_broken or fate < disk.temper.lost + disk.temper.doubtful:
+            disk.trace.add("disk", "failed", of=self._name, stored=not is_lost)
+            raise sqlite3.OperationalError("disk I/O error")
+
+    async def disconnect(self) -> None:
+        """See `Link.disconnect`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def end(self) -> None:
+        """See `Link.end`."""
+        await self.disconnect()
+
+    def is_trouble(self, error: Exception) -> bool:
+        """See `Link.is_trouble`."""
+        return is_trouble(error)
+
+    def is_lost(self, _error: Exception, /) -> bool:
+        """See `Link.is_lost`."""
+        return False
+
+    def die(self) -> None:
+        """The process is gone: a commit under way is stored or is not, and all else is not."""
+        if self._connection is None:
+            return
+        if self._is_committing and self._disk.chance.random() < _HALF:
+            self._connection.execute("COMMIT")
+            self._disk.trace.add("disk", "stored", of=self._name, after="its end")
+        self._connection.close()
+        self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._disk.is_broken:
+            raise sqlite3.OperationalError("disk I/O error")
+        if self._connection is None:
+            self._connection = self._disk.platter.connect()
+        return self._connection
+
+
+class SimulatedDatabase:
+    """One process's database; see `Database`: the real grouped writer over a disk of a seed's."""
+
+    def __init__(self, disk: Disk, name: str) -> None:
+        self._disk = disk
+        self._link = SimulatedLink(disk, name)
+        self._writer = GroupWriter(self._link, name=name)
+
+    async def own(self) -> None:
+        """See `Database.own`: the world has one process at a time."""
+
+    def write(self, work: Work[T]) -> Awaitable[T]:
+        """See `Database.write`."""
+        return self._writer.write(work)
+
+    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+        """See `Database.write_among`."""
+        return self._writer.write_among(bulk, item)
+
+    async def read(self, work: Work[T]) -> T:
+        """See `Database.read`."""
+        disk = self._disk
+        await asyncio.sleep(disk.chance.uniform(0.0, _READ_SECONDS))
+        if disk.is_broken:
+            raise StoreUnavailable("the database cannot be read: disk I/O error")
+        reader = disk.platter.reader
+        reader.execute("BEGIN")
+        try:
+            return work(reader)
+        finally:
+            reader.execute("ROLLBACK")
+
+    async def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """See `Database.close`."""
+        await self._writer.close(patience)
+        self.die()
+
+    def die(self) -> None:
+        """The process is gone, and with it its connections."""
+        self._link.die()

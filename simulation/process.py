@@ -1,0 +1,163 @@
+"""A process that can be killed between any two steps, suspended, and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+from alir.errors import StoreUnavailable
+from simulation.gateway import Gateway, Outside
+from simulation.happened import Trace
+from simulation.loop import OWNER, Step, VirtualLoop
+from simulation.plan import Plan
+
+T = TypeVar("T")
+
+
+class Process:
+    """A gateway that can be killed between any two steps, and suspended.
+
+    Attributes:
+        number: from 1; each start is another process.
+        ended_at: in the loop's time; none: it lives.
+        was_killed: it had no time to put its affairs in order.
+    """
+
+    def __init__(self, number: int, plan: Plan, loop: VirtualLoop, trace: Trace) -> None:
+        self.number = number
+        self.ended_at: float | None = None
+        self.was_killed = False
+        self.is_up = False
+        self.ended = loop.create_future()
+        self._plan = plan
+        self._loop = loop
+        self._trace = trace
+        self._steps_left: int | None = None
+        self._is_suspended = False
+        self._kept: list[Step] = []
+        self._serving: set[asyncio.Future[Any]] = set()
+        self._running: list[asyncio.Task[None]] = []
+        self._context = Context()
+        self._context.run(OWNER.set, self)
+
+    @property
+    def lives(self) -> bool:
+        return self.ended_at is None
+
+    def may_run(self, step: Step) -> bool:
+        """See `Owner`."""
+        if self.ended_at is not None:
+            return False
+        if self._is_suspended:
+            self._kept.append(step)
+            return False
+        if self._steps_left is not None:
+            self._steps_left -= 1
+            if self._steps_left < 0:
+                self.kill()
+                return False
+        return True
+
+    def start(self, outside: Outside) -> None:
+        """Begin to run."""
+        self._say("starts")
+        self.database = outside.database
+        self.clock = outside.clock
+        self.gateway = self._context.run(Gateway, self._plan, outside)
+        self._run(self._start())
+
+    def kill_after(self, steps: int) -> None:
+        """Have it die once it has done so many more steps."""
+        self._steps_left = steps
+
+    def kill(self) -> None:
+        """It is gone, wherever it was."""
+        if self.lives:
+            self.was_killed = True
+            self._say("is killed")
+            self._end()
+
+    def stop(self) -> None:
+        """It is asked to end."""
+        if self.lives and self.is_up:
+            self.is_up = False
+            self._say("stops")
+            self._run(self._stop())
+
+    def suspend(self, seconds: float) -> None:
+        """It does not run for so long."""
+        if self.lives and not self._is_suspended:
+            self._say("is suspended", seconds=seconds)
+            self._is_suspended = True
+            self._loop.call_later(seconds, self.resume)
+
+    def resume(self) -> None:
+        """It runs on."""
+        if self._is_suspended:
+            self._is_suspended = False
+            kept, self._kept = self._kept, []
+            self._loop.run_again(kept)
+
+    def serve(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
+        """What it answers a caller; `ConnectionError` where it ends first."""
+        answer: asyncio.Future[T] = self._loop.create_future()
+        if not (self.lives and self.is_up):
+            answer.set_exception(ConnectionRefusedError())
+            return answer
+        self._serving.add(answer)
+        self._run(self._serve(work, answer))
+        return answer
+
+    @property
+    def serving(self) -> int:
+        """How many callers wait for it."""
+        return len(self._serving)
+
+    async def _serve(
+        self, work: Callable[[], Coroutine[Any, Any, T]], answer: asyncio.Future[T]
+    ) -> None:
+        try:
+            result = await work()
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(result)
+        self._serving.discard(answer)
+
+    async def _start(self) -> None:
+        try:
+            works = await self.gateway.start()
+        except StoreUnavailable as error:
+            self._say("cannot start", reason=error)
+            self._end()
+            return
+        self._running = [self._run(work) for work in works]
+        self.is_up = True
+        self._say("is up")
+
+    async def _stop(self) -> None:
+        await self.gateway.stop(self._running)
+        self._say("has stopped")
+        self._end()
+
+    def _end(self) -> None:
+        self.ended_at = self._loop.time()
+        self.is_up = False
+        self.database.die()
+        for answer in self._serving:
+            if not answer.done():
+                answer.set_exception(ConnectionResetError())
+        self._serving.clear()
+        self._kept.clear()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._loop.create_task(work, context=self._context.copy())
+
+    def _say(self, what: str, **more: Any) -> None:
+        self._trace.add(f"process {self.number}", what, **more)

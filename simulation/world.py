@@ -1,0 +1,228 @@
+"""The world of one schedule: processes that come and go, and all that happens around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from random import Random
+from typing import Any, Final, TypeVar
+
+from alir.errors import StoreUnavailable
+from alir.ids import EventId, MessageId, SenderName, ulid
+from alir.receipts.ports import CallbackRequest
+from simulation.callers import Callers
+from simulation.carrier import Carrier
+from simulation.clocks import SkewedClock
+from simulation.disk import Disk, Platter, SimulatedDatabase
+from simulation.gateway import Gateway
+from simulation.happened import Trace
+from simulation.loop import VirtualLoop
+from simulation.network import Departure, Network, Wire
+from simulation.plan import CALM_AT, PATIENCE, PEOPLE, SENDERS, Deed, Fault, Plan
+from simulation.process import Process
+from simulation.promises import at_departure
+
+T = TypeVar("T")
+
+_RESTART_SECONDS: Final = 3.0
+#: How often it is looked whether all has come to rest.
+_LOOK_SECONDS: Final = 2.0
+#: Clocks go wrong by so many seconds, and run so much too fast or slow.
+_SKEWS: Final = (0.0, 0.0, -5.0, 5.0, 60.0)
+_RATES: Final = (1.0, 0.999, 1.001)
+#: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
+#: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
+_LATE: Final = (0.1, 4.0, 8.0)
+_RESUMING_SECONDS: Final = 1.0
+_RANDOM_BITS: Final = 80
+
+# A callback whose storing was in doubt is told again, and only that one is sure to be applied.
+_AT_REST: Final = """
+SELECT (SELECT count(*) FROM message WHERE status IN ('queued', 'sending'))
+     + (SELECT count(*) FROM message WHERE status = 'unknown' AND on_unknown = 'retry'
+          AND flags NOT LIKE '%"resent"%' AND expires_at IS NULL)
+     + (SELECT count(*) FROM callback c WHERE applied_at IS NULL AND NOT EXISTS
+          (SELECT 1 FROM callback d WHERE d.body = c.body AND d.applied_at IS NOT NULL))
+     + (SELECT count(*) FROM parked_receipt p WHERE EXISTS
+          (SELECT 1 FROM attempt a WHERE a.provider_id = p.provider_id))
+"""
+_MAY_BE_GUESSED: Final = """
+SELECT (SELECT count(*) FROM parked_receipt WHERE status <> 'failed')
+     * (SELECT count(*) FROM message WHERE status = 'unknown')
+"""
+#: A guess is made of what has been parked for 30 s, looked at every 5 s.
+_GUESSED_WITHIN: Final = 45.0
+
+
+class Outside:
+    """What one process is handed in; see `simulation.gateway.Outside`."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        chance = world.chance
+        latest = chance.choice(_LATE)
+        self.clock = SkewedClock(
+            world.loop,
+            skew=chance.choice(_SKEWS),
+            rate=chance.choice(_RATES),
+            late=lambda: latest * chance.random(),
+        )
+        self.http = Wire(world.network, process.number, world)
+        self.database = SimulatedDatabase(world.disk, f"writer-{process.number}")
+        self.random = chance.random
+        self._bits = chance.getrandbits
+
+    def message_id(self) -> MessageId:
+        """A new id."""
+        return MessageId(f"msg_{self._ulid()}")
+
+    def event_id(self) -> EventId:
+        """A new id."""
+        return EventId(f"evt_{self._ulid()}")
+
+    def _ulid(self) -> str:
+        return ulid(self.clock.milliseconds(), self._bits(_RANDOM_BITS))
+
+
+class World:
+    """Everything of one schedule.
+
+    Attributes:
+        processes: every one that was started.
+        broken: promises that were seen to break as it happened.
+    """
+
+    def __init__(
+        self, platter: Platter, plan: Plan, chance: Random, loop: VirtualLoop, trace: Trace
+    ) -> None:
+        self.plan = plan
+        self.chance = chance
+        self.loop = loop
+        self.trace = trace
+        self.disk = Disk(platter, plan.disk, chance, loop, trace)
+        self.carrier = Carrier(plan.temper, chance, loop, trace, self._call_back)
+        self.network = Network(plan.weather, self.carrier, chance, loop, trace)
+        self.callers = Callers(self, chance, trace)
+        self.processes: list[Process] = []
+        self.broken: list[str] = []
+        self.is_calm = False
+        self.came_to_rest = False
+
+    async def run(self) -> None:
+        """Let the schedule happen, and all of it come to rest."""
+        background = [
+            asyncio.ensure_future(self._supervise()),
+            *(asyncio.ensure_future(self._happen(fault)) for fault in self.plan.faults),
+        ]
+        asking = [
+            *(asyncio.ensure_future(self.callers.ask(one)) for one in self.plan.requests),
+            *(asyncio.ensure_future(self._do(deed)) for deed in self.plan.deeds),
+        ]
+        await asyncio.sleep(CALM_AT)
+        self._be_calm()
+        await self._rest(asking)
+        for task in background:
+            task.cancel()
+
+    def ask(self, work: Callable[[Gateway], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
+        """See `Door.ask`."""
+        process = self.processes[-1]
+        return process.serve(lambda: work(process.gateway))
+
+    def departs(self, departure: Departure) -> None:
+        """See `Watcher.departs`."""
+        process = self.processes[departure.process - 1]
+        self.broken += at_departure(departure, process, self.disk)
+
+    def _be_calm(self) -> None:
+        self.trace.add("world", "calm")
+        self.is_calm = self.callers.is_calm = True
+        self.disk.be_calm()
+        self.network.be_calm()
+        self.carrier.be_calm()
+        self.processes[-1].resume()
+
+    async def _rest(self, asking: Sequence[asyncio.Future[None]]) -> None:
+        """Until nothing is under way any more, or nobody believes that it ever will be."""
+        began = self.loop.time()
+        while self.loop.time() < began + PATIENCE:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not all(task.done() for task in asking) or not self._is_quiet():
+                continue
+            [[busy]] = self.disk.look(_AT_REST)
+            [[may_be_guessed]] = self.disk.look(_MAY_BE_GUESSED)
+            is_early = self.loop.time() < began + _GUESSED_WITHIN
+            if not busy and not (may_be_guessed and is_early and not self.plan.temper.marks):
+                self.came_to_rest = True
+                break
+        self.trace.add("world", "at rest" if self.came_to_rest else "never at rest")
+
+    def _is_quiet(self) -> bool:
+        process = self.processes[-1]
+        return process.is_up and not self.carrier.untold and not self.network.under_way
+
+    async def _supervise(self) -> None:
+        """Have a process running, always."""
+        while True:
+            process = Process(len(self.processes) + 1, self.plan, self.loop, self.trace)
+            self.processes.append(process)
+            process.start(Outside(self, process))
+            await process.ended
+            await asyncio.sleep(self.chance.uniform(0.0, _RESTART_SECONDS))
+
+    async def _happen(self, fault: Fault) -> None:
+        await asyncio.sleep(fault.at)
+        process = self.processes[-1]
+        until = self.loop.time() + fault.seconds
+        self.trace.add("world", fault.kind, seconds=fault.seconds, steps=fault.steps)
+        match fault.kind:
+            case "kill":
+                process.kill_after(fault.steps)
+            case "stop":
+                process.stop()
+            case "suspend":
+                process.suspend(fault.seconds)
+            case "clock":
+                process.clock.set_by(fault.seconds)
+            case "lock":
+                self.disk.lock()
+                await asyncio.sleep(fault.seconds)
+                self.disk.unlock()
+            case "stall":
+                self.disk.stalled_until = until
+            case "break":
+                self.disk.breaks_for = fault.seconds
+            case "cut":
+                self.network.cut_until = until
+
+    async def _do(self, deed: Deed) -> None:
+        sender = SenderName(SENDERS[deed.target % len(SENDERS)])
+        match deed.kind:
+            case "pause":
+                await self._pause(sender, deed.at)
+            case "write":
+                await asyncio.sleep(deed.at)
+                self.carrier.hear(sender, PEOPLE[deed.target % len(PEOPLE)])
+            case _:
+                await self.callers.do(deed)
+
+    async def _pause(self, sender: SenderName, at: float) -> None:
+        """An operator pauses a sender, and resumes it once the world is calm."""
+        await asyncio.sleep(at)
+        with suppress(OSError, StoreUnavailable):  # it may have been stored all the same
+            await self.ask(lambda gateway: gateway.pauses.pause(sender, title="A pause"))
+        await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
+        while True:
+            await asyncio.sleep(_RESUMING_SECONDS)
+            try:
+                await self.ask(lambda gateway: gateway.pauses.resume(sender))
+            except (OSError, StoreUnavailable):
+                continue
+            return
+
+    async def _call_back(self, request: CallbackRequest) -> bool | None:
+        """Take a callback to the gateway; what it says; None: nothing."""
+        try:
+            return await self.ask(lambda gateway: gateway.callback(request))
+        except OSError:
+            return None
