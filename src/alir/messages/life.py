@@ -503,7 +503,18 @@ def _was_told_accepted(message: Message, *, is_answer: bool) -> bool:
         message.status in ARRIVED
         or (message.status is Status.FAILED and not is_answer)
         or any(standing(message, attempt) in ARRIVED for attempt in message.attempts)
-        or any(known.status is not ReceiptStatus.FAILED for known in message.receipts)
+        or any(_stood_as_sent(message, known) for known in message.receipts)
+    )
+
+
+def _stood_as_sent(message: Message, receipt: Receipt) -> bool:
+    """Whether an attempt stood as sent, or more, by this receipt: unless it had failed by then."""
+    if receipt.status is ReceiptStatus.FAILED:
+        return False
+    earlier = message.receipts[: message.receipts.index(receipt)]
+    return not any(
+        known.attempt == receipt.attempt and known.status is ReceiptStatus.FAILED
+        for known in earlier
     )
 
 

@@ -335,6 +335,17 @@ def test_a_receipt_contradicts_what_the_provider_had_answered(contradicted: str)
 # Two attempts
 
 
+def test_accepted_is_told_of_a_message_whose_latest_attempt_failed_and_then_arrived() -> None:
+    message = resent().settled(UNKNOWN_NOW)
+    message.told.clear()
+    message.received(FAILED, SENT, attempt=2)  # so that it is unknown, as the first attempt is
+    assert message.told == []
+
+    message.received(DELIVERED, attempt=2)
+
+    assert message.told == ["accepted", "delivered"]
+
+
 def test_evidence_that_two_attempts_arrived_is_flagged_and_told_once() -> None:
     message = resent().settled(ACCEPTED_NOW).received(DELIVERED, attempt=2)
     assert Flag.DUPLICATED not in message.flags
