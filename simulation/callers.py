@@ -35,11 +35,13 @@ class Asked:
     Attributes:
         answers: status and message id; none: there was none in it.
         calls: how often it was asked.
+        latest: by how many seconds an answer came later than its caller wanted to wait, at most.
     """
 
     request: Request
     answers: list[tuple[int, str | None]] = field(default_factory=list)
     calls: int = 0
+    latest: float = 0.0
 
     @property
     def message(self) -> str | None:
@@ -118,7 +120,10 @@ class Callers:
     async def _until_heard(self, asked: Asked, body: object) -> None:
         for _ in range(TRIES if asked.request.key else 1):
             asked.calls += 1
+            asked_at = asyncio.get_running_loop().time()
             status, message = await self._ask_once(asked.request, body)
+            took = asyncio.get_running_loop().time() - asked_at
+            asked.latest = max(asked.latest, took - asked.request.wait)
             if status is not None:
                 asked.answers.append((status, message))
                 if status < _FAULT:

@@ -19,6 +19,7 @@ from simulation.schedule import run
 
 #: A planted bug has to be found within so many schedules (issue on faults, point 7).
 FOUND_WITHIN: Final = 10_000
+_TOLD_EVERY: Final = 5_000
 
 _DESCRIPTION = """\
 Runs alir's core on a virtual clock, in worlds that seeds make, and checks after each schedule that
@@ -87,6 +88,8 @@ def _run(options: argparse.Namespace) -> int:
             bug = "" if options.bug is None else f" --bug {options.bug}"
             print(f"seed {seed}: {'; '.join(broken)}")
             print(f'  again: make simulate ARGS="--replay {seed}{bug}"', flush=True)
+        if tally.schedules % _TOLD_EVERY == 0:
+            print(f"{tally.schedules:,} schedules", file=sys.stderr, flush=True)
     seconds = time.perf_counter() - began
     rate = tally.schedules / seconds
     print(

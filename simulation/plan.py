@@ -80,12 +80,14 @@ class Fault:
         kind: `kill` a process after `steps` more steps, `stop` it cleanly, `suspend` it for
             `seconds`, set its `clock` by `seconds`; `lock` the database, make the `disk` stall or
             `break` it, or `cut` the network, for `seconds`.
+        then: after how many steps of its own the process dies that starts after a kill; none: not.
     """
 
     at: float
     kind: str
     seconds: float = 0.0
     steps: int = 0
+    then: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,8 @@ def _fault(chance: Random) -> Fault:
     kind = chance.choice(_KINDS)
     at = round(chance.uniform(0.0, CALM_AT - 3.0) ** chance.choice((0.5, 1.0)), 3)
     if kind == "kill":
-        return Fault(at=at, kind=kind, steps=chance.choice((1, 10, 50, 200)))
+        then = chance.randint(1, 80) if chance.random() < 0.3 else None
+        return Fault(at=at, kind=kind, steps=chance.choice((1, 10, 50, 200)), then=then)
     if kind == "clock":
         return Fault(at=at, kind=kind, seconds=chance.choice((-20.0, -3.0, 3.0, 20.0)))
     return Fault(at=at, kind=kind, seconds=chance.choice((0.1, 1.0, 6.0)))

@@ -21,6 +21,7 @@ class Process:
 
     Attributes:
         number: from 1; each start is another process.
+        is_up: it takes requests.
         ended_at: in the loop's time; none: it lives.
         was_killed: it had no time to put its affairs in order.
     """
@@ -37,7 +38,8 @@ class Process:
         self._steps_left: int | None = None
         self._is_suspended = False
         self._kept: list[Step] = []
-        self._serving: set[asyncio.Future[Any]] = set()
+        # In the order in which they came, which the order of a set would not be each time.
+        self._serving: dict[asyncio.Future[Any], None] = {}
         self._running: list[asyncio.Task[None]] = []
         self._context = Context()
         self._context.run(OWNER.set, self)
@@ -106,7 +108,7 @@ class Process:
         if not (self.lives and self.is_up):
             answer.set_exception(ConnectionRefusedError())
             return answer
-        self._serving.add(answer)
+        self._serving[answer] = None
         self._run(self._serve(work, answer))
         return answer
 
@@ -126,7 +128,7 @@ class Process:
         else:
             if not answer.done():
                 answer.set_result(result)
-        self._serving.discard(answer)
+        self._serving.pop(answer, None)
 
     async def _start(self) -> None:
         try:

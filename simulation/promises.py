@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.callers import UNAVAILABLE
 from simulation.carrier import Arrival
 from simulation.network import Departure
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 BEGUN_VALID: Final = 5.0
 #: A process that heard an answer and lived on for so long has it on disk, whatever the disk did.
 _SETTLED_WITHIN: Final = 15.0
+#: So much later than its caller would wait an answer may come: the writer's patience, twice, while
+#: the disk or the whole process stands still.
+_LATE_ANSWER: Final = 25.0
 _OK: Final = 200
 _SUCCESS: Final = 300
 
@@ -73,11 +77,17 @@ class Kept:
         return {"refused": "failed", "busy": None}.get(outcome, outcome)
 
 
-def at_departure(departure: Departure, process: Process, disk: Disk) -> Iterator[str]:
-    """What is wrong with a request that leaves a process now."""
+def at_departure(
+    departure: Departure, process: Process, disk: Disk, paused: Container[str]
+) -> Iterator[str]:
+    """What is wrong with a request that leaves a process now.
+
+    Args:
+        paused: the senders of which an operator was told that they stand still.
+    """
     name = f"{departure.message}, attempt {departure.attempt}"
     found = disk.look(
-        "SELECT a.outcome, a.begun_at, m.status, m.flags FROM attempt a"
+        "SELECT a.outcome, a.begun_at, m.status, m.flags, m.sender FROM attempt a"
         " JOIN message m ON m.id = a.message_id WHERE a.message_id = ? AND a.number = ?",
         departure.message,
         departure.attempt,
@@ -85,9 +95,11 @@ def at_departure(departure: Departure, process: Process, disk: Disk) -> Iterator
     if not found:
         yield f"sent before it was begun on disk: {name}"
         return
-    [(outcome, begun_at, status, flags)] = found
+    [(outcome, begun_at, status, flags, sender)] = found
     if outcome is not None and "guess" not in flags:
         yield f"sent after its attempt was settled as {outcome}: {name}"
+    if sender in paused:
+        yield f"sent although its sender is paused: {name}"
     if status in {"cancelled", "expired"}:
         yield f"sent although it is {status}: {name}"
     clock = process.clock
@@ -146,6 +158,11 @@ def _answers(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
                 yield f"lost: {token} was answered {status}, and is not stored"
             if status == _OK and not _was_told(kept[str(id_)], "accepted"):
                 yield f"answered as accepted, and never was: {id_}"
+        refusals = [answer for answer in asked.answers if answer == (UNAVAILABLE, None)]
+        if found and len(refusals) == asked.calls:
+            yield f"answered 503 as not stored, and is: {token}"
+        if asked.latest > _LATE_ANSWER:
+            yield f"answered {asked.latest:.0f} s later than its caller would wait: {token}"
     for done in world.callers.done:
         if done.kind == "cancel" and done.status == "cancelled":
             message = kept[done.message]

@@ -107,6 +107,10 @@ class World:
         self.broken: list[str] = []
         self.is_calm = False
         self.came_to_rest = False
+        # Senders of which an operator was told that they stand still.
+        self._paused: list[str] = []
+        # After how many steps the next process dies; it had no luck.
+        self._unlucky: int | None = None
 
     async def run(self) -> None:
         """Let the schedule happen, and all of it come to rest."""
@@ -123,6 +127,9 @@ class World:
         await self._rest(asking)
         for task in background:
             task.cancel()
+        # What is no answer that a door could make something of is a fault of alir's own.
+        faults = [task.exception() for task in asking if task.done()]
+        self.broken += [f"alir broke: {fault!r}" for fault in faults if fault is not None]
 
     def ask(self, work: Callable[[Gateway], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
         """See `Door.ask`."""
@@ -132,7 +139,7 @@ class World:
     def departs(self, departure: Departure) -> None:
         """See `Watcher.departs`."""
         process = self.processes[departure.process - 1]
-        self.broken += at_departure(departure, process, self.disk)
+        self.broken += at_departure(departure, process, self.disk, self._paused)
 
     def _be_calm(self) -> None:
         self.trace.add("world", "calm")
@@ -167,6 +174,9 @@ class World:
             process = Process(len(self.processes) + 1, self.plan, self.loop, self.trace)
             self.processes.append(process)
             process.start(Outside(self, process))
+            if self._unlucky is not None and not self.is_calm:
+                process.kill_after(self._unlucky)
+                self._unlucky = None
             await process.ended
             await asyncio.sleep(self.chance.uniform(0.0, _RESTART_SECONDS))
 
@@ -178,6 +188,7 @@ class World:
         match fault.kind:
             case "kill":
                 process.kill_after(fault.steps)
+                self._unlucky = fault.then
             case "stop":
                 process.stop()
             case "suspend":
@@ -211,7 +222,9 @@ class World:
         await asyncio.sleep(at)
         with suppress(OSError, StoreUnavailable):  # it may have been stored all the same
             await self.ask(lambda gateway: gateway.pauses.pause(sender, title="A pause"))
+            self._paused.append(sender)
         await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
+        self._paused.clear()
         while True:
             await asyncio.sleep(_RESUMING_SECONDS)
             try:
