@@ -40,6 +40,7 @@ _RANDOM_BITS: Final = 80
 # A callback whose storing was in doubt is told again, and only that one is sure to be applied.
 _AT_REST: Final = """
 SELECT (SELECT count(*) FROM message WHERE status IN ('queued', 'sending'))
+     + (SELECT count(*) FROM attempt WHERE outcome IS NULL)
      + (SELECT count(*) FROM message WHERE status = 'unknown' AND on_unknown = 'retry'
           AND flags NOT LIKE '%"resent"%' AND expires_at IS NULL)
      + (SELECT count(*) FROM callback c WHERE applied_at IS NULL AND NOT EXISTS
