@@ -208,7 +208,7 @@ class Calls:
             return "Stopping"
         if seconds > self._policy.begun_valid.total_seconds():
             return "Begun too long ago"
-        if not self._gate.is_open and self._gate.probe != message.id:
+        if self._gate.holds(message.id, self._clock.elapsed()):
             return "Paused meanwhile"
         if message.expires_at is not None and message.expires_at <= self._clock.now():
             return "Expired meanwhile"

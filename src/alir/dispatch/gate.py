@@ -167,6 +167,13 @@ class Gate:
             return None
         return 0 if self.probe is not None or self.opens_at > now else 1
 
+    def holds(self, message: MessageId, now: float) -> bool:
+        """Whether the whole sender is held, and this is not the one that is let through to see.
+
+        What began to hold it since that one was let through holds it, too.
+        """
+        return not self.is_open and (self.probe != message or self.opens_at > now)
+
     @property
     def opens_at(self) -> float:
         """When the whole sender lets one through; infinite: when somebody resumes it."""

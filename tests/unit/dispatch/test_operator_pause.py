@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.clock import START
+from tests.clock import START, idle
 from tests.examples import MAIN
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import World
 
 from alir.dispatch.pause import Pause
-from alir.errors import PauseScope, StoreUnavailable
+from alir.errors import PauseAsked, PauseScope, ProviderBusy, StoreUnavailable
 from alir.messages.model import Status
 
 OPERATOR = PauseScope.OPERATOR
+TOO_FAST = ProviderBusy(
+    "Too fast", pauses=PauseAsked(PauseScope.SENDER, timedelta(seconds=1), timedelta(seconds=30))
+)
 
 
 @in_a_loop
@@ -63,3 +66,24 @@ async def test_what_cannot_be_stored_does_not_hold_either() -> None:
             await world.pauses.pause(MAIN, title="lunch")
 
         assert world.pauses.of(MAIN) == []
+
+
+@in_a_loop
+async def test_it_holds_what_is_just_being_begun_to_see_whether_another_pause_is_over() -> None:
+    async with World() as world:
+        world.provider.answers.append(TOO_FAST)
+        await world.queue()
+        message = await world.queue()
+        assert [pause.scope for pause in world.pauses.of(MAIN)] == [PauseScope.SENDER]
+        release = world.outbox.hold("begin")
+        await world.advance(2)  # the pause lets one through, which is being written
+        await world.pauses.pause(MAIN, title="lunch")
+        release()
+        await idle()
+
+        assert len(world.provider.sent) == 1
+        assert world.stands(message).status is Status.QUEUED
+
+        await world.pauses.resume(MAIN)
+        await world.advance(0)
+        assert world.stands(message).status is Status.ACCEPTED
