@@ -6,7 +6,7 @@ None of these is in alir: they are patched in from here, by name, while a schedu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.ports import Begun, Sent
 from alir.errors import NotFound, OutcomeUnknown, ProviderBusy, StoreUnavailable
-from alir.ids import SenderName
+from alir.ids import MessageId, SenderName
 from alir.intake.ports import Stored
 from alir.messages import life
 from alir.messages.model import Flag, Message, Status
@@ -135,12 +135,14 @@ def _status_of_the_last_receipt(
     return _status(before, after, stands)
 
 
-def _orphaned_as_busy(self: Housekeeper, number: int) -> Callable[[Message], life.Change | None]:
-    def decide(message: Message) -> life.Change | None:
+async def _call_busy(
+    self: Housekeeper, attempts: Sequence[tuple[MessageId, int]], _error: Mapping[str, Any]
+) -> None:
+    def busy(number: int) -> Callable[[Message], life.Change | None]:
         never = never_handed_over("The process ended", now=self._clock.now())
-        return life.settle(message, number, never, now=self._clock.now())
+        return lambda message: life.settle(message, number, never, now=self._clock.now())
 
-    return decide
+    await asyncio.gather(*(self._try(id_, busy(number)) for id_, number in attempts))
 
 
 def _nothing(*_: object, **__: object) -> list[Any]:
@@ -264,14 +266,14 @@ BUGS: Final = MappingProxyType(
         ),
         "begun_again_after_a_restart": Bug(
             "queues again what an earlier process had begun",
-            [(Housekeeper, "_orphaned", _orphaned_as_busy)],
+            [(Housekeeper, "_call_unknown", _call_busy)],
         ),
         "parked_never_looked_up": Bug(
             "keeps receipts that come before the answer, and never looks at them",
             [
                 *((whose, "unpark", _nothing) for whose in (messages, receipts, applying)),
                 (messages, "parked_among", _none_among),
-                (receipts, "matched", _nothing),
+                (receipts, "waiting", _nothing),
             ],
         ),
         "held_sent_again": Bug(

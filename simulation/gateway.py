@@ -25,7 +25,7 @@ from alir.intake.accept import Intake, SenderRules
 from alir.intake.ports import Stored
 from alir.intake.tokens import ApiToken, Scope
 from alir.intake.waiting import Waiting
-from alir.messages.model import Message, OnUnknown, Outcome, Status
+from alir.messages.model import Decision, Message, OnUnknown, Outcome, Status
 from alir.outbound.http import HttpClient
 from alir.providers.cloud.adapter import CloudProvider
 from alir.providers.cloud.settings import CloudSender
@@ -41,12 +41,15 @@ from alir.store.receipts import ReceiptStore
 from simulation.carrier import NUMBERS, SECRETS, TOKENS
 from simulation.clocks import SkewedClock
 from simulation.disk import SimulatedDatabase
+from simulation.network import CALL_SECONDS
 from simulation.plan import SENDERS, UNKNOWN_AFTER, Plan
 
 TOKEN: Final = ApiToken(
     id=ApiTokenId("tok_01JABCDEFGHJKMNPQRSTVWXYZ0"), name="caller", scopes=frozenset({Scope.SEND})
 )
 _BUSY: Final = BusyPolicy(longest_delay=timedelta(seconds=8))
+#: As `alir.compose` has it: begun for 5 s, a call, and 10 s for writing down what it came to.
+_ATTEMPT_TIME: Final = timedelta(seconds=15 + CALL_SECONDS)
 _GRACE: Final = timedelta(seconds=12)
 #: How long a process that ends waits for callbacks that are being applied; as `alir.compose`.
 _CALLBACK_GRACE: Final = timedelta(seconds=1)
@@ -98,6 +101,9 @@ class _Unmeasured:
     def settled(self, sender: SenderName, outcome: Outcome, seconds: float) -> None:
         """See `Measure`."""
 
+    def decided(self, sender: SenderName, decision: Decision) -> None:
+        """See `Decisions`."""
+
 
 class Gateway:
     """Intake, queue, dispatch and receipts, as `alir.compose` builds and starts them."""
@@ -127,7 +133,12 @@ class Gateway:
             return dialect.failure_of(error)
 
         aftermath = Aftermath(
-            failure_of, self.pauses, policy=_BUSY, clock=clock, random=outside.random
+            failure_of,
+            self.pauses,
+            policy=_BUSY,
+            clock=clock,
+            random=outside.random,
+            decisions=_Unmeasured(),
         )
         self.messages = MessageStore(database, clock, changed=self._changed, consequences=aftermath)
         receipts = ReceiptStore(database, clock, changed=self._changed, consequences=aftermath)
@@ -148,7 +159,11 @@ class Gateway:
             for name in senders
         }
         self._housekeeper = Housekeeper(
-            self.messages, clock, unknown_after=timedelta(seconds=UNKNOWN_AFTER)
+            self.messages,
+            clock,
+            attempt_time=_ATTEMPT_TIME,
+            unknown_after=timedelta(seconds=UNKNOWN_AFTER),
+            decided=aftermath.decided,
         )
         self.inbox = Inbox(
             [dialect],
@@ -158,6 +173,7 @@ class Gateway:
             keep_parked=timedelta(days=7),
             counted=lambda _sender, _status: None,
             heard=lambda sender: self.dispatchers[sender].heard_from(),
+            missed=self._housekeeper.evidence_missed,
             guessing=() if plan.temper.marks else tuple(senders),
         )
         rules = SenderRules(OnUnknown.HOLD, by_user_id=False, refuses_closed_window=False)
@@ -223,5 +239,6 @@ class Gateway:
 
     def _changed(self, message: Message) -> None:
         self.waiting.publish(message)
+        self._housekeeper.changed(message)
         if message.status is Status.QUEUED:
             self.dispatchers[message.sender].queued(message)
