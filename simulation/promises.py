@@ -307,6 +307,9 @@ def _states(message: Kept) -> Iterator[str]:
     if [attempt["number"] for attempt in message.attempts] != list(range(1, row["attempts"] + 1)):
         yield f"its attempts are not numbered from 1 to {row['attempts']}: {id_}"
         return
+    for attempt in message.attempts:
+        if attempt["error"] is not None and json.loads(attempt["error"])["code"] == "overdue":
+            yield f"left begun by a process that lives: {id_}, attempt {attempt['number']}"
     stands = [message.stands(attempt["number"]) for attempt in message.attempts]
     furthest = max((_RANK.get(stood or "", -1) for stood in stands), default=-1)
     reached = next((status for status, rank in _RANK.items() if rank == furthest), None)
