@@ -30,6 +30,11 @@ _m, _a = tables.message.c, tables.attempt.c
 _QUEUED = text("message.status = 'queued'")
 _UNKNOWN = text("message.status = 'unknown'")
 # Asked every second: compiling them each time took longer than the answer.
+_LEFT = (
+    select(_a.message_id, _a.number).where(text("attempt.outcome IS NULL")).order_by(_a.begun_at)
+)
+_LEFT_BEGUN = Statement(_LEFT)
+_OVERDUE = Statement(_LEFT.where(_a.begun_at < bindparam("before")))
 _TO_RETRY = Statement(
     select(*rows.MESSAGE_COLUMNS)
     .where(
@@ -125,15 +130,10 @@ class QueueReader:
         Args:
             before: only those that were begun before then.
         """
-        query = (
-            select(_a.message_id, _a.number)
-            .where(text("attempt.outcome IS NULL"))
-            .order_by(_a.begun_at)
-        )
-        if before is not None:
-            query = query.where(_a.begun_at < to_milliseconds(before))
+        left = _LEFT_BEGUN if before is None else _OVERDUE
+        values = {} if before is None else {"before": to_milliseconds(before)}
         return await self._database.read(
-            lambda connection: [(row[0], row[1]) for row in run(connection, query)]
+            lambda connection: [(row[0], row[1]) for row in left.run(connection, values)]
         )
 
     async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
