@@ -76,6 +76,7 @@ def _begin(place: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began this one ends it
     gc.disable()  # schedules leave much behind, and it is quicker to clear up after many
     _platters.append(Platter(Path(place) / f"{os.getpid()}.db"))
+    gc.freeze()  # what is there by now stays
 
 
 def _run_some(seeds: Sequence[int], *, bug: str | None) -> Tally:

@@ -275,12 +275,16 @@ def _events(message: Kept) -> Iterator[str]:
     before = ""
     outcomes: dict[int, str] = {}
     arrived = False
+    failed = 0
     for event in message.events:
         name = event["type"].removeprefix("message.")
         data = json.loads(event["data"])
         if name == "duplicated":
             continue
-        if name not in _NEXT[before]:
+        known_failed, failed = failed, sum(r["status"] == "failed" for r in data["receipts"])
+        # Where the furthest of two attempts fails, a message stands where the other one does.
+        fell_back = failed > known_failed and before in {"accepted", "sent"} and name in _ARRIVED
+        if name not in _NEXT[before] and not fell_back:
             yield f"moved from {before or 'nothing'} to {name}: {id_}"
         if name in _ARRIVED - {"accepted"} and not arrived:
             yield f"told {name} before accepted: {id_}"
