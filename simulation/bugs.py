@@ -19,6 +19,7 @@ from alir.dispatch.calls import Calls
 from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.ports import Begun, Sent
+from alir.dispatch.slots import NOBODY
 from alir.errors import NotFound, OutcomeUnknown, ProviderBusy, StoreUnavailable
 from alir.ids import MessageId, SenderName
 from alir.intake.ports import Stored
@@ -62,14 +63,22 @@ def planted(bug: Bug) -> Iterator[None]:
 
 
 async def _begin_uncommitted(
-    self: MessageStore, sender: SenderName, *, limit: int, judge: Any, turns: Any = ()
+    self: MessageStore,
+    sender: SenderName,
+    *,
+    limit: int,
+    judge: Any,
+    turns: Any = (),
+    stood_back: Any = NOBODY,
 ) -> Begun:
     ran = asyncio.Event()
     found: list[tuple[Begun, list[Message]]] = []
 
     def work(connection: Any) -> None:
         found.append(
-            Beginning(sender, limit, judge, turns).run(connection, self._fresh, self._clock.now())
+            Beginning(sender, limit, judge, turns, stood_back).run(
+                connection, self._fresh, self._clock.now()
+            )
         )
         ran.set()
 

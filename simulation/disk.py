@@ -241,9 +241,9 @@ class SimulatedDatabase:
     async def own(self) -> None:
         """See `Database.own`: the world has one process at a time."""
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """See `Database.write`."""
-        return self._writer.write(work)
+        return self._writer.write(work, weight=weight)
 
     def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
         """See `Database.write_among`."""

@@ -12,6 +12,7 @@ from alir.api.answers import answer_of
 from alir.api.problems import Problem
 from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
+from alir.dispatch.backlog import Backlog
 from alir.dispatch.calls import DispatchPolicy
 from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.dispatchers import Dispatchers
@@ -50,6 +51,8 @@ TOKEN: Final = ApiToken(
 _BUSY: Final = BusyPolicy(longest_delay=timedelta(seconds=8))
 #: As `alir.compose` has it: begun for 5 s, a call, and 10 s for writing down what it came to.
 _ATTEMPT_TIME: Final = timedelta(seconds=15 + CALL_SECONDS)
+#: No schedule has so many messages.
+_QUEUE_LIMIT: Final = 1_000
 _GRACE: Final = timedelta(seconds=12)
 #: How long a process that ends waits for callbacks that are being applied; as `alir.compose`.
 _CALLBACK_GRACE: Final = timedelta(seconds=1)
@@ -117,6 +120,7 @@ class Gateway:
         pair = PairLimit(plan.pair_seconds, plan.pair_burst, 0.97)
         gates = {name: Gate(pair) for name in senders}
         self.waiting = Waiting()
+        self._backlog = Backlog(clock)
         self._clock = clock
         self._database = database
         self.pauses = Pauses(
@@ -179,7 +183,7 @@ class Gateway:
         rules = SenderRules(OnUnknown.HOLD, by_user_id=False, refuses_closed_window=False)
         self.intake = Intake(
             self.messages,
-            Dispatchers(self.dispatchers),
+            Dispatchers(self.dispatchers, self._backlog, queue_limit=_QUEUE_LIMIT),
             dict.fromkeys(senders, rules),
             clock,
             outside.message_id,
@@ -239,6 +243,7 @@ class Gateway:
 
     def _changed(self, message: Message) -> None:
         self.waiting.publish(message)
+        self._backlog.changed(message)
         self._housekeeper.changed(message)
         if message.status is Status.QUEUED:
             self.dispatchers[message.sender].queued(message)

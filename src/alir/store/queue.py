@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, func, literal, or_, select, text, union_all
+from sqlalchemy import Select, bindparam, func, literal, or_, select, text, union_all
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.gate import Turn
@@ -21,7 +21,7 @@ from alir.store.counts import counted
 from alir.store.database import Database
 from alir.store.line import IN_LINE, PARKED, Line, of_class
 from alir.store.reading import load, with_rest
-from alir.store.sql import Connection, run
+from alir.store.sql import Connection, Statement, run
 from alir.store.writing import save_all
 
 _m, _a = tables.message.c, tables.attempt.c

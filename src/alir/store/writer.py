@@ -90,7 +90,7 @@ class _Job:
     __slots__ = ("bulk", "error", "future", "handed_in_at", "item", "result", "weight", "work")
 
     # Written out: made for every write, and a dataclass with a factory takes twice as long.
-    def __init__(
+    def __init__(  # noqa: PLR0917 - by name it takes longer
         self,
         work: Work[Any],
         future: asyncio.Future[Any],
