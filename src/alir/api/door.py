@@ -174,6 +174,13 @@ def _too_large(limit: int) -> Problem:
     return Problem("payload_too_large", detail, headers={"connection": "close"})
 
 
+def known_holder(authorization: str | None, tokens: TokenBook) -> ApiToken | None:
+    """Who is asking, where that was found out a moment ago; else `authenticated` tells."""
+    if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
+        return None
+    return tokens.known(authorization[len(_BEARER) :])
+
+
 async def authenticated(authorization: str | None, tokens: TokenBook) -> ApiToken:
     """Who is asking, by the Authorization header.
 

@@ -91,9 +91,14 @@ async def guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> N
     """Run a route that stands in front of FastAPI; a fault of alir's own is a problem there too."""
     try:
         await app(scope, receive, send)
-    except Exception as error:  # whatever it is: its caller must get an answer
-        path = scope["path"]  # such a route has no parameters
-        await respond_problem(send, _log_and_answer(scope, path, error), path)
+    except Exception as error:
+        await answer_fault(error, scope, send)
+
+
+async def answer_fault(error: Exception, scope: Scope, send: Send) -> None:
+    """Answer a request that broke, whatever it was: its caller must get an answer."""
+    path = scope["path"]  # such a route has no parameters
+    await respond_problem(send, _log_and_answer(scope, path, error), path)
 
 
 def _log_and_answer(scope: Scope, route: str, error: Exception) -> Problem:

@@ -16,7 +16,7 @@ from alir.dispatch.calls import STORE_PAUSE_SECONDS, Calls, DispatchPolicy
 from alir.dispatch.gate import Gate, Turn
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Measure, Outbox, Place, Provider, Served
+from alir.dispatch.ports import NOWHERE, Begun, Measure, Outbox, Place, Provider, Served
 from alir.dispatch.slots import NOBODY
 from alir.dispatch.turns import Turns
 from alir.errors import StoreUnavailable
@@ -125,7 +125,7 @@ class Dispatcher:
             return Place(parked=parked)
         if self._something_waits or self._stopping or not self._gate.is_open or self._room() < 1:
             self._heard += 1  # what is stored after it must not overtake it
-            return Place()
+            return NOWHERE
         self._admitted += 1
         return Place(admitted_at=self._turns.take(message))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher
-from alir.dispatch.ports import Place
+from alir.dispatch.ports import NOWHERE, Place
 from alir.ids import SenderName
 from alir.messages.model import Message
 
@@ -28,7 +28,7 @@ class Dispatchers:
     def admit(self, message: Message) -> Place:
         """See `Dispatcher.admit`."""
         dispatcher = self._by_sender.get(message.sender)
-        return Place() if dispatcher is None else dispatcher.admit(message)
+        return NOWHERE if dispatcher is None else dispatcher.admit(message)
 
     def line_up(self, message: Message) -> str | None:
         """See `Dispatcher.line_up`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from alir.dispatch.gate import Turn
 from alir.dispatch.slots import NOBODY, StoodBack
@@ -197,6 +197,10 @@ class Place(NamedTuple):
 
     admitted_at: float | None = None
     parked: str | None = None
+
+
+#: In line, where it is begun in its turn.
+NOWHERE: Final = Place()
 
 
 class Measure(Protocol):

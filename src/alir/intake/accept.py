@@ -133,7 +133,14 @@ class Intake:
             As `accept`.
         """
         try:
-            checked = await self._check(request, token, key)
+            sender, draft, asked, faults = self._read(request, token)
+            reply = None
+            if asked.reply_message_id is not None:
+                reply = await self._reply(asked.reply_message_id, asked.person, token, sender)
+            faults += [found for found in (sender, reply, key) if isinstance(found, Fault)]
+            if faults or draft is None or isinstance(sender, Fault) or isinstance(reply, Fault):
+                raise RequestInvalid(in_order(faults, request))  # noqa: TRY301 - as `_read` does
+            checked = _checked(draft, sender, reply)
             if self._dispatch.room(checked.sender) <= beside.get(checked.sender, 0):
                 _refuse_for_room()
         except (SenderForbidden, RequestInvalid, QueueFull):
@@ -147,13 +154,16 @@ class Intake:
         """Whether it is not to be stored where its window is known to be shut."""
         return self._senders[message.sender].refuses_closed_window
 
-    async def _check(
-        self, request: object, token: ApiToken, key: IdempotencyKey | Fault | None
-    ) -> Checked:
-        """Everything that can be said of a request without storing it.
+    def _read(
+        self, request: object, token: ApiToken
+    ) -> tuple[SenderName | Fault, Draft | None, _Asked, list[Fault]]:
+        """All that can be said of a request without asking the store.
+
+        Returns:
+            Its sender; the draft, where no rule is broken; what else is judged; broken rules.
 
         Raises:
-            As `accept`.
+            SenderForbidden: it names a sender that the API token may not use.
         """
         named = _named_sender(request)
         if named in self._senders and not token.may_use(str(named)):
@@ -172,15 +182,7 @@ class Intake:
             faults.append(_EXPIRED)
         if asked.recipient is not None and not isinstance(sender, Fault):
             faults += () if self._senders[sender].by_user_id else (_BY_USER_ID,)
-        reply = None
-        if asked.reply_message_id is not None:
-            reply = await self._reply(asked.reply_message_id, asked.person, token, sender)
-        faults += [found for found in (sender, reply, key) if isinstance(found, Fault)]
-        if faults or draft is None or isinstance(sender, Fault) or isinstance(reply, Fault):
-            raise RequestInvalid(in_order(faults, request))
-        if isinstance(reply, Notice):
-            return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
-        return Checked(draft, sender, reply)
+        return sender, draft, asked, faults
 
     async def _earlier(self, token: ApiToken, key: IdempotencyKey | Fault) -> Message | None:
         """The message of an earlier, equal request; its key's other requests are not told of."""
@@ -271,6 +273,12 @@ class Intake:
             return _OTHER_CONVERSATION
         wamids = [a.whatsapp_id for a in message.attempts if a.whatsapp_id is not None]
         return wamids[-1] if wamids else _NO_BUBBLE
+
+
+def _checked(draft: Draft, sender: SenderName, reply: ProviderId | Notice | None) -> Checked:
+    if isinstance(reply, Notice):
+        return Checked(replace(draft, warnings=(*draft.warnings, reply)), sender, None)
+    return Checked(draft, sender, reply)
 
 
 def _refuse_for_room() -> NoReturn:

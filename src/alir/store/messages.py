@@ -137,8 +137,7 @@ class MessageStore(QueueReader):
             if one.key is not None:
                 values["idempotency_key"] = one.key.key
                 values["request_hash"] = one.key.request_hash
-            told = life.Happened("queued", message)
-            event = event_row(told, message.version, 0, message.created_at)
+            event = event_row("queued", message, message.version, 0, message.created_at)
             prepared.append(NewMessage(stands, values, event))
             answers.append(Stored(stands, replayed=False))
         if prepared:

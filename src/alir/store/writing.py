@@ -150,7 +150,7 @@ def save_all(
         for position, receipt in enumerate(after.receipts[known:], start=known):
             receipts.append(rows.receipt_row(after.id, receipt, position))
         for position, happened in enumerate(decided.events):
-            events.append(event_row(happened, after.version, position, now))
+            events.append(event_row(*happened, after.version, position, now))
     for statement, values in (
         (_PUT_ATTEMPT, new),
         (_CHANGE_ATTEMPT, changed),
@@ -179,12 +179,12 @@ def _update_all(
 
 
 def event_row(
-    happened: life.Happened, version: int, position: int, now: datetime
+    name: str, message: Message, version: int, position: int, now: datetime
 ) -> dict[str, Any]:
-    message = happened.message
+    """What users are told: `message.{name}`, with the message as it stood then."""
     return {
         "id": event_id(message.id, version, position),
-        "type": MESSAGE_EVENTS[happened.name],
+        "type": MESSAGE_EVENTS[name],
         "message_id": message.id,
         "at": to_milliseconds(now),
         "data": rows.text(message.as_json()),

@@ -14,6 +14,7 @@ from alir.api.door import (
     Disconnected,
     Request,
     authenticated,
+    known_holder,
     require_json,
     require_scope,
     respond,
@@ -57,7 +58,8 @@ class SendMessage:
 
     async def _take(self, request: Request) -> _Taken:
         gateway = self._gateway
-        token = await authenticated(request.header(b"authorization"), gateway.tokens)
+        bearer = request.header(b"authorization")
+        token = known_holder(bearer, gateway.tokens) or await authenticated(bearer, gateway.tokens)
         body = await request.body(limit=gateway.limits.message_bytes, seconds=door.BODY_SECONDS)
         require_json(request.header(b"content-type"))
         content = strictjson.parse(body)
@@ -74,7 +76,9 @@ class SendMessage:
         return _Taken(stored.message, stored.replayed, wanted)
 
     async def _answer(self, send: Send, taken: _Taken) -> None:
-        message = await self._gateway.waiting.settled(taken.message, self._wait(taken))
+        message, seconds = taken.message, self._wait(taken)
+        if seconds:
+            message = await self._gateway.waiting.settled(message, seconds)
         answer = answer_of(message)
         headers = []
         if taken.wanted.applied is not None:
