@@ -212,6 +212,10 @@ class SimulatedLink:
         """See `Link.is_lost`."""
         return False
 
+    def is_passing(self, _error: Exception, /) -> bool:
+        """See `Link.is_passing`."""
+        return False
+
     def die(self) -> None:
         """The process is gone: a commit under way is stored or is not, and all else is not."""
         if self._connection is None:

@@ -206,6 +206,37 @@ async def test_what_cannot_be_written_does_not_spoil_the_rest_of_its_group(url: 
 
 
 @in_a_loop
+async def test_what_was_taken_back_in_a_deadlock_is_done_again_in_the_same_session(
+    url: str,
+) -> None:
+    tries = 0
+
+    def both(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        for number in "ab":
+            connection.execute("UPDATE alias SET wa_id = '3' WHERE number = $1", [number])
+
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        await database.write(note("b"))
+        session = database._link._connection
+        other = await asyncpg.connect(url)
+        await other.execute("BEGIN; UPDATE alias SET wa_id = '2' WHERE number = 'b'")
+        writing = asyncio.ensure_future(database.write(both))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while await asked(url, waits) == 0:
+            pass
+        # Who waits longer looks for a deadlock first, and is the one that gives way.
+        await other.execute("UPDATE alias SET wa_id = '2' WHERE number = 'a'; COMMIT")
+        await other.close()
+        await writing
+
+        assert tries == 2
+        assert database._link._connection is session
+
+
+@in_a_loop
 async def test_a_text_with_a_nul_is_kept_without_it(url: str) -> None:
     async with gateway(url) as database:
         await database.write(note("a\0b"))

@@ -50,6 +50,8 @@ _KEEPALIVE: Final = {
 _TROUBLE: Final = ("08", "40", "53", "55", "57", "58", "XX")
 #: Of these, what ends the session: no connection, and shutdowns and dropped databases.
 _LOST: Final = ("08", "57P")
+#: Of these, a deadlock and what cannot be put in order: the same may be done again.
+_ROLLED_BACK: Final = "40"
 _READ_ONLY: Final = "25006"  # a standby, as after a failover
 
 _log = get_logger("store")
@@ -227,6 +229,10 @@ class PostgresLink:
     def is_lost(self, error: Exception) -> bool:
         """See `Link.is_lost`."""
         return is_lost(error)
+
+    def is_passing(self, error: Exception) -> bool:
+        """See `Link.is_passing`."""
+        return _state_of(error).startswith(_ROLLED_BACK)
 
     async def _open(self) -> PostgresConnection:
         if self._connection is None:

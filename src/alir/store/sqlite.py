@@ -181,6 +181,10 @@ class SQLiteLink:
         """See `Link.is_lost`: a file does not go away."""
         return False
 
+    def is_passing(self, _error: Exception) -> bool:
+        """See `Link.is_passing`: a file has one writer at a time."""
+        return False
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()

@@ -83,6 +83,10 @@ class Link(Protocol):
         """Whether the connection is gone, and with it what its transaction did."""
         ...
 
+    def is_passing(self, error: Exception, /) -> bool:
+        """Whether the database took this transaction back for another's sake, as in a deadlock."""
+        ...
+
 
 class _Job:
     """A piece of work, or an item for a bulk, and who waits for it."""
@@ -237,7 +241,8 @@ class GroupWriter:
                 await self._link.commit()
             except Exception as error:
                 # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
-                await self._link.disconnect()
+                if in_doubt or not self._link.is_passing(error):
+                    await self._link.disconnect()
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
@@ -271,9 +276,11 @@ class GroupWriter:
             except Exception as error:
                 if self._link.is_lost(error):
                     raise
-                # Handed to whoever asked for the work; the others are repeated without it.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if self._link.is_passing(error):
+                    raise
+                # Handed to whoever asked for the work; the others are repeated without it.
                 for job in some:
                     job.error = self._as_unavailable(error)
                 return False
