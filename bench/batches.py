@@ -60,7 +60,7 @@ def in_batches(port: int, posting: Posting) -> Single:
 def _somebody_else(port: int) -> Iterator[list[float]]:
     """Somebody who asks over and over whether it is alive: the seconds that each answer took."""
     waits: list[float] = []
-    is_over = threading.Event()
+    has_begun, is_over = threading.Event(), threading.Event()
 
     def ask() -> None:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -69,12 +69,12 @@ def _somebody_else(port: int) -> Iterator[list[float]]:
             client.request("GET", "/healthz")
             client.getresponse().read()
             waits.append(time.perf_counter() - begun)
+            has_begun.set()
         client.close()
 
     asking = threading.Thread(target=ask)
     asking.start()
-    while not waits:
-        time.sleep(0.001)
+    has_begun.wait(timeout=60)
     try:
         yield waits
     finally:

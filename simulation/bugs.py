@@ -164,7 +164,7 @@ def _none_among(*_: object) -> set[Any]:
 
 def _all_unknown(where: str) -> Callable[..., Awaitable[list[Message]]]:
     async def unknown_to_retry(self: QueueReader, *, limit: int) -> list[Message]:
-        sql = f"SELECT id FROM message WHERE status = 'unknown' AND {where} LIMIT {limit}"  # noqa: S608
+        sql = f"SELECT id FROM message WHERE status = 'unknown' AND {where} LIMIT {limit}"  # noqa: S608 - both are this bug's own
         return await self._database.read(
             lambda connection: [load(connection, id_) for [id_] in connection.execute(sql)]
         )
@@ -172,11 +172,11 @@ def _all_unknown(where: str) -> Callable[..., Awaitable[list[Message]]]:
     return unknown_to_retry
 
 
-def _may_retry_what_is_held(message: Message, *, now: datetime) -> bool:  # noqa: ARG001
+def _may_retry_what_is_held(message: Message, *, now: datetime) -> bool:  # noqa: ARG001 - stands in for one that asks
     return message.status is Status.UNKNOWN and Flag.RESENT not in message.flags
 
 
-def _may_retry_for_ever(message: Message, *, now: datetime) -> bool:  # noqa: ARG001
+def _may_retry_for_ever(message: Message, *, now: datetime) -> bool:  # noqa: ARG001 - stands in for one that asks
     return message.status is Status.UNKNOWN and message.on_unknown == "retry"
 
 
@@ -232,7 +232,7 @@ def _cancel_what_is_sent(message: Message) -> life.Change | None:
     return life.Change(cancelled, (life.Happened("cancelled", cancelled),))
 
 
-def _guess_the_first(candidates: Iterable[Candidate], *, now: datetime) -> list[Guess]:  # noqa: ARG001
+def _guess_the_first(candidates: Iterable[Candidate], *, now: datetime) -> list[Guess]:  # noqa: ARG001 - stands in for one that asks
     by_id: dict[str, Guess] = {}
     for one in candidates:
         by_id.setdefault(

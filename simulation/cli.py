@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of a set of texts is drawn anew in each Python; a schedule must not be.
         again = [sys.executable, "-m", "simulation", *given]
-        os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606
+        os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606 - this program again
     options = _options(given)
     # SIGTERM unwinds as Ctrl-C does, so that the folder in memory is gone afterwards.
     signal.signal(signal.SIGTERM, _interrupt)

@@ -122,7 +122,7 @@ class Process:
     ) -> None:
         try:
             result = await work()
-        except Exception as error:
+        except Exception as error:  # whatever it is: it is for the caller
             if not answer.done():
                 answer.set_exception(error)
         else:

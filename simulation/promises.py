@@ -342,7 +342,7 @@ def _store_of(disk: Disk) -> dict[str, Kept]:
 
 
 def _rows(disk: Disk, table: str, order: str) -> Iterator[Mapping[str, Any]]:
-    cursor = disk.platter.reader.execute(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608
+    cursor = disk.platter.reader.execute(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - alir's own tables
     names = [column[0] for column in cursor.description]
     for row in cursor:
         yield dict(zip(names, row, strict=True))

@@ -100,7 +100,7 @@ def simulator(api: httpx.Client, **behaviour: Any) -> Iterator[None]:
         api.put(BEHAVIOUR, json={}).raise_for_status()
 
 
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The body of a problem, which must be of this status and kind."""
     assert answer.status_code == status, answer.text[:500]
     assert answer.headers["content-type"] == PROBLEM
@@ -114,7 +114,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 def errors(answer: httpx.Response) -> dict[str, str]:
     """Code by pointer of a request that breaks rules."""
-    listed = problem(answer, 422, "invalid_request")["errors"]
+    listed = assert_problem(answer, 422, "invalid_request")["errors"]
     assert all(error["detail"] for error in listed)
     return {error["pointer"]: error["code"] for error in listed}
 

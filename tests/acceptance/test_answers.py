@@ -15,11 +15,11 @@ from tests.acceptance.talk import (
     MESSAGES,
     SILENT,
     assert_nothing_of_people,
+    assert_problem,
     at_simulator,
     becomes,
     get,
     message,
-    problem,
     running,
     send,
     sent,
@@ -120,7 +120,7 @@ def test_a_message_that_was_refused_for_good_is_answered_with_the_providers_code
 ) -> None:
     answer = send(api, message(REFUSED))
 
-    said = problem(answer, 422, "refused")
+    said = assert_problem(answer, 422, "refused")
     assert said["provider"]["code"] == "131009"
     assert said["provider"]["title"]
     assert said["provider"]["detail"]
@@ -134,7 +134,7 @@ def test_the_providers_words_name_the_fields_as_alir_does(api: httpx.Client) -> 
     body = message()
     body["flow"]["param"]["header"] = {"type": "media", "media": "http://[:::]/image.png"}
 
-    said = problem(send(api, body), 422, "refused")
+    said = assert_problem(send(api, body), 422, "refused")
 
     assert said["provider"] == {
         "code": "131009",
@@ -228,7 +228,7 @@ def test_a_message_that_somebody_cancels_meanwhile_has_ended(
 
     eventually(lambda: api.post(f"{MESSAGES}/{found}/cancel").status_code == 200)
 
-    said = problem(asked.result(5), 409, "message_ended")
+    said = assert_problem(asked.result(5), 409, "message_ended")
     assert (said["id"], said["reason"]) == (found, "cancelled")
     assert get(api, found)["status"] == "cancelled"
 
@@ -238,7 +238,7 @@ def test_a_message_that_expires_meanwhile_has_ended(
 ) -> None:
     asked, found = waiting_for(api, aside, BUSY, expires_at=soon(1))
 
-    said = problem(asked.result(10), 409, "message_ended")
+    said = assert_problem(asked.result(10), 409, "message_ended")
     assert (said["id"], said["reason"]) == (found, "expired")
     assert get(api, found)["status"] == "expired"
 
@@ -251,7 +251,7 @@ def test_a_message_that_is_given_up_while_unknown_has_ended_as_failed(
 
     assert api.post(f"{MESSAGES}/{found}/cancel").json()["data"]["status"] == "failed"
 
-    said = problem(asked.result(5), 409, "message_ended")
+    said = assert_problem(asked.result(5), 409, "message_ended")
     assert (said["id"], said["reason"]) == (found, "given_up")
 
 
@@ -265,7 +265,7 @@ def test_a_message_whose_provider_stays_busy_for_too_long_has_ended(
     give_up_after_hours = 0.0003
     """
     with running(tmp_path_factory.mktemp("gives-up"), config) as (_, api):
-        said = problem(send(api, message(BUSY)), 409, "message_ended")
+        said = assert_problem(send(api, message(BUSY)), 409, "message_ended")
 
         assert said["reason"] == "gave_up"
         failed = get(api, said["id"])

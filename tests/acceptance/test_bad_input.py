@@ -16,13 +16,13 @@ from tests.acceptance.talk import (
     MESSAGES,
     PRIVATE,
     assert_nothing_of_people,
+    assert_problem,
     at_simulator,
     becomes,
     client,
     flow_message,
     get,
     message,
-    problem,
     running,
     send,
     sent,
@@ -351,7 +351,7 @@ def test_a_thousand_unknown_fields_are_named_up_to_a_point(api: httpx.Client) ->
 
     answer = send(api, body)
 
-    said = problem(answer, 422, "invalid_request")["errors"]
+    said = assert_problem(answer, 422, "invalid_request")["errors"]
     assert len(said) < 50
     assert len(answer.content) < 20_000
 

@@ -16,6 +16,7 @@ from tests.acceptance.talk import (
     MESSAGES,
     PRIVATE,
     assert_nothing_of_people,
+    assert_problem,
     at_simulator,
     becomes,
     client,
@@ -23,7 +24,6 @@ from tests.acceptance.talk import (
     get,
     message,
     new_token,
-    problem,
     running,
     send,
     sent,
@@ -188,15 +188,15 @@ def test_what_is_no_batch_is_refused_as_a_whole(api: httpx.Client, gateway: Runn
     assert errors(post(one, lines | {"idempotency-key": "k"})) == {
         "#/Idempotency-Key": "not_supported"
     }
-    told = problem(post(f"[{one},\n {{'to'}}]", json_form), 400, "invalid_json")
+    told = assert_problem(post(f"[{one},\n {{'to'}}]", json_form), 400, "invalid_json")
     assert (told["line"], told["column"]) == (2, 3)
-    problem(post("{", json_form), 400, "invalid_json")
-    problem(post(one, {"content-type": "text/csv"}), 415, "unsupported_media_type")
-    problem(post(" " * (16 * 1024 * 1024 + 1), lines), 413, "payload_too_large")
+    assert_problem(post("{", json_form), 400, "invalid_json")
+    assert_problem(post(one, {"content-type": "text/csv"}), 415, "unsupported_media_type")
+    assert_problem(post(" " * (16 * 1024 * 1024 + 1), lines), 413, "payload_too_large")
     with client(gateway, None) as nobody:
-        problem(nobody.post(BATCH, content=b"[]", headers=json_form), 401, "unauthorized")
+        assert_problem(nobody.post(BATCH, content=b"[]", headers=json_form), 401, "unauthorized")
     with client(gateway, new_token(gateway, "batch-reader", "--scope", "read")) as reader:
-        problem(reader.post(BATCH, content=b"[]", headers=json_form), 403, "scope_missing")
+        assert_problem(reader.post(BATCH, content=b"[]", headers=json_form), 403, "scope_missing")
 
 
 def test_of_a_broken_array_nothing_is_stored(api: httpx.Client) -> None:
@@ -205,7 +205,7 @@ def test_of_a_broken_array_nothing_is_stored(api: httpx.Client) -> None:
 
     answer = api.post(BATCH, content=content, headers={"content-type": "application/json"})
 
-    problem(answer, 400, "invalid_json")
+    assert_problem(answer, 400, "invalid_json")
     assert api.get(MESSAGES, params={"to": person}).json()["data"] == []
 
 
@@ -229,7 +229,7 @@ def test_where_the_queue_fills_up_the_rest_is_answered_429(quiet: httpx.Client) 
     assert set(kinds(found[5:])) == {"queue_full"}
 
     alone = send(quiet)
-    problem(alone, 429, "queue_full")
+    assert_problem(alone, 429, "queue_full")
     assert int(alone.headers["retry-after"]) > 0
     assert errors(send(quiet, {}))  # what is wrong with a request is told first
     assert len(quiet.get(MESSAGES).json()["data"]) == 5
@@ -245,7 +245,7 @@ def test_a_restart_knows_how_full_the_queue_is(tmp_path: Path) -> None:
         gateway.kill()
         gateway.restart()
 
-        problem(send(api), 429, "queue_full")
+        assert_problem(send(api), 429, "queue_full")
 
 
 # A store that takes nothing

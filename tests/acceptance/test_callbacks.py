@@ -21,10 +21,10 @@ from tests.acceptance.talk import (
     CALLBACKS,
     SILENT,
     assert_nothing_of_people,
+    assert_problem,
     becomes,
     get,
     message,
-    problem,
     running,
     send,
     sent,
@@ -136,11 +136,11 @@ def test_the_handshake_is_answered_with_the_challenge_as_it_came(api: httpx.Clie
 def test_a_handshake_with_anything_wrong_is_not_found(
     api: httpx.Client, changed: dict[str, str]
 ) -> None:
-    problem(api.get(CALLBACKS, params=HANDSHAKE | changed), 404, "not_found")
+    assert_problem(api.get(CALLBACKS, params=HANDSHAKE | changed), 404, "not_found")
 
 
 def test_a_handshake_with_nothing_in_it_is_not_found(api: httpx.Client) -> None:
-    problem(api.get(CALLBACKS), 404, "not_found")
+    assert_problem(api.get(CALLBACKS), 404, "not_found")
 
 
 # The signature
@@ -163,7 +163,7 @@ def test_what_nobodys_secret_signed_is_not_believed(
 ) -> None:
     message_id, wamid = accepted(quiet)
 
-    problem(call(quiet, callback(status(wamid, "read")), forged), 401, "bad_signature")
+    assert_problem(call(quiet, callback(status(wamid, "read")), forged), 401, "bad_signature")
 
     after_everything_before(quiet)
     assert receipts_of(quiet, message_id) == []
@@ -174,7 +174,7 @@ def test_a_signature_by_another_secret_is_not_believed(quiet: httpx.Client, secr
     message_id, wamid = accepted(quiet)
 
     body = callback(status(wamid, "read"))
-    problem(call(quiet, body, secret=secret), 401, "bad_signature")
+    assert_problem(call(quiet, body, secret=secret), 401, "bad_signature")
 
     after_everything_before(quiet)
     assert receipts_of(quiet, message_id) == []
@@ -590,7 +590,7 @@ def test_a_message_is_found_by_a_whatsapp_id_of_any_characters(
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["id"] == found
     too_late = api.post(f"/api/whatsapp/v1/messages/{quote(wamid, safe='')}/cancel")
-    problem(too_late, 409, "too_late")
+    assert_problem(too_late, 409, "too_late")
 
 
 def test_with_senders_of_its_own_the_gateway_has_no_simulator(
@@ -599,7 +599,7 @@ def test_with_senders_of_its_own_the_gateway_has_no_simulator(
     _, api = own
 
     for path in ("/simulator", "/simulator/api/messages", "/simulator/graph/v24.0/1/messages"):
-        problem(api.get(path), 404, "not_found")
+        assert_problem(api.get(path), 404, "not_found")
 
 
 def test_credentials_are_in_no_answer_and_no_log(own: tuple[GraphDouble, httpx.Client]) -> None:

@@ -10,13 +10,13 @@ import pytest
 from tests.acceptance.talk import (
     MESSAGES,
     PRIVATE,
+    assert_problem,
     at_simulator,
     becomes,
     errors,
     flow_message,
     get,
     message,
-    problem,
     send,
     sent,
     somebody,
@@ -426,7 +426,7 @@ def test_a_user_id_and_a_number_are_kept_apart(
 
 
 def test_a_message_goes_to_a_number_or_to_a_user_id(api: httpx.Client) -> None:
-    found = problem(send(api, message(recipient=USER_ID)), 422, "invalid_request")["errors"]
+    found = assert_problem(send(api, message(recipient=USER_ID)), 422, "invalid_request")["errors"]
 
     assert ("#/recipient", "conflict") in [(each["pointer"], each["code"]) for each in found]
 
@@ -691,7 +691,7 @@ def test_a_broken_rule_is_named_where_it_is_broken(
     ],
 )
 def test_the_error_says_what_to_do(api: httpx.Client, body: dict[str, Any], hint: str) -> None:
-    [error] = problem(send(api, body), 422, "invalid_request")["errors"]
+    [error] = assert_problem(send(api, body), 422, "invalid_request")["errors"]
 
     assert hint in error["detail"]
 
@@ -739,7 +739,7 @@ def test_the_body_must_be_an_object(api: httpx.Client, body: object, hint: str) 
     headers = {"content-type": "application/json"}
     answer = api.post(MESSAGES, content=json.dumps(body), headers=headers)
 
-    [error] = problem(answer, 422, "invalid_request")["errors"]
+    [error] = assert_problem(answer, 422, "invalid_request")["errors"]
     assert (error["pointer"], error["code"]) == ("#", "wrong_type")
     assert hint in error["detail"]
 

@@ -18,6 +18,7 @@ from tests.acceptance.talk import (
     MESSAGES,
     SILENT,
     assert_nothing_of_people,
+    assert_problem,
     at_simulator,
     becomes,
     client,
@@ -26,7 +27,6 @@ from tests.acceptance.talk import (
     get,
     message,
     new_token,
-    problem,
     running,
     send,
     sent,
@@ -118,7 +118,7 @@ def test_a_null_in_data_is_not_the_same_as_nothing(api: httpx.Client) -> None:
         api, body | {"flow": body["flow"] | {"data": {"a": 1}}}, Idempotency_Key="a null in data"
     )
 
-    problem(answer, 422, "idempotency_conflict")
+    assert_problem(answer, 422, "idempotency_conflict")
 
 
 def test_the_answer_to_a_repeat_carries_the_warnings_too(api: httpx.Client) -> None:
@@ -145,7 +145,7 @@ def test_the_same_key_with_another_body_is_refused(
     body = message()
     first = sent(api, body, Idempotency_Key=key)
 
-    problem(send(api, body | changed, Idempotency_Key=key), 422, "idempotency_conflict")
+    assert_problem(send(api, body | changed, Idempotency_Key=key), 422, "idempotency_conflict")
 
     assert len(at_simulator(api, body["to"])) == 1
     assert send(api, body, Idempotency_Key=key).json()["data"]["id"] == first
@@ -214,12 +214,12 @@ def test_a_repeat_after_it_was_read_is_answered_accepted(api: httpx.Client) -> N
 
 def test_a_repeat_of_what_was_refused_is_answered_refused(api: httpx.Client) -> None:
     body = message("+1 5550 131009")
-    first = problem(send(api, body, Idempotency_Key="refused"), 422, "refused")
+    first = assert_problem(send(api, body, Idempotency_Key="refused"), 422, "refused")
     before = len(at_simulator(api, body["to"]))
 
     again = send(api, body, Idempotency_Key="refused")
 
-    assert problem(again, 422, "refused") == first
+    assert assert_problem(again, 422, "refused") == first
     assert again.headers[REPLAYED] == "true"
     assert len(get(api, first["id"])["attempts"]) == 1
     assert len(at_simulator(api, body["to"])) == before
@@ -242,7 +242,7 @@ def test_a_repeat_of_what_was_cancelled_is_answered_409(api: httpx.Client) -> No
 
     again = send(api, body, Idempotency_Key="cancelled")
 
-    assert problem(again, 409, "message_ended")["id"] == found
+    assert assert_problem(again, 409, "message_ended")["id"] == found
     assert again.headers[REPLAYED] == "true"
 
 
@@ -257,7 +257,7 @@ def test_a_repeat_after_the_message_expired_is_answered_like_the_first(api: http
     again = send(api, body, Idempotency_Key="in-time")
 
     assert again.json() == first.json()
-    problem(send(api, body, Idempotency_Key="too-late"), 422, "invalid_request")
+    assert_problem(send(api, body, Idempotency_Key="too-late"), 422, "invalid_request")
 
 
 def test_a_repeat_waits_like_the_first(api: httpx.Client) -> None:

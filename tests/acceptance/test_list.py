@@ -11,13 +11,13 @@ import pytest
 from tests.acceptance.gateway import RunningGateway
 from tests.acceptance.talk import (
     MESSAGES,
+    assert_problem,
     becomes,
     client,
     errors,
     get,
     message,
     new_token,
-    problem,
     running,
     send,
     sent,
@@ -68,7 +68,7 @@ def test_each_filter_selects_what_it_names(api: httpx.Client) -> None:
     one["flow"] = one["flow"] | {"id": "4711", "token": "visit-4711"}
     first = sent(api, one)
     second = sent(api, message(number))
-    failed = problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
+    failed = assert_problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
     between = get(api, second)["created_at"]
     for each in (first, second):
         becomes(api, each, "read")
@@ -141,7 +141,7 @@ def test_a_last_page_that_is_full_has_no_next_one(api: httpx.Client) -> None:
 def test_a_query_that_means_nothing_is_refused_where_it_does(
     api: httpx.Client, query: str, pointer: str
 ) -> None:
-    said = problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")
+    said = assert_problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")
 
     assert [error["pointer"] for error in said["errors"]] == [pointer]
     assert not re.search("[Ii]nput|[Ss]tring|[Vv]alid", said["errors"][0]["detail"])
@@ -165,7 +165,7 @@ def test_a_query_that_means_nothing_is_refused_where_it_does(
 def test_a_query_is_told_what_is_wrong_in_plain_words(
     api: httpx.Client, query: str, code: str, words: str
 ) -> None:
-    [said] = problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")["errors"]
+    [said] = assert_problem(api.get(f"{MESSAGES}?{query}"), 422, "invalid_request")["errors"]
 
     assert said["code"] == code
     assert words in said["detail"]
@@ -191,7 +191,7 @@ def test_an_id_of_any_length_that_no_message_has_is_not_found(
 
     answer = api.request(method, f"{MESSAGES}/wamid.{'x' * (length - 6)}{change}")
 
-    problem(answer, 404, "not_found")
+    assert_problem(answer, 404, "not_found")
 
 
 @pytest.mark.parametrize("limit", [1, 200])
@@ -207,7 +207,7 @@ def test_a_request_that_names_no_sender_is_told_which_there_are(
 ) -> None:
     _, api = two
 
-    [error] = problem(send(api), 422, "invalid_request")["errors"]
+    [error] = assert_problem(send(api), 422, "invalid_request")["errors"]
 
     assert (error["pointer"], error["code"]) == ("#/from", "missing")
     assert "jakarta, sandbox" in error["detail"]
@@ -241,12 +241,12 @@ def test_messages_of_other_senders_are_not_seen(two: tuple[RunningGateway, httpx
             http.post(f"{MESSAGES}/{theirs}/cancel"),
             http.post(f"{MESSAGES}/{theirs}/retry"),
         ):
-            problem(answer, 404, "not_found")
+            assert_problem(answer, 404, "not_found")
         reply = send(http, message(number, reply_message_id=theirs))
-        [error] = problem(reply, 422, "invalid_request")["errors"]
+        [error] = assert_problem(reply, 422, "invalid_request")["errors"]
         assert error["code"] == "unknown_message"
         refused = send(http, message(number, **{"from": "jakarta"}))
-        problem(refused, 403, "sender_not_allowed")
+        assert_problem(refused, 403, "sender_not_allowed")
     assert ids(api, to=number) == [theirs, mine]
 
 
@@ -259,5 +259,5 @@ def test_a_message_of_another_sender_cannot_be_quoted(
 
     answer = send(api, message(number, reply_message_id=earlier, **{"from": "jakarta"}))
 
-    [error] = problem(answer, 422, "invalid_request")["errors"]
+    [error] = assert_problem(answer, 422, "invalid_request")["errors"]
     assert error["code"] == "other_conversation"

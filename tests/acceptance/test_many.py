@@ -9,13 +9,13 @@ import pytest
 from tests.acceptance.gateway import RunningGateway
 from tests.acceptance.talk import (
     MESSAGES,
+    assert_problem,
     becomes,
     client,
     errors,
     get,
     message,
     new_token,
-    problem,
     running,
     send,
     sent,
@@ -125,4 +125,6 @@ def test_it_needs_the_right_to_send(two: tuple[RunningGateway, httpx.Client]) ->
     gateway, _ = two
     with client(gateway, new_token(gateway, "reader", "--scope", "read")) as reader:
         for deed in ("cancel", "retry"):
-            problem(reader.post(f"{MESSAGES}/{deed}", params={"to": "1"}), 403, "scope_missing")
+            assert_problem(
+                reader.post(f"{MESSAGES}/{deed}", params={"to": "1"}), 403, "scope_missing"
+            )

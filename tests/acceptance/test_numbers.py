@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.acceptance.talk import at_simulator, get, message, problem, send, somebody
+from tests.acceptance.talk import assert_problem, at_simulator, get, message, send, somebody
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_is_not_surely_a_number_is_refused_with_the_reason(
 ) -> None:
     answer = send(api, message(given))
 
-    [error] = problem(answer, 422, "invalid_request")["errors"]
+    [error] = assert_problem(answer, 422, "invalid_request")["errors"]
     assert (error["pointer"], error["code"]) == ("#/to", code)
     assert words in error["detail"]
 
@@ -159,7 +159,7 @@ def test_what_is_not_surely_a_number_is_refused_with_the_reason(
 def test_a_number_is_a_text(api: httpx.Client, given: object) -> None:
     body = message() | {"to": given}
 
-    [error] = problem(send(api, body), 422, "invalid_request")["errors"]
+    [error] = assert_problem(send(api, body), 422, "invalid_request")["errors"]
 
     assert error["pointer"] == "#/to"
     assert error["code"] == ("missing" if given is None else "wrong_type")

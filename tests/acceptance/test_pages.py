@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.acceptance.gateway import RunningGateway
-from tests.acceptance.talk import MESSAGES, problem
+from tests.acceptance.talk import MESSAGES, assert_problem
 from tests.browser_setup import chromium_path
 
 from alir.api.problems import TYPES
@@ -197,7 +197,7 @@ def test_the_index_of_problems_lists_them_all(gateway: RunningGateway) -> None:
 
 @pytest.mark.parametrize("path", ["/problems/nothing", "/docs/static/nothing.css", "/docs/"])
 def test_a_page_that_is_not_there_is_a_problem(api: httpx.Client, path: str) -> None:
-    problem(api.get(path), 404, "not_found")
+    assert_problem(api.get(path), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
     if method != "HEAD":
-        problem(answer, 405, "method_not_allowed")
+        assert_problem(answer, 405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("path", ["/docs", "/healthz", "/openapi.json", "/problems", MESSAGES])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import post_all, request
-from tests.acceptance.talk import MESSAGES, message, problem, running, send
+from tests.acceptance.talk import MESSAGES, assert_problem, message, running, send
 from tests.postgres import new_database, own_server
 
 CONNECTIONS = 16
@@ -55,7 +55,7 @@ def test_postgresql_stopped_under_load_loses_nothing_and_all_resumes_by_itself(
                 time.sleep(LOAD_SECONDS)
                 server.stop()
                 before = len(answered)
-                problem(send(api), 503, "store_unavailable")
+                assert_problem(send(api), 503, "store_unavailable")
                 time.sleep(OUTAGE_SECONDS)
                 server.start()
                 eventually(lambda: send(api).status_code == 200, within=15)

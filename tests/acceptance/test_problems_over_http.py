@@ -14,11 +14,11 @@ from tests.acceptance.talk import (
     PROBLEM,
     alir,
     assert_nothing_of_people,
+    assert_problem,
     client,
     get,
     message,
     new_token,
-    problem,
     send,
     sent,
     simulator,
@@ -97,7 +97,7 @@ def test_without_a_valid_api_token_nothing_is_done(
             json=message() if method == "POST" else None,
         )
 
-        assert words in problem(answer, 401, "unauthorized")["detail"]
+        assert words in assert_problem(answer, 401, "unauthorized")["detail"]
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -108,7 +108,7 @@ def test_a_revoked_api_token_is_no_api_token(gateway: RunningGateway) -> None:
     with client(gateway, token) as http:
         answer = send(http)
 
-    assert "revoked" in problem(answer, 401, "unauthorized")["detail"]
+    assert "revoked" in assert_problem(answer, 401, "unauthorized")["detail"]
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
@@ -124,9 +124,9 @@ def test_the_scheme_is_read_in_any_case(gateway: RunningGateway, scheme: str) ->
 def test_a_body_above_64_kib_is_too_large(api: httpx.Client) -> None:
     fits = b" " * (64 * 1024 - 2) + b"{}"
 
-    assert problem(api.post(MESSAGES, content=fits, headers=JSON), 422, "invalid_request")
+    assert assert_problem(api.post(MESSAGES, content=fits, headers=JSON), 422, "invalid_request")
     answer = api.post(MESSAGES, content=fits + b" ", headers=JSON)
-    assert "65536 bytes" in problem(answer, 413, "payload_too_large")["detail"]
+    assert "65536 bytes" in assert_problem(answer, 413, "payload_too_large")["detail"]
 
 
 def chunks(size: int) -> Iterator[bytes]:
@@ -138,19 +138,19 @@ def chunks(size: int) -> Iterator[bytes]:
 def test_a_huge_body_is_answered_413_and_not_with_a_reset(api: httpx.Client, size: int) -> None:
     answer = api.post(MESSAGES, content=b" " * size, headers=JSON)
 
-    problem(answer, 413, "payload_too_large")
+    assert_problem(answer, 413, "payload_too_large")
 
 
 def test_a_huge_body_without_a_declared_length_is_answered_413(api: httpx.Client) -> None:
     answer = api.post(MESSAGES, content=chunks(LARGE), headers=JSON)
 
-    problem(answer, 413, "payload_too_large")
+    assert_problem(answer, 413, "payload_too_large")
 
 
 def test_a_huge_callback_is_answered_413(api: httpx.Client) -> None:
     answer = api.post(CALLBACKS, content=b" " * (4 * 1024 * 1024 + 1), headers=JSON)
 
-    problem(answer, 413, "payload_too_large")
+    assert_problem(answer, 413, "payload_too_large")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_message_must_say_that_it_is_json(
 def test_json_is_recognised_however_it_is_written(api: httpx.Client, content_type: str) -> None:
     answer = api.post(MESSAGES, content=b"{}", headers={"content-type": content_type})
 
-    problem(answer, 422, "invalid_request")
+    assert_problem(answer, 422, "invalid_request")
 
 
 # 400
@@ -248,7 +248,7 @@ def test_what_is_not_json_is_answered_with_the_place_and_the_likely_cause(
 ) -> None:
     answer = api.post(MESSAGES, content=body, headers=JSON)
 
-    said = problem(answer, 400, "invalid_json")
+    said = assert_problem(answer, 400, "invalid_json")
     assert (said["line"], said["column"]) == (line, column)
     assert words in said["detail"]
     assert said["detail"].startswith(f"Line {line}, column {column}: ")
@@ -258,7 +258,7 @@ def test_what_is_not_json_is_answered_with_the_place_and_the_likely_cause(
 def test_the_excerpt_shows_the_text_around_the_fault(api: httpx.Client) -> None:
     answer = api.post(MESSAGES, content=b'{"type": "flow", \'to\': "+1"}', headers=JSON)
 
-    assert "'to': \"+1\"" in problem(answer, 400, "invalid_json")["excerpt"]
+    assert "'to': \"+1\"" in assert_problem(answer, 400, "invalid_json")["excerpt"]
 
 
 def test_a_byte_order_mark_is_passed_over(api: httpx.Client) -> None:
@@ -285,18 +285,18 @@ def test_an_api_token_needs_the_scope_of_the_route(
             http.post(f"{MESSAGES}/{found}/cancel"),
             http.post(f"{MESSAGES}/{found}/retry"),
         ):
-            assert "send" in problem(answer, 403, "scope_missing")["detail"]
+            assert "send" in assert_problem(answer, 403, "scope_missing")["detail"]
     with client(gateway, writer) as http:
         assert send(http).status_code == 200
         for path in (MESSAGES, f"{MESSAGES}/{found}"):
-            assert "read" in problem(http.get(path), 403, "scope_missing")["detail"]
+            assert "read" in assert_problem(http.get(path), 403, "scope_missing")["detail"]
 
 
 def test_an_api_token_may_not_name_a_sender_that_is_not_its_own(
     gateway: RunningGateway, other_sender: str
 ) -> None:
     with client(gateway, other_sender) as http:
-        problem(send(http, message(**{"from": "sandbox"})), 403, "sender_not_allowed")
+        assert_problem(send(http, message(**{"from": "sandbox"})), 403, "sender_not_allowed")
 
 
 def test_what_belongs_to_other_senders_is_not_there(
@@ -310,7 +310,7 @@ def test_what_belongs_to_other_senders_is_not_there(
             http.post(f"{MESSAGES}/{found}/cancel"),
             http.post(f"{MESSAGES}/{found}/retry"),
         ):
-            problem(answer, 404, "not_found")
+            assert_problem(answer, 404, "not_found")
         assert http.get(MESSAGES).json() == {"data": [], "next_cursor": None}
 
 
@@ -319,14 +319,14 @@ def test_what_belongs_to_other_senders_is_not_there(
     ["msg_01JDA3V8Q2Z7K4M9N6P5R1S0TX", "wamid.NONE", "1", "%00", "..%2f..", "é", "' OR 1=1"],
 )
 def test_an_unknown_id_is_not_found(api: httpx.Client, any_id: str) -> None:
-    problem(api.get(f"{MESSAGES}/{any_id}"), 404, "not_found")
-    problem(api.post(f"{MESSAGES}/{any_id}/cancel"), 404, "not_found")
-    problem(api.post(f"{MESSAGES}/{any_id}/retry"), 404, "not_found")
+    assert_problem(api.get(f"{MESSAGES}/{any_id}"), 404, "not_found")
+    assert_problem(api.post(f"{MESSAGES}/{any_id}/cancel"), 404, "not_found")
+    assert_problem(api.post(f"{MESSAGES}/{any_id}/retry"), 404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/whatsapp/v2/messages", "/nothing", "/.env"])
 def test_an_unknown_path_is_not_found(api: httpx.Client, path: str) -> None:
-    problem(api.get(path), 404, "not_found")
+    assert_problem(api.get(path), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_another_method_is_answered_with_those_that_there_are(
 ) -> None:
     answer = api.request(method, path)
 
-    problem(answer, 405, "method_not_allowed")
+    assert_problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) >= allowed
 
 
@@ -356,7 +356,7 @@ def test_a_message_that_arrived_can_neither_be_cancelled_nor_sent_again(api: htt
     found = sent(api)
 
     for deed in ("cancel", "retry"):
-        said = problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
+        said = assert_problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
         assert said["id"] == found
 
 
@@ -442,7 +442,7 @@ def test_nothing_is_stored_of_a_request_that_was_refused(api: httpx.Client) -> N
     bodies = [message(number, type="individual"), message(number, flow={}), message(number, x=1)]
 
     for body in bodies:
-        problem(send(api, body, Idempotency_Key="refused"), 422, "invalid_request")
+        assert_problem(send(api, body, Idempotency_Key="refused"), 422, "invalid_request")
 
     assert api.get(MESSAGES, params={"to": number}).json()["data"] == []
     taken = send(api, message(number), Idempotency_Key="refused")

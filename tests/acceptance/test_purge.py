@@ -17,12 +17,12 @@ from tests.acceptance.talk import (
     MESSAGES,
     SILENT,
     alir,
+    assert_problem,
     at_simulator,
     becomes,
     client,
     get,
     message,
-    problem,
     running,
     send,
     sent,
@@ -94,7 +94,7 @@ def test_a_person_who_asks_to_be_forgotten_is_while_the_gateway_goes_on(tmp_path
         assert f"Of {person}" in asked.stdout
         assert "4 messages (1 queued or unknown)" in asked.stdout
         for each in (*ids, later):
-            problem(api.get(f"{MESSAGES}/{each}"), 404, "not_found")
+            assert_problem(api.get(f"{MESSAGES}/{each}"), 404, "not_found")
         assert api.get(MESSAGES, params={"to": person}).json()["data"] == []
         assert person.removeprefix("+") not in stored(gateway)
         assert get(api, kept)["status"] == "read"
@@ -119,7 +119,7 @@ def test_a_message_that_is_just_being_sent_is_named_and_goes_the_next_time(tmp_p
             0,
             [f"Removed of {NEVER_ANSWERED}: 1 message (1 queued or unknown), 3 events."],
         )
-        problem(api.get(f"{MESSAGES}/{on_the_wire}"), 404, "not_found")
+        assert_problem(api.get(f"{MESSAGES}/{on_the_wire}"), 404, "not_found")
 
 
 def test_a_message_that_waited_never_goes_out_and_its_key_stands_for_nothing_any_more(
@@ -226,7 +226,7 @@ def test_what_is_older_than_it_is_kept_is_purged_on_demand(tmp_path: Path) -> No
 
         assert (purged.returncode, purged.stdout) == (0, "Removed: 2 messages, 3 callbacks.\n")
         for each in (old, silent):
-            problem(api.get(f"{MESSAGES}/{each}"), 404, "not_found")
+            assert_problem(api.get(f"{MESSAGES}/{each}"), 404, "not_found")
         assert get(api, held)["status"] == "queued"
         assert get(api, young)["status"] == "read"
         assert alir(gateway, "purge").stdout == "Nothing is older than it is kept.\n"

@@ -17,11 +17,11 @@ import pytest
 from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     MESSAGES,
+    assert_problem,
     at_simulator,
     becomes,
     get,
     message,
-    problem,
     running,
     sent,
     somebody,
@@ -74,7 +74,7 @@ def assert_each_is_cancelled_or_sent(
             assert answer.json()["data"]["status"] == "cancelled"
             assert get(api, each)["status"] == "cancelled"
         else:
-            assert "can no longer be cancelled" in problem(answer, 409, "too_late")["detail"]
+            assert "can no longer be cancelled" in assert_problem(answer, 409, "too_late")["detail"]
             becomes(api, each, "read")
     assert 0 < len(cancelled) < len(answers), "there was no race"
     expected = Counter(each for each in answers if each not in cancelled)
@@ -134,7 +134,7 @@ def test_race_of_expires_at_and_the_turn_of_each_message(api: httpx.Client) -> N
             # Its moment may come between its begin and its call: then it was never handed over.
             never = [attempt["error"]["code"] for attempt in get(api, each)["attempts"]]
             assert never in ([], ["not_handed_over"])
-            problem(api.post(f"{MESSAGES}/{each}/cancel"), 409, "too_late")
+            assert_problem(api.post(f"{MESSAGES}/{each}/cancel"), 409, "too_late")
 
 
 def _ended(api: httpx.Client, each: str) -> str | None:
@@ -155,7 +155,7 @@ def test_race_of_retries_of_one_message(api: httpx.Client, recipient: str, befor
     assert sorted(each.status_code for each in answers) == [200] + [409] * 19
     for each in answers:
         if each.status_code == 409:
-            assert "queued" in problem(each, 409, "too_late")["detail"]
+            assert "queued" in assert_problem(each, 409, "too_late")["detail"]
     eventually(lambda: len(get(api, found)["attempts"]) == 2)
     assert len(becomes(api, found, before)["attempts"]) == 2
 

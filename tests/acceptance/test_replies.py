@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from tests.acceptance.talk import (
+    assert_problem,
     at_simulator,
     becomes,
     errors,
     get,
     message,
-    problem,
     send,
     sent,
     somebody,
@@ -92,7 +92,7 @@ def test_an_id_that_alir_does_not_know_is_an_error(api: httpx.Client, unknown: s
     answer = send(api, message(reply_message_id=unknown))
 
     assert errors(answer) == {"#/reply_message_id": "unknown_message"}
-    assert "wamid" in problem(answer, 422, "invalid_request")["errors"][0]["detail"]
+    assert "wamid" in assert_problem(answer, 422, "invalid_request")["errors"][0]["detail"]
 
 
 def test_a_message_to_somebody_else_cannot_be_quoted(

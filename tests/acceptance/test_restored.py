@@ -14,11 +14,11 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     MESSAGES,
     alir,
+    assert_problem,
     becomes,
     client,
     get,
     message,
-    problem,
     sent,
     somebody,
 )
@@ -103,7 +103,7 @@ def test_a_restored_backup_sends_nothing_again_until_somebody_resumes_it(tmp_pat
 
             assert at(simulator, told, silent) == 2, "sent again"
             assert get(api, due_later)["status"] == "queued"
-            problem(api.post(f"{MESSAGES}/{told}/cancel"), 409, "too_late")
+            assert_problem(api.post(f"{MESSAGES}/{told}/cancel"), 409, "too_late")
 
 
 FROM_MAIN = {"from": "main"}

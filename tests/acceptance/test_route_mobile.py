@@ -17,13 +17,13 @@ from tests.acceptance.talk import (
     BEHAVIOUR,
     SILENT,
     assert_nothing_of_people,
+    assert_problem,
     at_simulator,
     becomes,
     client,
     errors,
     get,
     message,
-    problem,
     send,
     simulator,
     somebody,
@@ -172,7 +172,7 @@ def test_a_wrong_secret_is_not_found_and_changes_nothing(api: httpx.Client, wron
         told = {"statuses": [a_status(data["request_id"], status="read")]}
         answer = api.post(f"/callbacks/routemobile/{wrong}", content=json.dumps(told))
 
-        problem(answer, 404, "not_found")
+        assert_problem(answer, 404, "not_found")
         right = {"statuses": [a_status(data["request_id"])]}
         api.post(CALLBACK, content=json.dumps(right)).raise_for_status()
         becomes(api, data["id"], "delivered")
@@ -200,7 +200,7 @@ def test_a_callback_that_is_too_large_is_refused_without_its_secret_in_the_answe
 ) -> None:
     answer = api.post(CALLBACK, content=b"x" * (4 * 1024 * 1024 + 1))
 
-    problem(answer, 413, "payload_too_large")
+    assert_problem(answer, 413, "payload_too_large")
     assert SECRET not in answer.text
 
 

@@ -16,11 +16,11 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     MESSAGES,
     SILENT,
+    assert_problem,
     at_simulator,
     becomes,
     get,
     message,
-    problem,
     running,
     send,
     sent,
@@ -113,7 +113,7 @@ def test_a_message_that_expires_while_its_provider_is_busy_is_tried_no_more(
     assert expired["error"]["code"] == "expired"
     assert {attempt["outcome"] for attempt in expired["attempts"]} == {"busy"}
     for deed in ("cancel", "retry"):
-        problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
+        assert_problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
 
 
 def test_a_message_expires_while_it_waits_for_its_turn(
@@ -171,7 +171,7 @@ def test_a_cancelled_message_cannot_be_sent_again(api: httpx.Client) -> None:
     found = sent(api, message(send_at=ahead(3600)))
     api.post(f"{MESSAGES}/{found}/cancel").raise_for_status()
 
-    problem(api.post(f"{MESSAGES}/{found}/retry"), 409, "too_late")
+    assert_problem(api.post(f"{MESSAGES}/{found}/retry"), 409, "too_late")
 
 
 def test_a_message_under_way_cannot_be_cancelled(api: httpx.Client) -> None:
@@ -180,7 +180,7 @@ def test_a_message_under_way_cannot_be_cancelled(api: httpx.Client) -> None:
         becomes(api, found, "sending")
 
         for deed in ("cancel", "retry"):
-            problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
+            assert_problem(api.post(f"{MESSAGES}/{found}/{deed}"), 409, "too_late")
 
 
 def test_an_unknown_message_that_is_cancelled_has_failed_and_not_been_cancelled(
@@ -192,7 +192,7 @@ def test_an_unknown_message_that_is_cancelled_has_failed_and_not_been_cancelled(
     given_up = api.post(f"{MESSAGES}/{found}/cancel").json()["data"]
 
     assert (given_up["status"], given_up["error"]["code"]) == ("failed", "given_up")
-    problem(api.post(f"{MESSAGES}/{found}/cancel"), 409, "too_late")
+    assert_problem(api.post(f"{MESSAGES}/{found}/cancel"), 409, "too_late")
 
 
 # retry
@@ -200,7 +200,7 @@ def test_an_unknown_message_that_is_cancelled_has_failed_and_not_been_cancelled(
 
 def test_of_many_who_retry_at_once_one_does(tmp_path: Path) -> None:
     with running(tmp_path) as (_, api):
-        failed = problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
+        failed = assert_problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
 
     with (
         running(tmp_path, ALIR_DISPATCH__ENABLED="false") as (_, api),
@@ -213,7 +213,7 @@ def test_of_many_who_retry_at_once_one_does(tmp_path: Path) -> None:
 
 
 def test_a_failed_message_is_sent_again_when_asked(api: httpx.Client) -> None:
-    found = problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
+    found = assert_problem(send(api, message("+1 5550 131009")), 422, "refused")["id"]
 
     again = api.post(f"{MESSAGES}/{found}/retry")
 

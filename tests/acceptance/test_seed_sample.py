@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.acceptance.gateway import RunningGateway
-from tests.acceptance.talk import MESSAGES, at_simulator, becomes, client, get, problem, send
+from tests.acceptance.talk import MESSAGES, assert_problem, at_simulator, becomes, client, get, send
 from tests.seed import MEDIA_HEADER, NUMBER_FORMATS, SAMPLE, TEXT_HEADER, mended
 
 #: What Meta's reference asks for, by the header that the sample has.
@@ -108,13 +108,13 @@ class Beginner:
     def mend(self, answer: httpx.Response, *, token: str) -> None:
         """Do what the answer says, and nothing else."""
         if answer.status_code == 401:
-            assert "placeholder" in problem(answer, 401, "unauthorized")["detail"]
+            assert "placeholder" in assert_problem(answer, 401, "unauthorized")["detail"]
             self.token = token
             self.complaints.append("placeholder in the header")
         elif answer.status_code == 400:
-            self._mend_json(problem(answer, 400, "invalid_json"))
+            self._mend_json(assert_problem(answer, 400, "invalid_json"))
         else:
-            for error in problem(answer, 422, "invalid_request")["errors"]:
+            for error in assert_problem(answer, 422, "invalid_request")["errors"]:
                 self._mend_field(error)
 
     def _mend_json(self, said: dict[str, Any]) -> None:
@@ -181,7 +181,7 @@ def test_all_that_is_wrong_with_the_samples_values_is_said_at_once(api: httpx.Cl
 
     answer = api.post(MESSAGES, content=text, headers={"content-type": "application/json"})
 
-    listed = problem(answer, 422, "invalid_request")["errors"]
+    listed = assert_problem(answer, 422, "invalid_request")["errors"]
     by_pointer = {error["pointer"]: error["detail"] for error in listed}
     assert list(by_pointer) == [
         "#/to",

@@ -16,13 +16,13 @@ from tests.acceptance.talk import (
     MESSAGES,
     alir,
     assert_nothing_of_people,
+    assert_problem,
     becomes,
     client,
     errors,
     get,
     message,
     new_token,
-    problem,
     send,
     sent,
 )
@@ -154,15 +154,15 @@ def test_an_api_token_sees_and_touches_its_own_senders_only(gateway: RunningGate
         assert pause(mine, "two")["paused"]
         for name in ("one", "nobody", "Two", "two%2Fthree"):
             for deed in ("pause", "resume"):
-                problem(mine.post(f"{SENDERS}/{name}/{deed}"), 404, "not_found")
+                assert_problem(mine.post(f"{SENDERS}/{name}/{deed}"), 404, "not_found")
 
 
 @pytest.mark.parametrize("scope", ["send", "read"])
 def test_only_an_admin_pauses_and_resumes(gateway: RunningGateway, scope: str) -> None:
     token = new_token(gateway, f"only-{scope}", "--scope", scope)
     with client(gateway, token) as other:
-        problem(other.post(f"{SENDERS}/one/pause"), 403, "scope_missing")
-        problem(other.post(f"{SENDERS}/one/resume"), 403, "scope_missing")
+        assert_problem(other.post(f"{SENDERS}/one/pause"), 403, "scope_missing")
+        assert_problem(other.post(f"{SENDERS}/one/resume"), 403, "scope_missing")
         assert (other.get(SENDERS).status_code == 200) is (scope == "read")
 
 

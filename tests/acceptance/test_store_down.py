@@ -16,11 +16,11 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     CALLBACKS,
     MESSAGES,
+    assert_problem,
     at_simulator,
     becomes,
     get,
     message,
-    problem,
     running,
     send,
     sent,
@@ -62,12 +62,12 @@ def test_while_the_store_takes_nothing_requests_are_answered_503_and_forgotten(
             for _ in range(10):  # nobody else is held up
                 assert httpx.get(f"{gateway.url}/healthz", timeout=1).status_code == 200
             refused = asked.result(30)
-            said = problem(refused, 503, "store_unavailable")
+            said = assert_problem(refused, 503, "store_unavailable")
             assert int(refused.headers["retry-after"]) > 0
             assert "id" not in said
             assert ready.result(30).status_code == 503
-            problem(cancelled.result(30), 503, "store_unavailable")
-            problem(called.result(30), 503, "store_unavailable")
+            assert_problem(cancelled.result(30), 503, "store_unavailable")
+            assert_problem(called.result(30), 503, "store_unavailable")
             assert get(api, before)["status"] == "read"  # what is there can still be read
 
         assert api.get(MESSAGES, params={"to": number}).json()["data"] == []

@@ -8,7 +8,16 @@ import httpx
 import pytest
 from tests.acceptance.gateway import RunningGateway
 from tests.acceptance.polling import eventually
-from tests.acceptance.talk import MESSAGES, alir, client, message, new_token, problem, send, sent
+from tests.acceptance.talk import (
+    MESSAGES,
+    alir,
+    assert_problem,
+    client,
+    message,
+    new_token,
+    send,
+    sent,
+)
 
 #: The design's own limit for a change of an API token's rights.
 SOON = 5
@@ -40,7 +49,7 @@ def test_a_revoked_api_token_stops_soon_and_for_good(gateway: RunningGateway) ->
     assert (revoked.returncode, revoked.stdout.strip()) == (0, "leaver is revoked.")
     eventually(lambda: status(gateway, token) == 401, within=SOON)
     with client(gateway, token) as http:
-        problem(send(http), 401, "unauthorized")
+        assert_problem(send(http), 401, "unauthorized")
     assert alir(gateway, "token", "revoke", "leaver").returncode == 0
     assert alir(gateway, "token", "rotate", "leaver").returncode == 1
 
@@ -59,7 +68,7 @@ def test_a_rotated_api_token_keeps_its_identity(gateway: RunningGateway) -> None
         again = send(http, body, Idempotency_Key="across-rotation")
         assert again.json()["data"]["id"] == found
         assert again.headers["idempotency-replayed"] == "true"
-        problem(http.get(MESSAGES), 403, "scope_missing")  # its rights are the same
+        assert_problem(http.get(MESSAGES), 403, "scope_missing")  # its rights are the same
     eventually(lambda: status(gateway, former) == 401, within=SOON)
 
 

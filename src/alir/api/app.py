@@ -61,7 +61,7 @@ class Door:
         if hot is not None:
             try:  # as `guarded`, but without the cost of one more step for every message
                 await hot(scope, receive, send)
-            except Exception as error:
+            except Exception as error:  # whatever it is: its caller must get an answer
                 await answer_fault(error, scope, send)
             return
         for prefix, callback in self._with_secret.items():

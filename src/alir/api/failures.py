@@ -91,7 +91,7 @@ async def guarded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> N
     """Run a route that stands in front of FastAPI; a fault of alir's own is a problem there too."""
     try:
         await app(scope, receive, send)
-    except Exception as error:
+    except Exception as error:  # whatever it is: its caller must get an answer
         await answer_fault(error, scope, send)
 
 

@@ -139,7 +139,7 @@ class Intake:
                 reply = await self._reply(asked.reply_message_id, asked.person, token, sender)
             faults += [found for found in (sender, reply, key) if isinstance(found, Fault)]
             if faults or draft is None or isinstance(sender, Fault) or isinstance(reply, Fault):
-                raise RequestInvalid(in_order(faults, request))  # noqa: TRY301 - as `_read` does
+                raise RequestInvalid(in_order(faults, request))  # noqa: TRY301 - a repeat is answered all the same
             checked = _checked(draft, sender, reply)
             if self._dispatch.room(checked.sender) <= beside.get(checked.sender, 0):
                 _refuse_for_room()

@@ -133,7 +133,7 @@ class PostgresDatabase:
         try:
             async with self._free:
                 return await self._read(work)
-        except Exception as error:
+        except Exception as error:  # asyncpg's errors have no class in common
             if not is_trouble(error):
                 raise
             raise StoreUnavailable(f"the database cannot be read: {error}") from error

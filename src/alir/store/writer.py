@@ -273,7 +273,7 @@ class GroupWriter:
         for some in portion.jobs:
             try:
                 _run_some(some, connection)
-            except Exception as error:
+            except Exception as error:  # whatever a piece of work raises is for who asked for it
                 if self._link.is_lost(error):
                     raise
                 if connection.in_transaction:
