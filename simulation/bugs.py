@@ -23,7 +23,7 @@ from alir.dispatch.slots import NOBODY
 from alir.errors import NotFound, OutcomeUnknown, ProviderBusy, StoreUnavailable
 from alir.ids import MessageId, SenderName
 from alir.intake.ports import Stored
-from alir.messages import life
+from alir.messages import life, standing
 from alir.messages.model import Flag, Message, Status
 from alir.providers.cloud.adapter import CloudProvider
 from alir.receipts.guess import Candidate, Guess
@@ -133,15 +133,12 @@ async def _key_afterwards(self: MessageStore, message: Message, key: Any, **how:
     return stored
 
 
-_status = life._status
-
-
 def _status_of_the_last_receipt(
     before: Message, after: Message, stands: Sequence[Status | None]
 ) -> Status:
     if len(after.receipts) > len(before.receipts):
         return Status(after.receipts[-1].status.value)
-    return _status(before, after, stands)
+    return standing.status_of(before, after, stands)
 
 
 async def _call_busy(
@@ -271,7 +268,7 @@ BUGS: Final = MappingProxyType(
         ),
         "receipt_moves_backwards": Bug(
             "has a message stand where its last receipt says",
-            [(life, "_status", _status_of_the_last_receipt)],
+            [(life, "status_of", _status_of_the_last_receipt)],
         ),
         "begun_again_after_a_restart": Bug(
             "queues again what an earlier process had begun",

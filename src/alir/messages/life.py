@@ -14,7 +14,7 @@ nothing changes. Nothing here reads a clock, draws a random number or does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from alir.messages.model import (
     ReceiptStatus,
     Status,
 )
+from alir.messages.standing import ARRIVED, NOT_YET_ARRIVED, has_unknown, standing, status_of
 
 
 class Happened(NamedTuple):
@@ -93,43 +94,13 @@ GAVE_UP = "gave_up"  #: the provider stayed busy for too long
 GIVEN_UP = "given_up"  #: somebody cancelled a message whose outcome is unknown
 EXPIRED = "expired"
 
-#: How far an attempt can come; a message stands where its furthest attempt stands.
-_RANK = {
-    Status.FAILED: 0,
-    Status.UNKNOWN: 1,
-    Status.ACCEPTED: 2,
-    Status.SENT: 3,
-    Status.DELIVERED: 4,
-    Status.READ: 5,
-}
-#: An attempt that stands here was taken by WhatsApp.
-ARRIVED = frozenset({Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ})
-
 #: Where a message stands whose latest attempt the provider says it did not take.
 _MAY_WAIT_AGAIN = frozenset({Status.SENDING, Status.QUEUED, Status.UNKNOWN})
 
 #: Where a message stands of which an attempt may still come to something.
 _UNDER_WAY = frozenset({Status.SENDING, Status.ACCEPTED, Status.SENT, Status.UNKNOWN})
-#: Where an attempt stands that nobody has seen arrive on a phone.
-_NOT_YET_ARRIVED = frozenset({None, Status.UNKNOWN, Status.ACCEPTED, Status.SENT})
 #: Receipts that show that a message is on a phone.
 _EVIDENCE = frozenset({ReceiptStatus.DELIVERED, ReceiptStatus.READ})
-
-#: Only an arrival moves a message on from here.
-_NOTHING_UNDER_WAY = frozenset({Status.QUEUED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
-
-_BY_OUTCOME = {
-    Outcome.ACCEPTED: Status.ACCEPTED,
-    Outcome.UNKNOWN: Status.UNKNOWN,
-    Outcome.REFUSED: Status.FAILED,
-}
-#: Which receipt decides where an attempt stands: the first of these that it has.
-_BY_RECEIPT = (
-    (ReceiptStatus.READ, Status.READ),
-    (ReceiptStatus.DELIVERED, Status.DELIVERED),
-    (ReceiptStatus.FAILED, Status.FAILED),
-    (ReceiptStatus.SENT, Status.SENT),
-)
 
 
 def error(
@@ -159,7 +130,7 @@ def begin(message: Message, *, now: datetime, window_shut: bool = False) -> Chan
         raise _too_late(message, "begun")
     attempt = Attempt(number=len(message.attempts) + 1, begun_at=now)
     begun = message.but(status=Status.SENDING, parked=None, attempts=(*message.attempts, attempt))
-    if message.attempts and _has_unknown(message):
+    if message.attempts and has_unknown(message):
         begun = begun.but(flags=_flagged(begun, Flag.RESENT))
     if window_shut and message.fallback is not None:
         begun = begun.but(flags=_flagged(begun, Flag.FALLBACK))
@@ -210,7 +181,7 @@ def _settled(message: Message, attempt: Attempt, settlement: Settlement, now: da
     if latest and message.status in _MAY_WAIT_AGAIN:
         if settlement.outcome is Outcome.BUSY:
             return _busy(after, settlement)
-        if settlement.window_shut and _can_fall_back(after) and not _has_unknown(after):
+        if settlement.window_shut and _can_fall_back(after) and not has_unknown(after):
             return Change(_fallen_back(after, due_at=now))
     return _moved(message, after, reason=settlement.error)
 
@@ -285,7 +256,7 @@ def cancel(message: Message) -> Change | None:
     if message.status is Status.CANCELLED:
         return None
     if message.status is Status.UNKNOWN or (
-        message.status is Status.QUEUED and _has_unknown(message)
+        message.status is Status.QUEUED and has_unknown(message)
     ):
         reason = error(GIVEN_UP, "Given up while it was unknown whether it had arrived")
         given_up = _told(message.but(status=Status.FAILED, error=reason), Status.FAILED)
@@ -321,7 +292,7 @@ def retry(message: Message, *, now: datetime) -> Change:
         ),
         Status.QUEUED,
     )
-    return queued._replace(decision=Decision.RETRIED) if _has_unknown(message) else queued
+    return queued._replace(decision=Decision.RETRIED) if has_unknown(message) else queued
 
 
 def may_retry_by_itself(message: Message, *, now: datetime) -> bool:
@@ -385,7 +356,7 @@ def _may_go_again(message: Message, receipt: Receipt, again: Again) -> bool:
     *earlier, latest = message.attempts
     if receipt.status is not ReceiptStatus.FAILED or receipt.attempt != latest.number:
         return False
-    if message.status not in _UNDER_WAY or standing(message, latest) not in _NOT_YET_ARRIVED:
+    if message.status not in _UNDER_WAY or standing(message, latest) not in NOT_YET_ARRIVED:
         return False
     for attempt in earlier:
         stood = standing(message, attempt)
@@ -420,7 +391,7 @@ def _again(after: Message, again: Again) -> Change:
 
 def _ended(message: Message, status: Status, reason: Mapping[str, Any]) -> Change:
     """Ended without arriving, but for the doubt that an unknown attempt leaves."""
-    if not _has_unknown(message):
+    if not has_unknown(message):
         return _told(message.but(status=status, error=reason), status)
     if message.status is Status.UNKNOWN:
         return Change(message)
@@ -441,7 +412,7 @@ def _completed(message: Message, attempt: Attempt, settlement: Settlement) -> Ch
 def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None) -> Change:
     """`after`, standing where its furthest attempt stands, with what users are told of it."""
     stands = [standing(after, attempt) for attempt in after.attempts]
-    status = _status(before, after, stands)
+    status = status_of(before, after, stands)
     if status is not before.status:
         failed = status is Status.FAILED
         after = after.but(status=status, error=reason if failed else None)
@@ -458,29 +429,6 @@ def _moved(before: Message, after: Message, *, reason: Mapping[str, Any] | None)
     if duplicated:
         events += (Happened(Flag.DUPLICATED, after),)
     return Change(after, events)
-
-
-def _status(before: Message, after: Message, stands: Sequence[Status | None]) -> Status:
-    """Where `after` stands: with its furthest attempt, unless more of it is still to come."""
-    furthest = Status.FAILED  # where every provider was busy, and nothing is to come
-    for stood in stands:
-        if stood is not None and _RANK[stood] > _RANK[furthest]:
-            furthest = stood
-    if furthest in ARRIVED:
-        return furthest
-    if after.attempts[-1].outcome is None:
-        return Status.SENDING
-    return before.status if before.status in _NOTHING_UNDER_WAY else furthest
-
-
-def standing(message: Message, attempt: Attempt) -> Status | None:
-    """How far an attempt came; None while it is under way, or where the provider was busy."""
-    if message.receipts:
-        told = {r.status for r in message.receipts if r.attempt == attempt.number}
-        for receipt_status, status in _BY_RECEIPT:
-            if receipt_status in told:
-                return status
-    return None if attempt.outcome is None else _BY_OUTCOME.get(attempt.outcome)
 
 
 def _has_expired(message: Message, now: datetime) -> bool:
@@ -523,10 +471,6 @@ def _is_known(message: Message, receipt: Receipt) -> bool:
         known.attempt == receipt.attempt and known.status is receipt.status
         for known in message.receipts
     )
-
-
-def _has_unknown(message: Message) -> bool:
-    return any(standing(message, attempt) is Status.UNKNOWN for attempt in message.attempts)
 
 
 def _with(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:

@@ -31,6 +31,7 @@ from alir.messages.model import (
     ReceiptStatus,
     Status,
 )
+from alir.messages.standing import ARRIVED, standing
 
 NOW = START + timedelta(seconds=30)
 LATER = START + timedelta(minutes=5)
@@ -883,8 +884,8 @@ def _after(status: Status, *, failed: bool) -> set[Status]:
 
 def assert_message_is_sound(message: Message) -> None:
     """What must hold of every message at any moment."""
-    standings = [life.standing(message, attempt) for attempt in message.attempts]
-    arrived = [s for s in standings if s in life.ARRIVED]
+    standings = [standing(message, attempt) for attempt in message.attempts]
+    arrived = [s for s in standings if s in ARRIVED]
     under_way = [a.number for a in message.attempts if a.outcome is None]
     assert [a.number for a in message.attempts] == list(range(1, len(message.attempts) + 1))
     assert len({(r.attempt, r.status) for r in message.receipts}) == len(message.receipts)
@@ -895,7 +896,7 @@ def assert_message_is_sound(message: Message) -> None:
     elif under_way:
         assert message.status is Status.SENDING
     else:
-        assert message.status not in {Status.SENDING, *life.ARRIVED}
+        assert message.status not in {Status.SENDING, *ARRIVED}
         if Status.UNKNOWN in standings:
             held = message.status is Status.UNKNOWN
             queued = message.status is Status.QUEUED
@@ -936,7 +937,7 @@ class AnyLife(RuleBasedStateMachine):
         assert_change_is_sound(self.message, change)
         self.message = change.message
         self.told += [event.name for event in change.events]
-        arrived = [life.standing(self.message, a) in life.ARRIVED for a in self.message.attempts]
+        arrived = [standing(self.message, a) in ARRIVED for a in self.message.attempts]
         self.two_arrived = self.two_arrived or sum(arrived) > 1
 
     @rule(seconds=st.integers(1, 200))
@@ -946,9 +947,7 @@ class AnyLife(RuleBasedStateMachine):
     @precondition(lambda self: self.message.status is Status.QUEUED)
     @rule(shut=st.booleans())
     def it_is_begun(self, shut: bool) -> None:
-        doubtful = any(
-            life.standing(self.message, a) is Status.UNKNOWN for a in self.message.attempts
-        )
+        doubtful = any(standing(self.message, a) is Status.UNKNOWN for a in self.message.attempts)
         lapse = life.expire(self.message, now=self.now)
         self.apply(lapse or life.begin(self.message, now=self.now, window_shut=shut))
         assert lapse or not doubtful or Flag.RESENT in self.message.flags
@@ -969,7 +968,7 @@ class AnyLife(RuleBasedStateMachine):
         number = max(1, len(self.message.attempts) - earlier)
         wanted = None if again is None else life.Again(self.now, fallback=again == "fallback")
         may_have_arrived = any(
-            life.standing(self.message, a) in {*life.ARRIVED, Status.UNKNOWN, None}
+            standing(self.message, a) in {*ARRIVED, Status.UNKNOWN, None}
             and a.outcome is not Outcome.BUSY
             for a in self.message.attempts[:-1]
         )
