@@ -13,13 +13,14 @@ import asyncpg
 import pytest
 from sqlalchemy import insert, select
 from tests.contract.stores import PostgreSQL
-from tests.postgres import execute, new_database
+from tests.postgres import execute, named, new_database
 from tests.running import in_a_loop
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store import postgresql, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.database import open_database
+from alir.store.migrations import run as run_migrations
 from alir.store.postgresql import PostgresDatabase
 from alir.store.sql import Connection, run
 from alir.store.writer import Work
@@ -225,6 +226,7 @@ async def test_what_was_taken_back_in_a_deadlock_is_done_again_in_the_same_sessi
         await other.execute("BEGIN; UPDATE alias SET wa_id = '2' WHERE number = 'b'")
         writing = asyncio.ensure_future(database.write(both))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waits += " AND datname = current_database()"
         while await asked(url, waits) == 0:
             pass
         # Who waits longer looks for a deadlock first, and is the one that gives way.
@@ -234,6 +236,27 @@ async def test_what_was_taken_back_in_a_deadlock_is_done_again_in_the_same_sessi
 
         assert tries == 2
         assert database._link._connection is session
+
+
+@in_a_loop
+async def test_what_a_lock_holds_up_for_too_long_is_told_soon_to_all_who_wait(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "STATEMENT_SECONDS", _PATIENCE)
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    async with gateway(url) as database:
+        other = await asyncpg.connect(url)
+        await other.execute("BEGIN; LOCK TABLE alias IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(20 * _PATIENCE):
+            told = await asyncio.gather(
+                *(database.write(note(f"{n:03}")) for n in range(100)), return_exceptions=True
+            )
+        await other.execute("ROLLBACK")
+        await other.close()
+
+        assert {type(error) for error in told} == {StoreUnavailable}
+        await database.write(note("a"))
+        assert await database.read(notes) == ["a"]
 
 
 @in_a_loop
@@ -334,6 +357,38 @@ def test_processes_that_open_a_new_database_at_once_all_find_its_tables(
     with new_database(postgresql_server) as url:
         started = [subprocess.Popen([sys.executable, "-c", opens, url]) for _ in range(3)]
         assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
+
+
+def test_tables_are_not_changed_under_a_running_gateway(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with gateway(url):
+            monkeypatch.setattr(run_migrations, "HEAD", "9998")  # as a newer alir's
+            with pytest.raises(DatabaseInUse, match="Stop it first"):
+                open_database(url, exclusive=False)
+
+    asyncio.run(work())
+
+
+@in_a_loop
+async def test_a_session_that_is_refused_for_a_while_is_trouble_and_nothing_more(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    async with gateway(url) as database:
+        gone = named(url, "a_database_that_is_not_there")
+        for part in (database, database._link):
+            monkeypatch.setattr(part, "_url", gone)
+        await cut(url)
+        with pytest.raises(StoreUnavailable):
+            await database.read(notes)
+        with pytest.raises(StoreUnavailable):
+            await database.write(note("a"))
+        for part in (database, database._link):
+            monkeypatch.setattr(part, "_url", url)
+        await database.write(note("a"))
+        assert await database.read(notes) == ["a"]
 
 
 def test_a_database_of_a_newer_alir_is_told_and_left_alone(url: str) -> None:

@@ -114,9 +114,25 @@ def test_an_element_that_is_too_large_spoils_no_other(large: str, space: str) ->
 @given(st.text('"\\]}[{,: ', min_size=21, max_size=80))
 @example('"[[[[[[[[[[[[[[[[[[[[[[[[[')
 def test_what_is_large_and_broken_is_a_fault_or_too_large(text: str) -> None:
-    said = one_by_one(f"[{text}, 1]".encode(), largest=20)
+    body = f"[{text}, 1]".encode()
+    said = one_by_one(body, largest=20)
 
-    assert isinstance(said, tuple) or any(isinstance(one, BodyTooLarge) for one in said) or said
+    is_told = isinstance(said, tuple) or any(isinstance(one, BodyTooLarge) for one in said)
+    assert is_told or said == at_once(body)
+
+
+@pytest.mark.parametrize("end", ["e5", "e+5", "E-5"])
+@pytest.mark.parametrize("largest", [4 * 1024, 64 * 1024])
+@pytest.mark.parametrize("beside", range(4))
+def test_a_number_that_is_cut_where_it_goes_on_is_not_taken_for_a_shorter_one(
+    largest: int, end: str, beside: int
+) -> None:
+    body = f"[0.{'1' * (largest - 2 - beside)}{end},2]".encode()
+
+    said = one_by_one(body, largest=largest)
+
+    is_passed_over = isinstance(said[0], BodyTooLarge) and said[1:] == [2]
+    assert is_passed_over or said == at_once(body)
 
 
 def test_a_large_body_that_is_cut_off_says_so() -> None:

@@ -146,16 +146,17 @@ class Calls:
     async def _hand_over(self, message: Message, begun_at: float) -> None:
         number = len(message.attempts)
         started = self._clock.elapsed()
-        title = None
+        title, was_called = None, False
         settlement = None if self._provider.is_ready() else await self._not_ready(message)
         if settlement is None:
             title = self._too_late(message, self._clock.elapsed() - begun_at)
             if title is not None:
                 settlement = never_handed_over(title, now=self._clock.now())
             else:
+                was_called = True
                 settlement = await self._call(message, number)
         is_probe = self._gate.probe == message.id
-        if title is None:  # else the provider was not asked
+        if was_called:
             self._notice_silence(message, settlement.outcome, is_probe=is_probe)
         if is_probe:
             self._gate.probe = None

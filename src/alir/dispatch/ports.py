@@ -103,9 +103,9 @@ class Due(NamedTuple):
     counts: Mapping[QueueClass, int]
     oldest_at: datetime | None
 
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
+    def up_to(self, at_most: int) -> int:
+        """How many in all, counted up to `at_most`."""
+        return min(sum(self.counts.values()), at_most)
 
 
 class Judge(Protocol):

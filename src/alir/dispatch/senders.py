@@ -175,7 +175,7 @@ class SenderDesk:
 
     async def _show(self, name: SenderName, unknown: int) -> dict[str, Any]:
         due = await self._figures.due(name, at_most=COUNTED_AT_MOST)
-        count = min(due.total, COUNTED_AT_MOST)
+        count = due.up_to(COUNTED_AT_MOST)
         queue = Queue(due=count, oldest_due_at=due.oldest_at, unknown=unknown)
         pauses = self._pauses.of(name)
         return as_json(name, self._senders[name], pauses, queue, self._advice)

@@ -60,8 +60,10 @@ class Undecided:
         ]
 
     def decided(self, message: Message) -> None:
-        """It waits no more."""
-        self._waits.pop(message.id, None)
+        """It waits no more, unless it has become unknown anew."""
+        wait = self._waits.get(message.id)
+        if wait is not None and wait.message.version == message.version:
+            del self._waits[message.id]
 
     def _is_over(self, wait: _Wait) -> bool:
         since = max(wait.since, self._listening_since)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 import orjson
 
 #: A whole number of more digits is kept as the text that it came as.
 _WHOLE_DIGITS = 18
+#: As JSON writes it, behind any number of escaped backslashes.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 #: Digits of Unix seconds that a `datetime` can hold.
 _TIMESTAMP_DIGITS = 11
 
@@ -17,11 +20,16 @@ def parse(body: bytes) -> object:
     """The value that `body` holds; None where it is not even nearly JSON.
 
     One half of a character (a name that somebody cut off), a `NaN` or a number without bounds
-    must not cost all that stands beside it. The half becomes `?`, the numbers become texts.
+    must not cost all that stands beside it. The half becomes `?`, the numbers become texts; and a
+    NUL, which not every database can keep, becomes U+FFFD.
 
     >>> parse(b'{"id": "wamid.1", "name": "Zo\\\\ud83d", "at": NaN}')
     {'id': 'wamid.1', 'name': 'Zo?', 'at': 'NaN'}
+    >>> parse(b'{"id": "wamid\\\\u0000", "path": "c:\\\\\\\\u0000"}')
+    {'id': 'wamid\ufffd', 'path': 'c:\\\\u0000'}
     """
+    if b"\\u0000" in body:
+        body = _NUL.sub(rb"\1\\ufffd", body)
     try:
         parsed: object = orjson.loads(body)
     except ValueError:

@@ -51,7 +51,7 @@ _REMEMBERED = or_(
             exists().where(_contact.sender == _alias.sender, _contact.wa_id == name),
             exists().where(_m.to == "+" + name),
         )
-    )
+    ),
 )
 
 

@@ -35,6 +35,7 @@ from alir.messages.model import Status
 from alir.retention.person import Found, Person
 from alir.retention.purger import PAUSE_SECONDS, STEP_MESSAGES, STEP_ROWS
 from alir.store import rows, tables
+from alir.store.callbacks import LARGEST_PAGE
 from alir.store.database import Database
 from alir.store.reading import load
 from alir.store.sql import Connection, Statement, is_among, run
@@ -205,7 +206,7 @@ class PersonStore:
                 if traces.search(body):
                     (unapplied if applied_at is None else applied).append(seq)
 
-        async for stretch in self._stretches(_callback.seq):
+        async for stretch in self._stretches(_callback.seq, size=LARGEST_PAGE):
             query = select(_callback.seq, _callback.applied_at, _callback.body).where(stretch)
             await self._database.read(partial(look, query=query))
         return applied, unapplied
@@ -226,12 +227,14 @@ class PersonStore:
             await self._database.write(partial(removal.run_many, values=some))
             await self._clock.sleep(PAUSE_SECONDS)
 
-    async def _stretches(self, key: Column[int]) -> AsyncIterator[ColumnElement[bool]]:
+    async def _stretches(
+        self, key: Column[int], *, size: int = STRETCH
+    ) -> AsyncIterator[ColumnElement[bool]]:
         """The conditions that divide a table into stretches of its counted key."""
         [(lowest, highest)] = await self._read(select(func.min(key), func.max(key)))
         if lowest is not None:
-            for begin in range(lowest, highest + 1, STRETCH):
-                yield and_(key >= begin, key < begin + STRETCH)
+            for begin in range(lowest, highest + 1, size):
+                yield and_(key >= begin, key < begin + size)
 
     async def _read(self, query: ClauseElement) -> list[Any]:
         return await self._database.read(lambda connection: run(connection, query).fetchall())

@@ -20,7 +20,7 @@ from alir.observe import get_logger
 from alir.store import tables
 from alir.store.bridge import in_greenlet, wait_for
 from alir.store.counts import recount
-from alir.store.migrations.run import upgrade_postgresql
+from alir.store.migrations.run import GATEWAY_LOCK, upgrade_postgresql
 from alir.store.sql import Connection, Statement, insert_or_ignore, run
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
 
@@ -36,8 +36,6 @@ MOST_PREPARED: Final = 256
 #: How long a starting gateway waits for one that was killed a moment ago to be gone for the server.
 OWN_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.1
-#: The key of the lock that a gateway holds on its database: "alir" in ASCII.
-_GATEWAY: Final = 0x616C6972
 #: How soon the server notices that a gateway is gone without a word, and lets go of its lock.
 _KEEPALIVE: Final = {
     "tcp_keepalives_idle": "5",
@@ -53,6 +51,9 @@ _LOST: Final = ("08", "57P")
 #: Of these, a deadlock and what cannot be put in order: the same may be done again.
 _ROLLED_BACK: Final = "40"
 _READ_ONLY: Final = "25006"  # a standby, as after a failover
+
+#: What the driver raises where a session cannot be had, or not be used.
+_FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = get_logger("store")
 
@@ -88,7 +89,7 @@ class PostgresDatabase:
             raise SettingsInvalid(
                 [f"database: expected postgresql://USER:PASSWORD@HOST/NAME; {error}"]
             ) from error
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _FAILURES as error:
             raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
         return cls(url, exclusive=exclusive, observe=observe)
 
@@ -103,7 +104,7 @@ class PostgresDatabase:
             except DatabaseInUse:
                 if time.monotonic() >= give_up_at:
                     raise
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _FAILURES as error:
                 raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
             else:
                 return
@@ -227,8 +228,8 @@ class PostgresLink:
         return is_trouble(error)
 
     def is_lost(self, error: Exception) -> bool:
-        """See `Link.is_lost`."""
-        return is_lost(error)
+        """See `Link.is_lost`. What takes too long holds up everybody: it is broken off."""
+        return is_lost(error) or isinstance(error, TimeoutError)
 
     def is_passing(self, error: Exception) -> bool:
         """See `Link.is_passing`."""
@@ -257,14 +258,14 @@ class PostgresLink:
             DatabaseInUse: another gateway does.
         """
         raw = connection.raw
-        if await raw.fetchval("SELECT pg_try_advisory_lock($1)", _GATEWAY):
+        if await raw.fetchval("SELECT pg_try_advisory_lock($1)", GATEWAY_LOCK):
             return
         holder = await raw.fetchrow(
             "SELECT pid, client_addr::text AS address FROM pg_locks JOIN pg_stat_activity USING"
             " (pid) WHERE locktype = 'advisory' AND objid = $1 AND classid = 0 AND granted"
             " AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname ="
             " current_database())",
-            _GATEWAY,
+            GATEWAY_LOCK,
         )
         if holder is not None and holder["pid"] == self._former:
             # It is this gateway's own session, whose end the server has not noticed yet.
@@ -302,7 +303,7 @@ class PostgresConnection:
         """Close it; where the server does not answer, without a word."""
         try:
             await self.raw.close(timeout=1)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _FAILURES:
             self.raw.terminate()
 
     async def _execute(self, sql: str, parameters: Sequence[Any]) -> PostgresCursor:
@@ -370,12 +371,21 @@ def _storable(value: Any) -> Any:
 
 
 async def _connect(url: str) -> PostgresConnection:
-    raw = await asyncpg.connect(
-        url,
-        timeout=STATEMENT_SECONDS,
-        command_timeout=STATEMENT_SECONDS,
-        server_settings={"application_name": "alir", **_KEEPALIVE},
-    )
+    """A new session.
+
+    Raises:
+        StoreUnavailable: there is none to be had, whatever the server says: a password that was
+            changed, or a database that is just being restored, may be right again in a moment.
+    """
+    try:
+        raw = await asyncpg.connect(
+            url,
+            timeout=STATEMENT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            server_settings={"application_name": "alir", **_KEEPALIVE},
+        )
+    except _FAILURES as error:
+        raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
     return PostgresConnection(raw)
 
 

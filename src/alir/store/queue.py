@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, func, literal, or_, select, text, union_all
+from sqlalchemy import Select, bindparam, func, literal_column, or_, select, text, union_all
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.gate import Turn
@@ -45,6 +45,27 @@ _TO_RETRY = Statement(
     .order_by(_m.seq)
     .limit(bindparam("limit"))
 )
+
+
+def _counted(queue_class: QueueClass) -> Select[str, int, int | None]:
+    waiting = (
+        select(_m.due_at)
+        .where(
+            _m.sender == bindparam("sender"),
+            IN_LINE,
+            of_class(queue_class),
+            _m.due_at <= bindparam("now"),
+        )
+        .order_by(_m.due_at, _m.seq)
+        .limit(bindparam("at_most"))
+        .subquery()
+    )
+    return select(
+        literal_column(f"'{queue_class.value}'"), func.count(), func.min(waiting.c.due_at)
+    )
+
+
+_DUE = Statement(union_all(*map(_counted, QueueClass)))
 _LATELY = Statement(
     select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
     .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
@@ -189,21 +210,10 @@ class QueueReader:
     async def due(self, sender: SenderName, *, at_most: int) -> Due:
         """What is due, up to `at_most` messages of each class counted."""
         now = to_milliseconds(self._clock.now())
-
-        def count(queue_class: QueueClass) -> Select[str, int, int | None]:
-            waiting = (
-                select(_m.due_at)
-                .where(_m.sender == sender, IN_LINE, of_class(queue_class), _m.due_at <= now)
-                .order_by(_m.due_at, _m.seq)
-                .limit(at_most)
-                .subquery()
-            )
-            return select(literal(queue_class.value), func.count(), func.min(waiting.c.due_at))
-
-        query = union_all(*map(count, QueueClass))
+        values = {"sender": sender, "now": now, "at_most": at_most}
 
         def work(connection: Connection) -> Due:
-            found = run(connection, query).fetchall()
+            found = _DUE.run(connection, values).fetchall()
             since = [oldest for _, _, oldest in found if oldest is not None]
             return Due(
                 {QueueClass(name): count for name, count, _ in found},

@@ -39,6 +39,8 @@ _CLOSING_GRACE_SECONDS = 0.25
 #: Bounds how long the event loop is busy with one group, and its callers wait for each other. Of
 #: a group with heavier work, so much of it is done in one go.
 LARGEST_GROUP = 100
+#: Bounds how long who waits for a group has to: a batch of the largest size is one group.
+HEAVIEST_GROUP = 1_000
 
 _group = tables.commit_group.c
 _NUMBERED = Statement(upsert(tables.commit_group, replaced=["number"]))
@@ -198,8 +200,7 @@ class GroupWriter:
         jobs: list[_Job] = []
         try:
             while self._waiting:
-                size = min(len(self._waiting), LARGEST_GROUP)
-                jobs = [self._waiting.popleft() for _ in range(size)]
+                jobs = self._next_group()
                 await self._write_group(jobs)
                 _deliver(jobs)
         except Exception as fault:
@@ -216,6 +217,15 @@ class GroupWriter:
             raise
         finally:
             self._running = None
+
+    def _next_group(self) -> list[_Job]:
+        """What goes into the next transaction, of what waits."""
+        jobs: list[_Job] = []
+        weight = 0
+        while self._waiting and len(jobs) < LARGEST_GROUP and weight < HEAVIEST_GROUP:
+            jobs.append(self._waiting.popleft())
+            weight += jobs[-1].weight
+        return jobs
 
     async def _write_group(self, jobs: list[_Job]) -> None:
         """Write `jobs` in one transaction; where one of them fails, each in its own."""

@@ -33,6 +33,8 @@ _DEPTH: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes({*range(256)} - _DEPTH.keys())
 #: Finds where a value ends. What it reads is not used: it is too lenient, and sees single bytes.
 _SCANNER: Final = json.JSONDecoder()
+#: What is left over where a number is cut in or before its fraction or its exponent.
+_CUT_NUMBERS: Final = frozenset({".", "e", "E", "e+", "e-", "E+", "E-"})
 
 
 class Element(NamedTuple):
@@ -139,7 +141,8 @@ def _end_of(body: bytes, start: int, most: int) -> int | None:
         _, size = _SCANNER.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return start + size if size <= most else None
+    # Of a number that is cut here, the scanner takes what stands before.
+    return None if size > most or text[size:] in _CUT_NUMBERS else start + size
 
 
 def _pass_over(body: bytes, start: int) -> Generator[None, None, int | None]:

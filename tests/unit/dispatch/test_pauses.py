@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -476,6 +477,21 @@ async def test_a_sender_without_any_answer_is_tried_once_a_minute_in_the_end() -
         gaps = [after - before for before, after in pairwise(moments)]
         assert gaps[4:8] == [5, 10, 20, 40]
         assert set(gaps[8:]) == {60}
+
+
+@in_a_loop
+async def test_a_log_in_that_fails_between_them_is_no_answer() -> None:
+    async with World() as world:
+        world.provider.answers.extend([OutcomeUnknown("No answer")] * 5)
+        for i in range(4):
+            await world.queue(to=f"+1555124000{i}")
+        world.provider.ready, world.provider.log_in_fails = asyncio.Event(), ProviderBusy("No")
+        world.provider.ready.set()
+        await world.queue(to="+15551240004")
+        world.provider.ready = None
+        await world.queue(to="+15551240005")
+
+        assert [pause.scope for pause in world.pauses.of(MAIN)] == [PauseScope.SENDER]
 
 
 @in_a_loop

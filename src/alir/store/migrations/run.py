@@ -13,10 +13,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
-from alir.errors import StoreUnavailable
+from alir.errors import DatabaseInUse, StoreUnavailable
 from alir.store.migrations import HEAD
 
 CONNECT_SECONDS = 5.0
+#: The key of the lock that a gateway holds on its PostgreSQL database: "alir" in ASCII.
+GATEWAY_LOCK = 0x616C6972
 #: The key of the lock under which tables are made and changed: "alis" in ASCII.
 _MIGRATING = 0x616C6973
 
@@ -46,6 +48,7 @@ def upgrade_postgresql(url: str) -> None:
     In a thread and an event loop of its own, so that it can be called from within one.
 
     Raises:
+        DatabaseInUse: its tables have to change, and a gateway runs on it.
         StoreUnavailable: a newer alir has used it.
         OSError, TimeoutError, asyncpg.PostgresError: it cannot be reached, or changed.
         ValueError: the URL cannot be read.
@@ -75,6 +78,13 @@ def _upgrade_known(connection: Connection) -> None:
             f"the database was used by a newer alir: its tables are of version {version}, and this "
             f"one knows {HEAD}"
         )
+    if version is not None and version != HEAD:
+        lock = text(f"SELECT pg_try_advisory_xact_lock({GATEWAY_LOCK})")
+        if not connection.execute(lock).scalar():
+            raise DatabaseInUse(
+                f"a gateway runs on this PostgreSQL database, whose tables are of version {version}"
+                f" and have to be of {HEAD} for this alir. Stop it first."
+            )
     if version != HEAD:
         _upgrade(connection)
 
