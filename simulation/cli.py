@@ -76,7 +76,10 @@ def _options(given: Sequence[str]) -> argparse.Namespace:
     add("--replay", type=int, metavar="SEED", help="one schedule, and print what happens in it")
     add("--bug", choices=sorted(BUGS), metavar="BUG", help="plant one of: " + ", ".join(BUGS))
     add("--bugs", action="store_true", help="plant each bug in turn, until it is found")
-    return parser.parse_args(given)
+    options = parser.parse_args(given)
+    if options.schedules < 1 or options.jobs < 1:
+        parser.error("--schedules and --jobs must be at least 1")
+    return options
 
 
 def _run(options: argparse.Namespace) -> int:

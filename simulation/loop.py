@@ -97,7 +97,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._turn: deque[Any] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._tasks: list[_Task] = []
-        self.steps = 0
         self.set_task_factory(self._make_task)
 
     def time(self) -> float:
@@ -178,7 +177,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 continue
             owner = step.owner
             if owner is None or owner.may_run(step):
-                self.steps += 1
                 step._run()
 
     def _pass_time(self) -> None:

@@ -156,7 +156,7 @@ def _answers(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
         for status, id_ in asked.answers:
             if status < _SUCCESS and id_ not in ids:
                 yield f"lost: {token} was answered {status}, and is not stored"
-            if status == _OK and not _was_told(kept[str(id_)], "accepted"):
+            elif status == _OK and not _was_told(kept[str(id_)], "accepted"):
                 yield f"answered as accepted, and never was: {id_}"
         refusals = [answer for answer in asked.answers if answer == (UNAVAILABLE, None)]
         if found and len(refusals) == asked.calls:
@@ -165,9 +165,10 @@ def _answers(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
             yield f"answered {asked.latest:.0f} s later than its caller would wait: {token}"
     for done in world.callers.done:
         if done.kind == "cancel" and done.status == "cancelled":
-            message = kept[done.message]
-            if message.row["status"] != "cancelled":
-                yield f"cancelled, and then {message.row['status']}: {done.message}"
+            cancelled = kept.get(done.message)
+            stands = "not stored" if cancelled is None else cancelled.row["status"]
+            if stands != "cancelled":
+                yield f"cancelled, and then {stands}: {done.message}"
 
 
 def _was_told(message: Kept, status: str) -> bool:

@@ -54,6 +54,8 @@ def run(seed: int, platter: Platter, *, bug: str | None = None) -> Outcome:
         try:
             loop.run_until_complete(loop.create_task(world.run()))
             broken = (*world.broken, *broken_by(world), *faults)
+        except Exception as error:  # whatever it is, its seed must be told
+            broken = (f"broke: {type(error).__name__}: {error}", *world.broken, *faults)
         finally:
             for process in world.processes:
                 process.kill()

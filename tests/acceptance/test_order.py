@@ -112,4 +112,5 @@ def test_a_reply_goes_before_singles_and_so_does_what_goes_to_who_just_wrote(
 
     assert answer.status_code == 200
     assert get(paced.api, answer.json()["data"]["id"])["priority"] == "bulk"  # as it was asked for
+    assert paced.slots_until(replied, since) <= A_FEW
     assert paced.slots_until(writer, since) <= A_FEW

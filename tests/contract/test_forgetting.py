@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -389,9 +390,10 @@ async def test_everything_is_found_however_many_stretches_there_are(
 
 
 @in_a_loop
-async def test_nothing_of_the_person_is_left_in_the_file(database: Backend) -> None:
-    if not isinstance(database, SQLite):
-        return  # PostgreSQL's files are not alir's to overwrite
+async def test_on_sqlite_nothing_of_the_person_is_left_in_the_file(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    database = SQLite(tmp_path, sqlite_template)
     async with database.open() as store:
         await a_life(store, THEIRS, NAME, "US.1")
         await a_life(store, OTHERS, OTHERS[1:], "US.2")

@@ -52,6 +52,7 @@ def test_the_same_seed_gives_the_same_trace_and_another_one_another(platter: Pla
 @pytest.mark.parametrize(
     ("bug", "within", "breaks"),
     [
+        ("answered_without_storing", 5, "lost"),
         ("begin_after_sending", 5, "sent before it was begun on disk"),
         ("begun_again_after_a_restart", 20, "doubled"),
         ("key_outside_the_transaction", 20, "doubled: 2 messages of the one request"),
