@@ -70,6 +70,14 @@ async def asked(url: str, query: str, *values: object) -> Any:
         await connection.close()
 
 
+async def somebody_waits(url: str) -> None:
+    """Return once a session waits for another's lock."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waits += " AND datname = current_database()"
+    while await asked(url, waits) == 0:
+        pass
+
+
 async def cut(url: str, *, query: str = "%") -> int:
     """End every session of alir's whose last statement is like `query`; how many those were."""
     ended: int = await asked(
@@ -225,10 +233,7 @@ async def test_what_was_taken_back_in_a_deadlock_is_done_again_in_the_same_sessi
         other = await asyncpg.connect(url)
         await other.execute("BEGIN; UPDATE alias SET wa_id = '2' WHERE number = 'b'")
         writing = asyncio.ensure_future(database.write(both))
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        waits += " AND datname = current_database()"
-        while await asked(url, waits) == 0:
-            pass
+        await somebody_waits(url)
         # Who waits longer looks for a deadlock first, and is the one that gives way.
         await other.execute("UPDATE alias SET wa_id = '2' WHERE number = 'a'; COMMIT")
         await other.close()
@@ -236,6 +241,33 @@ async def test_what_was_taken_back_in_a_deadlock_is_done_again_in_the_same_sessi
 
         assert tries == 2
         assert database._link._connection is session
+
+
+@in_a_loop
+async def test_race_of_two_groups_that_meet_in_a_deadlock(url: str) -> None:
+    transactions: dict[str, str] = {}
+
+    def change_alias(number: str) -> Callable[[Connection], None]:
+        def change(connection: Connection) -> None:
+            connection.execute("UPDATE alias SET wa_id = '3' WHERE number = $1", [number])
+            row = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+            assert row is not None
+            transactions[number] = row[0]
+
+        return change
+
+    async with gateway(url) as database:
+        await asyncio.gather(*(database.write(note(number)) for number in "abc"))
+        other = await asyncpg.connect(url)
+        await other.execute("BEGIN; UPDATE alias SET wa_id = '2' WHERE number = 'b'")
+        writing = [asyncio.ensure_future(database.write(change_alias(each))) for each in "abc"]
+        await somebody_waits(url)
+        await other.execute("UPDATE alias SET wa_id = '2' WHERE number = 'a'; COMMIT")
+        await other.close()
+        await asyncio.gather(*writing)
+
+        # As one group again it would meet the other group again, in step.
+        assert len(set(transactions.values())) == 3
 
 
 @in_a_loop

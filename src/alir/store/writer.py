@@ -228,7 +228,7 @@ class GroupWriter:
         return jobs
 
     async def _write_group(self, jobs: list[_Job]) -> None:
-        """Write `jobs` in one transaction; where one of them fails, each in its own."""
+        """Write `jobs` in one transaction; where that cannot be, each in its own."""
         begun = time.perf_counter()
         if await self._commit(jobs):
             if self._observe is not None:
@@ -239,7 +239,9 @@ class GroupWriter:
                 await self._write_group([job])
 
     async def _commit(self, jobs: list[_Job]) -> bool:
-        """Whether all of them are done with. Where one of a group failed, none is."""
+        """Whether all of them are done with. Where one of a group failed, or stood in a deadlock
+        with another writer's, none is.
+        """
         give_up_at = max(job.handed_in_at for job in jobs) + PATIENCE_SECONDS
         self._number += 1
         while True:
@@ -253,6 +255,10 @@ class GroupWriter:
                 # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
                 if in_doubt or not self._link.is_passing(error):
                     await self._link.disconnect()
+                elif len(jobs) > 1:
+                    # As a whole it would meet the other again, in step: one by one, each holds
+                    # too little for a circle.
+                    return False
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
