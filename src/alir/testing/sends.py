@@ -191,6 +191,7 @@ def _altered(asked: Asked) -> None:
     known = json_of(taken)
     # An id may be any text or number; nothing else can be one.
     odd_ids = {str(odd) for odd in ODD_VALUES if odd and isinstance(odd, str | int)}
+    odd_ids |= {id_.replace("\0", "\ufffd") for id_ in odd_ids}  # no database keeps a NUL
     ids = odd_ids - {"True"} | {taken.provider_id}
     with Rig(asked) as rig:
         for odd in breaks(known) if known is not None else ():
