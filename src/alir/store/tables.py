@@ -209,7 +209,9 @@ callback = Table(
     Column("senders", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("applied_at", BigInteger),
-    # What a crash left unapplied.
+    # Until then the process that claimed it applies it; then another one may.
+    Column("claimed_until", BigInteger),
+    # What is not applied yet.
     Index(
         "callback_unapplied",
         "seq",
@@ -296,6 +298,31 @@ api_token = Table(
     Column("senders", Text),
     Column("default_sender", String),
     Column("revoked_at", BigInteger),
+)
+
+process = Table(
+    "process",
+    metadata,
+    # One row a process of a gateway that shares its database with others.
+    Column("name", String, primary_key=True),
+    # JSON list of the senders that it can dispatch for.
+    Column("senders", Text, nullable=False),
+    # By the database's clock; it says so anew all the time.
+    Column("alive_until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sender_lease = Table(
+    "sender_lease",
+    metadata,
+    Column("sender", String, primary_key=True),
+    # Counts the changes of hands; who begins an attempt names it.
+    Column("fence", BigInteger, nullable=False),
+    # By the database's clock; of one that was released, when it was.
+    Column("until", BigInteger, nullable=False),
+    # The process that holds it; none: it was released.
+    Column("holder", String),
+    sqlite_with_rowid=False,
 )
 
 commit_group = Table(
