@@ -160,7 +160,7 @@ def _none_among(*_: object) -> set[Any]:
 
 
 def _all_unknown(where: str) -> Callable[..., Awaitable[list[Message]]]:
-    async def unknown_to_retry(self: QueueReader, *, limit: int) -> list[Message]:
+    async def unknown_to_retry(self: QueueReader, *, limit: int, **_: object) -> list[Message]:
         sql = f"SELECT id FROM message WHERE status = 'unknown' AND {where} LIMIT {limit}"  # noqa: S608 - both are this bug's own
         return await self._database.read(
             lambda connection: [load(connection, id_) for [id_] in connection.execute(sql)]

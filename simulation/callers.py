@@ -103,7 +103,7 @@ class Callers:
         async def work(gateway: Gateway) -> Message:
             now = moment(asyncio.get_running_loop().time())
             decide = change or (lambda message: life.retry(message, now=now))
-            return await gateway.messages.change(MessageId(done.message), decide)
+            return await gateway.core.messages.change(MessageId(done.message), decide)
 
         try:
             message = await self._door.ask(work)

@@ -1,4 +1,4 @@
-"""The parts of a gateway, put together as `alir.compose` does, in a world of their own."""
+"""The core of a gateway, in a world of its own."""
 
 from __future__ import annotations
 
@@ -10,35 +10,23 @@ from typing import Any, Final, Protocol
 
 from alir.api.answers import answer_of
 from alir.api.problems import Problem
-from alir.dispatch.aftermath import Aftermath
+from alir.core import Core, Policy, SenderParts, World
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.backlog import Backlog
 from alir.dispatch.calls import DispatchPolicy
-from alir.dispatch.dispatcher import Dispatcher
-from alir.dispatch.dispatchers import Dispatchers
-from alir.dispatch.gate import Gate, PairLimit
-from alir.dispatch.housekeeping import Housekeeper
-from alir.dispatch.pacing import Pace
-from alir.dispatch.pauses import Pauses
+from alir.dispatch.gate import PairLimit
 from alir.errors import SendFailure, StoreUnavailable
 from alir.ids import ApiTokenId, EventId, MessageId, SenderName
-from alir.intake.accept import Intake, SenderRules
+from alir.intake.accept import SenderRules
 from alir.intake.ports import Stored
 from alir.intake.tokens import ApiToken, Scope
-from alir.intake.waiting import Waiting
-from alir.messages.model import Decision, Message, OnUnknown, Outcome, Status
+from alir.messages.model import Decision, OnUnknown, Outcome, ReceiptStatus
 from alir.outbound.http import HttpClient
 from alir.providers.cloud.adapter import CloudProvider
 from alir.providers.cloud.settings import CloudSender
 from alir.providers.cloud.webhook import CloudCallbacks
 from alir.providers.tools import Tools
 from alir.providers.whatsapp.codes import meanings
-from alir.receipts.inbox import Inbox
 from alir.receipts.ports import CallbackRequest
-from alir.store.callbacks import CallbackStore
-from alir.store.messages import MessageStore
-from alir.store.pauses import PauseStore
-from alir.store.receipts import ReceiptStore
 from simulation.carrier import NUMBERS, SECRETS, TOKENS
 from simulation.clocks import SkewedClock
 from simulation.disk import SimulatedDatabase
@@ -48,6 +36,7 @@ from simulation.plan import SENDERS, UNKNOWN_AFTER, Plan
 TOKEN: Final = ApiToken(
     id=ApiTokenId("tok_01JABCDEFGHJKMNPQRSTVWXYZ0"), name="caller", scopes=frozenset({Scope.SEND})
 )
+_SHARE: Final = 0.97
 _BUSY: Final = BusyPolicy(longest_delay=timedelta(seconds=8))
 #: As `alir.compose` has it: begun for 5 s, a call, and 10 s for writing down what it came to.
 _ATTEMPT_TIME: Final = timedelta(seconds=15 + CALL_SECONDS)
@@ -107,86 +96,55 @@ class _Unmeasured:
     def decided(self, sender: SenderName, decision: Decision) -> None:
         """See `Decisions`."""
 
+    def received(self, sender: SenderName, status: ReceiptStatus) -> None:
+        """See `Counts`."""
+
 
 class Gateway:
-    """Intake, queue, dispatch and receipts, as `alir.compose` builds and starts them."""
+    """Intake, queue, dispatch and receipts, as the gateway has them."""
 
     def __init__(self, plan: Plan, outside: Outside) -> None:
-        clock, database = outside.clock, outside.database
         senders = {SenderName(name): _sender(name) for name in SENDERS}
         codes = meanings()
-        tools = Tools(http=outside.http, clock=clock, codes=codes)
-        providers = {name: CloudProvider(sender, tools) for name, sender in senders.items()}
-        pair = PairLimit(plan.pair_seconds, plan.pair_burst, 0.97)
-        gates = {name: Gate(pair) for name in senders}
-        self.waiting = Waiting()
-        self._backlog = Backlog(clock)
-        self._clock = clock
-        self._database = database
-        self.pauses = Pauses(
-            gates,
-            providers,
-            dict.fromkeys(senders, "one"),
-            PauseStore(database, clock, outside.event_id),
-            clock,
-            changed=self._pause_changed,
-        )
+        tools = Tools(http=outside.http, clock=outside.clock, codes=codes)
         dialect = CloudCallbacks(senders, codes)
+        pair = PairLimit(plan.pair_seconds, plan.pair_burst, _SHARE)
+        rules = SenderRules(OnUnknown.HOLD, by_user_id=False, refuses_closed_window=False)
 
         def failure_of(_sender: SenderName, error: Mapping[str, Any]) -> SendFailure:
             return dialect.failure_of(error)
 
-        aftermath = Aftermath(
-            failure_of,
-            self.pauses,
-            policy=_BUSY,
-            clock=clock,
-            random=outside.random,
-            decisions=_Unmeasured(),
-        )
-        self.messages = MessageStore(database, clock, changed=self._changed, consequences=aftermath)
-        receipts = ReceiptStore(database, clock, changed=self._changed, consequences=aftermath)
-        policy = DispatchPolicy(busy=_BUSY, max_calls=plan.max_calls)
-        self.dispatchers = {
-            name: Dispatcher(
-                name,
-                provider=providers[name],
-                outbox=self.messages,
-                pace=Pace(plan.per_second, 0.97),
-                gate=gates[name],
-                pauses=self.pauses,
-                policy=policy,
-                clock=clock,
+        self._database = outside.database
+        self.core = Core(
+            {
+                name: SenderParts(
+                    provider=CloudProvider(sender, tools),
+                    account="one",
+                    per_second=plan.per_second,
+                    pair=pair,
+                    rules=rules,
+                    gives_marks=plan.temper.marks,
+                )
+                for name, sender in senders.items()
+            },
+            World(
+                clock=outside.clock,
+                database=outside.database,
                 random=outside.random,
-                measure=_Unmeasured(),
-            )
-            for name in senders
-        }
-        self._housekeeper = Housekeeper(
-            self.messages,
-            clock,
-            attempt_time=_ATTEMPT_TIME,
-            unknown_after=timedelta(seconds=UNKNOWN_AFTER),
-            decided=aftermath.decided,
-        )
-        self.inbox = Inbox(
-            [dialect],
-            CallbackStore(database, clock),
-            receipts,
-            clock,
-            keep_parked=timedelta(days=7),
-            counted=lambda _sender, _status: None,
-            heard=lambda sender: self.dispatchers[sender].heard_from(),
-            missed=self._housekeeper.evidence_missed,
-            guessing=() if plan.temper.marks else tuple(senders),
-        )
-        rules = SenderRules(OnUnknown.HOLD, by_user_id=False, refuses_closed_window=False)
-        self.intake = Intake(
-            self.messages,
-            Dispatchers(self.dispatchers, self._backlog, queue_limit=_QUEUE_LIMIT),
-            dict.fromkeys(senders, rules),
-            clock,
-            outside.message_id,
+                new_message_id=outside.message_id,
+                new_event_id=outside.event_id,
+            ),
+            Policy(
+                dispatch=DispatchPolicy(busy=_BUSY, max_calls=plan.max_calls),
+                rate_share=_SHARE,
+                attempt_time=_ATTEMPT_TIME,
+                unknown_after=timedelta(seconds=UNKNOWN_AFTER),
+                keep_parked=timedelta(days=7),
+                queue_limit=_QUEUE_LIMIT,
+            ),
+            dialects=[dialect],
+            failure_of=failure_of,
+            counts=_Unmeasured(),
         )
 
     async def start(self) -> list[Coroutine[Any, Any, None]]:
@@ -195,25 +153,11 @@ class Gateway:
         Raises:
             StoreUnavailable: the database cannot be read or written.
         """
-        await self.pauses.load()
-        await asyncio.gather(*(d.take_over() for d in self.dispatchers.values()))
-        await self.inbox.take_over()
-        await self._housekeeper.take_over()
-        return [
-            self.inbox.run(),
-            self._housekeeper.run(),
-            self.pauses.run(),
-            *(dispatcher.run() for dispatcher in self.dispatchers.values()),
-        ]
+        return [*(await self.core.start()).values()]
 
     async def stop(self, running: list[asyncio.Task[None]]) -> None:
         """End as at SIGTERM."""
-        self.waiting.stop()
-        for dispatcher in self.dispatchers.values():
-            dispatcher.stop()
-        await asyncio.gather(*(d.finish(_GRACE) for d in self.dispatchers.values()))
-        await self.pauses.finish()
-        await self.inbox.finish(_CALLBACK_GRACE)
+        await self.core.finish(_GRACE)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -225,8 +169,8 @@ class Gateway:
         Raises:
             AlirError: what the door makes a problem of.
         """
-        stored: Stored = await self.intake.accept(body, TOKEN, key)
-        message = await self.waiting.settled(stored.message, wait)
+        stored: Stored = await self.core.intake.accept(body, TOKEN, key)
+        message = await self.core.waiting.settled(stored.message, wait)
         answer = answer_of(message)
         status = 409 if isinstance(answer, Problem) else answer[0]
         return status, message.id, stored.replayed
@@ -234,16 +178,6 @@ class Gateway:
     async def callback(self, request: CallbackRequest) -> bool:
         """`POST /callbacks/cloud`: whether it was answered 200."""
         try:
-            return await self.inbox.take("cloud", request)
+            return await self.core.inbox.take("cloud", request)
         except StoreUnavailable:
             return False
-
-    def _pause_changed(self, sender: SenderName) -> None:
-        self.dispatchers[sender].wake()
-
-    def _changed(self, message: Message) -> None:
-        self.waiting.publish(message)
-        self._backlog.changed(message)
-        self._housekeeper.changed(message)
-        if message.status is Status.QUEUED:
-            self.dispatchers[message.sender].queued(message)

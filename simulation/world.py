@@ -222,14 +222,14 @@ class World:
         """An operator pauses a sender, and resumes it once the world is calm."""
         await asyncio.sleep(at)
         with suppress(OSError, StoreUnavailable):  # it may have been stored all the same
-            await self.ask(lambda gateway: gateway.pauses.pause(sender, title="A pause"))
+            await self.ask(lambda gateway: gateway.core.pauses.pause(sender, title="A pause"))
             self._paused.append(sender)
         await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
         self._paused.clear()
         while True:
             await asyncio.sleep(_RESUMING_SECONDS)
             try:
-                await self.ask(lambda gateway: gateway.pauses.resume(sender))
+                await self.ask(lambda gateway: gateway.core.pauses.resume(sender))
             except (OSError, StoreUnavailable):
                 continue
             return

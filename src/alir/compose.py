@@ -7,34 +7,27 @@ import random
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from starlette.types import ASGIApp
 
 from alir.api.app import Door, Mounted
 from alir.api.ports import Gateway, Handshake, Limits
 from alir.clock import Clock, SystemClock
-from alir.dispatch.aftermath import Aftermath
+from alir.core import Core, Policy, SenderParts, Sharing, World
+from alir.dispatch.aftermath import FailureOf
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.backlog import Backlog
 from alir.dispatch.calls import DispatchPolicy
-from alir.dispatch.dispatcher import Dispatcher
-from alir.dispatch.dispatchers import Dispatchers
-from alir.dispatch.gate import Gate, PairLimit
-from alir.dispatch.housekeeping import Housekeeper
-from alir.dispatch.pacing import Pace
+from alir.dispatch.gate import PairLimit
 from alir.dispatch.pause import STARTED_PAUSED, Pause
-from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Provider
 from alir.dispatch.senders import COUNTED_AT_MOST, About, SenderDesk
 from alir.errors import PauseScope, ProviderRefused, SendFailure, StoreUnavailable
 from alir.figures import Figures
 from alir.ids import SenderName
-from alir.intake.accept import Intake, SenderRules
-from alir.intake.batch import Batches
+from alir.intake.accept import SenderRules
 from alir.intake.selection import Selection
 from alir.intake.tokens import TokenBook
-from alir.intake.waiting import Waiting
-from alir.messages.model import Message, Status
 from alir.observe import Metrics, get_logger
 from alir.outbound.http import PooledHttpClient
 from alir.providers.registry import PROVIDERS
@@ -42,9 +35,9 @@ from alir.providers.sender import Sender
 from alir.providers.tools import Tools
 from alir.providers.whatsapp.codes import Table
 from alir.providers.whatsapp.words import advice_of
-from alir.receipts.inbox import Inbox
 from alir.receipts.ports import Dialect
 from alir.retention.purger import Purger
+from alir.role import Role
 from alir.settings import (
     SANDBOX_NAME,
     Settings,
@@ -55,11 +48,8 @@ from alir.settings import (
 from alir.simulator.app import build_app
 from alir.simulator.simulator import Simulator
 from alir.store.aged import AgedStore
-from alir.store.callbacks import CallbackStore
-from alir.store.database import open_database
-from alir.store.messages import MessageStore
-from alir.store.pauses import PauseStore
-from alir.store.receipts import ReceiptStore
+from alir.store.database import file_of, open_database
+from alir.store.leases import LeaseStore
 from alir.store.tokens import TokenStore
 
 #: How often the figures that only the store knows are read.
@@ -82,7 +72,7 @@ class RunningGateway:
         has_simulator: whether it runs its own WhatsApp.
     """
 
-    def __init__(self, settings: Settings, *, base_url: str) -> None:
+    def __init__(self, settings: Settings, *, base_url: str, role: Role = Role.ALL) -> None:
         """Open the store and put the parts together; nothing runs yet.
 
         Args:
@@ -93,13 +83,12 @@ class RunningGateway:
             StoreUnavailable: the database cannot be opened.
         """
         self._settings = settings
+        self._role = role
         self._clock: Clock = SystemClock()
         self._metrics = Metrics()
         self._figures = Figures(self._metrics)
         self._senders = _senders(settings, base_url)
         self._database = open_database(settings.database, observe=self._figures)
-        self._waiting = Waiting()
-        self._backlog = Backlog(self._clock)
         self.tokens = TokenStore(self._database, self._clock)
         self._http = PooledHttpClient(
             connect_timeout=timedelta(seconds=settings.dispatch.connect_timeout_seconds),
@@ -107,58 +96,29 @@ class RunningGateway:
         )
         self._codes = {name: kind.codes(settings.error_changes) for name, kind in PROVIDERS.items()}
         self._providers = {name: self._provider(sender) for name, sender in self._senders.items()}
-        self._gates = {name: Gate(self._pair_limit(s)) for name, s in self._senders.items()}
-        self._pauses = Pauses(
-            self._gates,
-            self._providers,
-            {name: sender.account for name, sender in self._senders.items()},
-            PauseStore(self._database, self._clock),
-            self._clock,
-            changed=self._pause_changed,
-        )
         dialects = _dialects(self._senders, self._codes)
-        aftermath = self._aftermath(dialects)
-        limits = settings.dispatch
-        self._messages = MessageStore(
-            self._database, self._clock, changed=self._changed, consequences=aftermath
+        self._core = Core(
+            {name: self._parts(name, sender) for name, sender in self._senders.items()},
+            World(clock=self._clock, database=self._database, random=random.random),
+            self._policy(),
+            dialects=dialects,
+            failure_of=self._failure_of(dialects),
+            counts=self._figures,
+            sharing=self._sharing(),
+            dispatches=settings.dispatch.enabled and role.dispatches,
         )
         self._desk = SenderDesk(
             {name: _about(sender) for name, sender in self._senders.items()},
-            self._pauses,
-            self._messages,
+            self._core.pauses,
+            self._core.messages,
             self._advice,
         )
         self._metrics.watch_pauses(self._desk.paused)
-        receipts = ReceiptStore(
-            self._database, self._clock, changed=self._changed, consequences=aftermath
-        )
-        self._dispatchers = {
-            name: self._dispatcher(name, sender) for name, sender in self._senders.items()
-        }
-        self._housekeeper = Housekeeper(
-            self._messages,
-            self._clock,
-            attempt_time=timedelta(seconds=limits.begun_valid_seconds + limits.call_timeout_seconds)
-            + SETTLING,
-            unknown_after=timedelta(seconds=limits.unknown_after_seconds),
-            decided=aftermath.decided,
-        )
         kept_for = settings.retention.kept_for()
         self._purger = Purger(AgedStore(self._database), self._clock, kept_for)
-        self._inbox = Inbox(
-            dialects,
-            CallbackStore(self._database, self._clock),
-            receipts,
-            self._clock,
-            keep_parked=timedelta(days=settings.receipts.parked_days),
-            counted=self._figures.received,
-            heard=self._heard,
-            missed=self._housekeeper.evidence_missed,
-            guessing=[name for name, sender in self._senders.items() if not sender.gives_marks],
-        )
         self._simulator = self._make_simulator(base_url) if simulator_is_on(settings) else None
         self._tasks: list[asyncio.Task[None]] = []
-        self.app: ASGIApp = Door(self._gateway(dialects), self._mounted())
+        self.app: ASGIApp = Door(self._gateway(dialects), self._mounted(), accepts=role.accepts)
 
     @property
     def has_simulator(self) -> bool:
@@ -188,30 +148,19 @@ class RunningGateway:
             StoreUnavailable: the database cannot be read or written.
         """
         await self._database.own()
-        await self._pauses.load()
-        if paused:
-            for name in self._senders:
-                await self._pauses.pause(name, title=STARTED_PAUSED)
-        await asyncio.gather(*(d.take_over() for d in self._dispatchers.values()))
-        await self._inbox.take_over()
-        await self._housekeeper.take_over()
+        running = await self._core.start(paused=STARTED_PAUSED if paused else None)
         if self._simulator is not None:
             await self._simulator.start()
         await self._read_figures()
-        self._run(self._inbox.run(), "receipts")
+        for name, work in running.items():
+            self._run(work, name)
         self._run(self._watch_figures(), "figures")
-        self._run(self._housekeeper.run(), "housekeeping")
-        self._run(self._pauses.run(), "pauses")
-        self._run(self._purger.run(), "purge")
-        if self._settings.dispatch.enabled:
-            for name, dispatcher in self._dispatchers.items():
-                self._run(dispatcher.run(), f"dispatch {name}")
+        if self._role.relays:
+            self._run(self._purger.run(), "purge")
 
     def begin_to_stop(self) -> None:
         """Answer who waits, begin no more attempts. Safe to call twice, and from a signal."""
-        self._waiting.stop()
-        for dispatcher in self._dispatchers.values():
-            dispatcher.stop()
+        self._core.begin_to_stop()
         if self._simulator is not None:
             self._simulator.ended.set()
 
@@ -221,9 +170,7 @@ class RunningGateway:
         What a call leaves without an answer stays begun, and is unknown at the next start.
         """
         self.begin_to_stop()
-        await asyncio.gather(*(d.finish(grace) for d in self._dispatchers.values()))
-        await self._pauses.finish()
-        await self._inbox.finish(timedelta(seconds=1))
+        await self._core.finish(grace)
         if self._simulator is not None:
             await self._simulator.stop()
         for task in self._tasks:
@@ -232,34 +179,52 @@ class RunningGateway:
         await self._http.__aexit__(None, None, None)
         await self._database.close()
 
-    def _dispatcher(self, name: SenderName, sender: Sender) -> Dispatcher:
-        limits = self._settings.dispatch
-        return Dispatcher(
-            name,
+    def _parts(self, name: SenderName, sender: Sender) -> SenderParts:
+        return SenderParts(
             provider=self._providers[name],
-            outbox=self._messages,
-            pace=Pace(sender.messages_per_second, limits.rate_share),
-            gate=self._gates[name],
-            pauses=self._pauses,
-            policy=DispatchPolicy(
-                busy=self._busy_policy(),
-                begun_valid=timedelta(seconds=limits.begun_valid_seconds),
-                max_calls=limits.max_calls_per_sender,
+            account=sender.account,
+            per_second=sender.messages_per_second,
+            pair=self._pair_limit(sender),
+            rules=SenderRules(
+                sender.on_unknown,
+                by_user_id=sender.by_user_id,
+                refuses_closed_window=sender.closed_window == "refuse",
             ),
-            clock=self._clock,
-            random=random.random,
-            measure=self._figures,
+            gives_marks=sender.gives_marks,
         )
 
-    def _busy_policy(self) -> BusyPolicy:
+    def _policy(self) -> Policy:
         limits = self._settings.dispatch
-        return BusyPolicy(
+        busy = BusyPolicy(
             first_delay=timedelta(seconds=limits.busy_first_delay_seconds),
             longest_delay=timedelta(seconds=limits.busy_longest_delay_seconds),
             give_up_after=timedelta(hours=limits.give_up_after_hours),
         )
+        at_most = timedelta(seconds=limits.begun_valid_seconds + limits.call_timeout_seconds)
+        return Policy(
+            dispatch=DispatchPolicy(
+                busy=busy,
+                begun_valid=timedelta(seconds=limits.begun_valid_seconds),
+                max_calls=limits.max_calls_per_sender,
+            ),
+            rate_share=limits.rate_share,
+            attempt_time=at_most + SETTLING,
+            unknown_after=timedelta(seconds=limits.unknown_after_seconds),
+            keep_parked=timedelta(days=self._settings.receipts.parked_days),
+            queue_limit=limits.queue_limit,
+        )
 
-    def _aftermath(self, dialects: Sequence[Dialect]) -> Aftermath:
+    def _sharing(self) -> Sharing | None:
+        """What this process needs beside others; none: it has its database to itself."""
+        if file_of(self._settings.database) is not None:
+            return None
+        return Sharing(
+            process=f"{self._role}-{uuid4().hex}",
+            leases=LeaseStore(self._database),
+            lasts=timedelta(seconds=self._settings.dispatch.lease_seconds),
+        )
+
+    def _failure_of(self, dialects: Sequence[Dialect]) -> FailureOf:
         by_name = {dialect.name: dialect for dialect in dialects}
 
         def failure_of(sender: SenderName, error: Mapping[str, Any]) -> SendFailure:
@@ -268,19 +233,7 @@ class RunningGateway:
                 return ProviderRefused("A message of a sender that is gone failed")
             return by_name[known.provider].failure_of(error)
 
-        return Aftermath(
-            failure_of,
-            self._pauses,
-            policy=self._busy_policy(),
-            clock=self._clock,
-            random=random.random,
-            decisions=self._figures,
-        )
-
-    def _heard(self, sender: SenderName) -> None:
-        dispatcher = self._dispatchers.get(sender)
-        if dispatcher is not None:
-            dispatcher.heard_from()
+        return failure_of
 
     def _provider(self, sender: Sender) -> Provider:
         tools = Tools(http=self._http, clock=self._clock, codes=self._codes[sender.provider])
@@ -290,11 +243,6 @@ class RunningGateway:
     def _pair_limit(self, sender: Sender) -> PairLimit:
         share = self._settings.dispatch.rate_share
         return PairLimit(sender.pair_seconds, sender.pair_burst, share)
-
-    def _pause_changed(self, sender: SenderName) -> None:
-        dispatcher = self._dispatchers.get(sender)
-        if dispatcher is not None:
-            dispatcher.wake()
 
     def _advice(self, pause: Pause) -> str | None:
         if pause.scope is PauseScope.OPERATOR:
@@ -328,27 +276,16 @@ class RunningGateway:
 
     def _gateway(self, dialects: Sequence[Dialect]) -> Gateway:
         api = self._settings.api
-        rules = {
-            name: SenderRules(
-                sender.on_unknown,
-                by_user_id=sender.by_user_id,
-                refuses_closed_window=sender.closed_window == "refuse",
-            )
-            for name, sender in self._senders.items()
-        }
-        dispatch = Dispatchers(
-            self._dispatchers, self._backlog, queue_limit=self._settings.dispatch.queue_limit
-        )
-        intake = Intake(self._messages, dispatch, rules, self._clock)
+        core = self._core
         return Gateway(
-            intake=intake,
-            batches=Batches(intake, self._messages, dispatch),
-            messages=self._messages,
-            selection=Selection(self._messages, self._clock),
+            intake=core.intake,
+            batches=core.batches,
+            messages=core.messages,
+            selection=Selection(core.messages, self._clock),
             tokens=TokenBook(self.tokens.valid, self._clock),
-            waiting=self._waiting,
+            waiting=core.waiting,
             senders=self._desk,
-            inbox=self._inbox,
+            inbox=core.inbox,
             callbacks=PROVIDERS,
             handshakes={d.name: d for d in dialects if isinstance(d, Handshake)},
             clock=self._clock,
@@ -360,30 +297,10 @@ class RunningGateway:
                 longest_wait=api.longest_wait_seconds,
             ),
             measure=self._figures,
-            expected_wait=self._expected_wait,
+            expected_wait=core.expected_wait,
             is_ready=self._is_ready,
             metrics=self._metrics.render,
         )
-
-    def _changed(self, message: Message) -> None:
-        self._waiting.publish(message)
-        self._backlog.changed(message)
-        self._housekeeper.changed(message)
-        if message.status is Status.QUEUED:
-            dispatcher = self._dispatchers.get(message.sender)
-            if dispatcher is not None:
-                dispatcher.queued(message)
-
-    def _expected_wait(self, message: Message) -> timedelta:
-        dispatcher = self._dispatchers.get(message.sender)
-        if dispatcher is None:  # a repeat may find a message of one that is gone
-            return timedelta()
-        wait = dispatcher.expected_wait(message)
-        limit = self._senders[message.sender].messages_per_second
-        per_second = limit * self._settings.dispatch.rate_share
-        if not per_second or wait == timedelta.max:
-            return wait
-        return wait + timedelta(seconds=self._backlog.slots_until(message) / per_second)
 
     async def _is_ready(self) -> str | None:
         try:
@@ -406,10 +323,10 @@ class RunningGateway:
                 _log.error("figures_broke", exc_info=fault)
 
     async def _read_figures(self) -> None:
-        unknown, queued = await self._messages.unknown(), await self._messages.queued()
+        unknown, queued = await self._core.messages.unknown(), await self._core.messages.queued()
         for sender in self._senders:
-            due = await self._messages.due(sender, at_most=COUNTED_AT_MOST)
-            self._backlog.correct(sender, due=due.counts, queued=queued.get(sender, 0))
+            due = await self._core.messages.due(sender, at_most=COUNTED_AT_MOST)
+            self._core.backlog.correct(sender, due=due.counts, queued=queued.get(sender, 0))
             oldest = due.oldest_at
             age = timedelta() if oldest is None else self._clock.now() - oldest
             self._figures.queue(sender, due.up_to(COUNTED_AT_MOST), age, unknown.get(sender, 0))

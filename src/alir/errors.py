@@ -3,6 +3,7 @@
 AlirError
 ├── SettingsInvalid          alir.toml or the environment holds something that cannot be used
 ├── DatabaseInUse            another gateway runs on this SQLite file
+├── LeaseLost                the sender is another process's by now; nothing was begun
 ├── StoreUnavailable         the store could not take or give something; later it may
 ├── JsonInvalid              a body is not JSON; says where and what is likely wrong
 ├── BodyTooLarge             a value is larger than it may be, and was not read
@@ -60,6 +61,13 @@ class DatabaseInUse(AlirError):
 
     code = "database_in_use"
     retryable = True
+
+
+class LeaseLost(AlirError):
+    """The sender is another process's by now: nothing of it is begun here."""
+
+    code = "lease_lost"
+    retryable = False
 
 
 class StoreUnavailable(AlirError):

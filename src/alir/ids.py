@@ -6,13 +6,21 @@ import os
 import random
 import time
 from functools import lru_cache
-from typing import NewType
+from typing import NamedTuple, NewType
 
 MessageId = NewType("MessageId", str)  #: `msg_` and a ULID
 EventId = NewType("EventId", str)  #: `evt_`, the ULID of its message, and which change told it
 ApiTokenId = NewType("ApiTokenId", str)  #: `tok_` and a ULID; names an API token, opens nothing
 SenderName = NewType("SenderName", str)  #: the key under `[senders]`, such as `main`
 ProviderId = NewType("ProviderId", str)  #: the provider's own id of a message (`wamid.…`)
+
+
+class Fence(NamedTuple):
+    """Names a time in which a sender belongs to one process: a later one has a greater number."""
+
+    sender: SenderName
+    number: int
+
 
 MESSAGE_ID_LENGTH = 30  #: `msg_` and the 26 digits of a ULID
 

@@ -313,8 +313,8 @@ async def test_race_a_message_that_is_gone_before_it_expires_keeps_no_other_from
         store.clock.leap(60)
         look = MessageStore.expired
 
-        async def look_then_forget(self: MessageStore, *, limit: int) -> Any:
-            found = await look(self, limit=limit)
+        async def look_then_forget(self: MessageStore, **asked: Any) -> Any:
+            found = await look(self, **asked)
             await forget(store)
             return found
 
@@ -326,6 +326,7 @@ async def test_race_a_message_that_is_gone_before_it_expires_keeps_no_other_from
             attempt_time=minutes,
             unknown_after=minutes,
             decided=lambda *_: None,
+            leases={},
         )
         await housekeeper.look()
 

@@ -17,10 +17,13 @@ from tests.postgres import execute, named, new_database
 from tests.running import in_a_loop
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.ids import SenderName
 from alir.store import postgresql, tables, writer
 from alir.store.bridge import wait_for
+from alir.store.counts import count, counted
 from alir.store.database import open_database
 from alir.store.migrations import run as run_migrations
+from alir.store.migrations.run import GATEWAY_LOCK
 from alir.store.postgresql import PostgresDatabase
 from alir.store.sql import Connection, run
 from alir.store.writer import Work
@@ -54,6 +57,10 @@ def note(text: str) -> Work[str]:
         return text.upper()
 
     return work
+
+
+def _miscount(connection: Connection) -> None:
+    count(connection, {SenderName("main"): 7})
 
 
 def notes(connection: Connection) -> list[str]:
@@ -108,33 +115,41 @@ def once(fault: Callable[[], Awaitable[None]], method: Callable[..., Awaitable[A
 
 
 @in_a_loop
-async def test_a_second_gateway_is_refused_until_the_first_ends(
-    url: str, monkeypatch: pytest.MonkeyPatch
+async def test_several_gateways_share_it_and_the_first_of_them_counts_what_is_queued(
+    url: str,
 ) -> None:
-    monkeypatch.setattr(postgresql, "OWN_SECONDS", _PATIENCE)
-    async with gateway(url):
-        second = PostgresDatabase.open(url)
-        with pytest.raises(DatabaseInUse):
-            await second.own()
-        await second.close()
-        beside = open_database(url, exclusive=False)  # as `alir token` does
-        assert await beside.write(note("a")) == "A"
-        await beside.close()
-
+    async with gateway(url) as first:
+        await first.write(_miscount)
+        async with gateway(url) as second:
+            assert await second.write(note("a")) == "A"
+            assert await first.read(notes) == ["a"]
+            assert await first.read(counted) == {"main": 7}  # others may be counting on it
     async with gateway(url) as third:
         assert await third.read(notes) == ["a"]
+        assert await third.read(counted) == {}
 
 
 @in_a_loop
-async def test_a_gateway_that_starts_while_another_ends_waits_for_it(url: str) -> None:
-    async with gateway(url) as first:
-        second = PostgresDatabase.open(url)
-        owning = asyncio.ensure_future(second.own())
-        await first.write(note("a"))
+async def test_a_gateway_waits_for_whoever_changes_the_tables_and_says_so_in_the_end(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, refused = PostgresDatabase.open(url), PostgresDatabase.open(url)
+    other = await asyncpg.connect(url)
+    try:
+        await other.execute(f"SELECT pg_advisory_lock({GATEWAY_LOCK})")
+        monkeypatch.setattr(postgresql, "OWN_SECONDS", 60.0)
+        owning = asyncio.ensure_future(waiting.own())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(postgresql, "OWN_SECONDS", _PATIENCE)
+        with pytest.raises(DatabaseInUse, match="being changed"):
+            await refused.own()
         assert not owning.done()
+    finally:
+        await other.close()
     await owning
-    assert await second.read(notes) == ["a"]
-    await second.close()
+    assert await waiting.write(note("a")) == "A"
+    await waiting.close()
+    await refused.close()
 
 
 @in_a_loop
@@ -147,31 +162,15 @@ async def test_a_gateway_whose_session_was_cut_goes_on_in_another(url: str) -> N
 
 
 @in_a_loop
-async def test_a_gateway_ends_its_own_session_where_the_server_still_holds_it(url: str) -> None:
-    async with gateway(url) as database:
-        await database.write(note("a"))
-        lost = database._link._connection
-        database._link._connection = None  # as where the network ate the end of it
-        await database.write(note("b"))
-        assert await database.read(notes) == ["a", "b"]
-        assert lost is not None
-        lost.terminate()
-
-
-@in_a_loop
-async def test_a_gateway_that_lost_its_database_to_another_writes_no_more(
+async def test_a_process_that_stands_still_in_mid_transaction_holds_nobody_up_for_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    monkeypatch.setitem(postgresql._IN_TIME, "idle_in_transaction_session_timeout", "300ms")
+    still = await postgresql._connect(url)
+    await still.raw.execute("BEGIN; INSERT INTO alias VALUES ('main', 'a', '1')")
     async with gateway(url) as database:
-        await database.write(note("a"))
-        await cut(url)
-        async with gateway(url) as other:
-            with pytest.raises(StoreUnavailable, match="another gateway") as told:
-                await database.write(note("b"))
-            assert not told.value.in_doubt
-            assert await other.read(notes) == ["a"]
-        assert await database.write(note("c")) == "C"  # the other one has gone
+        assert await database.write(note("a")) == "A"  # it waits until the other is cut off
+    still.terminate()
 
 
 # Writes

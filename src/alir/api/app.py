@@ -39,8 +39,17 @@ class Door:
     section 6), so the routes that carry every message and every receipt are raw.
     """
 
-    def __init__(self, gateway: Gateway, mounted: Sequence[Mounted] = ()) -> None:
-        self._hot: dict[tuple[str, str], ASGIApp] = {
+    def __init__(
+        self, gateway: Gateway, mounted: Sequence[Mounted] = (), *, accepts: bool = True
+    ) -> None:
+        """`accepts`: whether it answers callers and providers, or tells of its health only."""
+        self._mounted: list[Mounted] = []
+        self._hot: dict[tuple[str, str], ASGIApp] = {}
+        self._with_secret: dict[str, Callback] = {}
+        if not accepts:
+            self.rest = _health_only(gateway)
+            return
+        self._hot = {
             ("POST", f"{BASE}/messages"): SendMessage(gateway),
             ("POST", f"{BASE}/messages/batch"): SendBatch(gateway),
             **_callbacks(gateway),
@@ -101,6 +110,13 @@ def _callbacks(gateway: Gateway) -> dict[tuple[str, str], ASGIApp]:
 def _believing_proxies(app: ASGIApp) -> ASGIApp:
     # Uvicorn's and Starlette's words for the same ASGI differ in type only.
     return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app)))
+
+
+def _health_only(gateway: Gateway) -> FastAPI:
+    app = FastAPI(title="alir", version=__version__, openapi_url=None)
+    app.include_router(health.router(gateway))
+    Failures(app, ())
+    return app
 
 
 def _fastapi(

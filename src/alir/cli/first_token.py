@@ -43,14 +43,21 @@ async def first_token(tokens: TokenStore, environ: Mapping[str, str]) -> FirstTo
     given = environ.get(VARIABLE)
     if given:
         try:
-            took_place = await tokens.put_first(given)
+            try:
+                took_place = await tokens.put_first(given)
+            except NameTaken:
+                # Another process that starts beside this one may have put it a moment ago.
+                took_place = await tokens.put_first(given)
         except (NameTaken, NotFound) as error:
             raise SettingsInvalid([f"{VARIABLE}: {error} Unset it, or choose another."]) from error
         return FirstToken(given, is_given=True, took_place=took_place)
     if any(record.token.name == FIRST for record in await tokens.all()):
         return FirstToken(None)  # a revoked one is not made anew
     secret = generate()
-    await tokens.create(FIRST, secret, scopes=list(Scope))
+    try:
+        await tokens.create(FIRST, secret, scopes=list(Scope))
+    except NameTaken:
+        return FirstToken(None)  # another process that starts beside this one has shown its own
     return FirstToken(secret)
 
 

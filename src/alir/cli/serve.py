@@ -1,4 +1,4 @@
-"""`alir serve`: everything in one process."""
+"""`alir serve`: everything in one process, or one of several."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from alir.role import Role
 
 if TYPE_CHECKING:
     from alir.settings import Settings
@@ -25,6 +27,13 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="Settings file.  [default: alir.toml, if it is there]")
     ] = None,
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="What this process does, where several share a PostgreSQL database: api takes "
+            "requests and callbacks, dispatch hands messages to providers, relay applies callbacks."
+        ),
+    ] = Role.ALL,
     paused: Annotated[
         bool,
         typer.Option(
@@ -44,9 +53,36 @@ def serve(
 
     with explained():
         settings = _settings(host, port, database, config)
+        _check_role(role, settings)
         from alir.cli.server import run_gateway
 
-        run_gateway(settings, paused=paused)
+        run_gateway(settings, role=role, paused=paused)
+
+
+def _check_role(role: Role, settings: Settings) -> None:
+    """Refuse a part of a gateway where nothing could bring its parts together."""
+    from alir.errors import SettingsInvalid
+    from alir.settings import simulator_is_on
+
+    problems = []
+    if role is not Role.ALL:
+        if settings.database.startswith("sqlite:"):
+            problems.append(
+                f"--role {role}: expected a PostgreSQL database, which several processes can "
+                "share; an SQLite file has one process, which does all"
+            )
+        if not settings.senders:
+            problems.append(
+                f"--role {role}: expected senders in alir.toml; the sandbox is there where one "
+                "process does all"
+            )
+        elif simulator_is_on(settings):
+            problems.append(
+                f"--role {role}: expected [simulator] enabled = false; run the simulator as a "
+                "process of its own: alir simulator"
+            )
+    if problems:
+        raise SettingsInvalid(problems)
 
 
 def _settings(

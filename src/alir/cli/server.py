@@ -27,6 +27,7 @@ from alir.cli.failures import cannot_listen
 from alir.cli.first_token import VARIABLE, FirstToken, first_token
 from alir.compose import RunningGateway
 from alir.observe import get_logger
+from alir.role import Role
 from alir.settings import Settings
 
 #: Longer than clients keep an idle connection (ours: 15 s; most: 60 s), so that it is they who
@@ -40,7 +41,7 @@ GC_THRESHOLDS = (100_000, 50, 100)
 _log = get_logger("gateway")
 
 
-def run_gateway(settings: Settings, *, paused: bool = False) -> None:
+def run_gateway(settings: Settings, *, role: Role = Role.ALL, paused: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
@@ -53,26 +54,34 @@ def run_gateway(settings: Settings, *, paused: bool = False) -> None:
     listening = _listen(settings.host, settings.port)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, listening, os.environ, paused=paused))
+            runner.run(_serve(settings, listening, os.environ, role, paused=paused))
     finally:
         listening.close()
 
 
 async def _serve(
-    settings: Settings, listening: socket.socket, environ: Mapping[str, str], *, paused: bool
+    settings: Settings,
+    listening: socket.socket,
+    environ: Mapping[str, str],
+    role: Role,
+    *,
+    paused: bool,
 ) -> None:
     port = listening.getsockname()[1]
     url = base_url(settings.host, port)
-    gateway = RunningGateway(settings, base_url=url)
+    gateway = RunningGateway(settings, base_url=url, role=role)
     server = _Server(gateway, timedelta(seconds=settings.dispatch.stop_grace_seconds))
     try:
         await gateway.start(paused=paused)
         # Last, so that an API token that is shown only once is not lost to a start that fails.
-        token = await first_token(gateway.tokens, environ)
+        token = await first_token(gateway.tokens, environ) if role.accepts else None
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server.greeting = greeting(url, token, gateway, public_url=settings.public_url)
+        if token is None:
+            server.greeting = f"alir {__version__} is ready ({role}); its health: {url}/readyz"
+        else:
+            server.greeting = greeting(url, token, gateway, public_url=settings.public_url)
         await server.serve([listening])
     finally:
         await gateway.stop(server.grace_left())

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from alir.clock import Clock
 from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
 from alir.dispatch.gate import Gate
+from alir.dispatch.lease import Lease
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Measure, Outbox, Provider
 from alir.errors import (
@@ -71,6 +72,7 @@ class Calls:
         measure: Measure,
         wake: Callable[[], None],
         is_full: Callable[[], bool],
+        lease: Lease,
     ) -> None:
         """`wake` is called when something ended that others wait for, such as when it is full."""
         self._sender = sender
@@ -84,6 +86,7 @@ class Calls:
         self._measure = measure
         self._wake = wake
         self._is_full = is_full
+        self._lease = lease
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
         self._unknown_in_row = 0
@@ -209,7 +212,10 @@ class Calls:
             return "Stopping"
         if seconds > self._policy.begun_valid.total_seconds():
             return "Begun too long ago"
-        if self._gate.holds(message.id, self._clock.elapsed()):
+        now = self._clock.elapsed()
+        if not self._lease.is_good(now):
+            return "The sender is another process's by now"
+        if self._gate.holds(message.id, now):
             return "Paused meanwhile"
         if message.expires_at is not None and message.expires_at <= self._clock.now():
             return "Expired meanwhile"

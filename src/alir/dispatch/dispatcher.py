@@ -14,12 +14,13 @@ from datetime import timedelta
 from alir.clock import Clock
 from alir.dispatch.calls import STORE_PAUSE_SECONDS, Calls, DispatchPolicy
 from alir.dispatch.gate import Gate, Turn
+from alir.dispatch.lease import Lease
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import NOWHERE, Begun, Measure, Outbox, Place, Provider, Served
 from alir.dispatch.slots import NOBODY
 from alir.dispatch.turns import Turns
-from alir.errors import StoreUnavailable
+from alir.errors import LeaseLost, StoreUnavailable
 from alir.ids import SenderName
 from alir.messages.model import Message
 from alir.observe import get_logger
@@ -36,7 +37,11 @@ _log = get_logger("dispatch")
 
 
 class Dispatcher:
-    """Hands one sender's messages to its provider."""
+    """Hands one sender's messages to its provider, while the lease of the sender is good.
+
+    Args:
+        longest_sleep: in seconds; nothing is overlooked for longer of which nobody was told.
+    """
 
     def __init__(
         self,
@@ -51,9 +56,13 @@ class Dispatcher:
         clock: Clock,
         random: Callable[[], float],
         measure: Measure,
+        lease: Lease,
+        longest_sleep: float = LONGEST_SLEEP_SECONDS,
     ) -> None:
         self.sender = sender
         self.pace = pace
+        self._lease = lease
+        self._longest_sleep = longest_sleep
         self._gate = gate
         self._turns = Turns(gate, clock)
         self._pauses = pauses
@@ -63,6 +72,7 @@ class Dispatcher:
         self._woken = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+        self._beginning = asyncio.Lock()
         self._calls = Calls(
             sender,
             provider=provider,
@@ -75,6 +85,7 @@ class Dispatcher:
             measure=measure,
             wake=self._woken.set,
             is_full=lambda: self.calls >= policy.max_calls,
+            lease=lease,
         )
         self._admitted = 0
         # Places kept for what a begin under way may return.
@@ -91,6 +102,8 @@ class Dispatcher:
 
     def queued(self, message: Message) -> None:
         """A message of this sender came into the queue, or back into it."""
+        if not self._lease.is_held:
+            return  # whoever holds it hears of it, or is to learn of it all anew
         if message.parked is not None:
             self._gate.park(message.parked)
             if self._gate.next_turn < self._sleeps_until:
@@ -120,6 +133,8 @@ class Dispatcher:
         there is room now. What has to wait for its recipient is told so at once, and holds up
         nobody.
         """
+        if not self._lease.is_good(self._clock.elapsed()):
+            return NOWHERE
         parked = self._turns.must_wait(message)
         if parked is not None:
             return Place(parked=parked)
@@ -127,10 +142,12 @@ class Dispatcher:
             self._heard += 1  # what is stored after it must not overtake it
             return NOWHERE
         self._admitted += 1
-        return Place(admitted_at=self._turns.take(message))
+        return Place(admitted_at=self._turns.take(message), fence=self._lease.fence)
 
     def line_up(self, message: Message) -> str | None:
         """A message is about to be stored that waits for its turn; where, if it is parked."""
+        if not self._lease.is_held:
+            return None
         parked = self._turns.must_wait(message)
         if parked is None:
             self._heard += 1  # what is stored after it must not overtake it
@@ -174,6 +191,12 @@ class Dispatcher:
     async def take_over(self) -> None:
         """Remember what an earlier process sent to whom, and whom it told to wait."""
         await self._turns.take_over(self.sender, self._outbox)
+        self._heard, self._caught_up, self._stood_back = 0, False, NOBODY
+
+    async def at_rest(self) -> None:
+        """Return once nothing is being begun: after the lease ended, nothing will be."""
+        async with self._beginning:
+            pass
 
     def expected_wait(self, message: Message) -> timedelta:
         """How long a message that was just stored waits for its turn, about."""
@@ -203,7 +226,7 @@ class Dispatcher:
 
     async def _refresh(self) -> None:
         now = self._clock.elapsed()
-        if now < self._refreshed_at + REFRESH_SECONDS:
+        if now < self._refreshed_at + REFRESH_SECONDS or not self._lease.is_held:
             return
         self._refreshed_at = now
         try:
@@ -224,6 +247,8 @@ class Dispatcher:
     def _room(self, now: float | None = None) -> int:
         """How many attempts may begin now."""
         now = self._clock.elapsed() if now is None else now
+        if not self._lease.is_good(now):
+            return 0
         free = self._policy.max_calls - self.calls
         slots = self.pace.slots(now)
         # Who was admitted uses a slot once the call is made, however long the storing takes.
@@ -236,6 +261,10 @@ class Dispatcher:
         now = self._clock.elapsed()  # once: the next slot may come between two looks at the clock
         if self._room(now) > 0:
             return None
+        if not self._lease.is_good(now):
+            self._caught_up = False
+            # What prolongs a lease that is over takes it anew, and wakes.
+            return self._lease.good_from - now if self._lease.good_from > now else math.inf
         if not self._gate.is_open:
             if self._gate.probe is not None:
                 return math.inf  # its end wakes, and so does whoever resumes it
@@ -248,6 +277,10 @@ class Dispatcher:
         return wait
 
     async def _begin(self) -> Begun | None:
+        async with self._beginning:
+            return await self._begin_some()
+
+    async def _begin_some(self) -> Begun | None:
         limit = min(self._room(), LARGEST_BEGIN)
         self._caught_up = self._caught_up and self._heard <= limit
         self._heard, self._reserved = 0, limit
@@ -262,7 +295,13 @@ class Dispatcher:
                 judge=self._turns.judge(),
                 turns=turns,
                 stood_back=self._stood_back,
+                fence=self._lease.fence,
             )
+        except LeaseLost:
+            _log.warning("lease_lost", sender=self.sender)
+            self._lease.end()
+            self._caught_up = False
+            return None
         except StoreUnavailable as error:
             _log.warning("begin_failed", sender=self.sender, reason=str(error))
             self._caught_up = False
@@ -306,7 +345,7 @@ class Dispatcher:
             return STORE_PAUSE_SECONDS
         if begun.more:
             return 0.0
-        wait = min(LONGEST_SLEEP_SECONDS, self._gate.next_turn - self._clock.elapsed())
+        wait = min(self._longest_sleep, self._gate.next_turn - self._clock.elapsed())
         if begun.next_due is not None:  # else a new message wakes
             wait = min(wait, (begun.next_due - self._clock.now()).total_seconds())
         return max(0.0, wait)

@@ -108,6 +108,18 @@ class Gate:
         """For how many seconds what a recipient was sent counts, at most."""
         return self._limit.memory
 
+    def forget(self) -> None:
+        """Forget who was sent what and who waits, as another process may have gone on since.
+
+        What stands still is kept.
+        """
+        self._pairs.clear()
+        self._ends.clear()
+        self._waiting.clear()
+        self._openings.clear()
+        self._tried.clear()
+        self.probe = None
+
     # Pauses
 
     def shut(self, scope: PauseScope, key: str, opens_at: float, *, wait: float = 0) -> None:

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from alir.clock import Clock
+from alir.dispatch.lease import Lease
 from alir.dispatch.ports import Outbox
 from alir.dispatch.undecided import Undecided
 from alir.errors import NotFound, StoreUnavailable, TooLate
-from alir.ids import MessageId
+from alir.ids import Fence, MessageId, SenderName
 from alir.messages import life
 from alir.messages.life import Change, Settlement
 from alir.messages.model import Decision, Message, Outcome, Status
@@ -39,6 +40,7 @@ class Housekeeper:
         attempt_time: after this nothing is on its way any more of an attempt that was begun.
         unknown_after: how long evidence is waited for.
         decided: told of each unknown message that is held.
+        leases: of all senders; what is of one whose lease another process holds is left to that.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Housekeeper:
         attempt_time: timedelta,
         unknown_after: timedelta,
         decided: Callable[[Message, Decision], None],
+        leases: Mapping[SenderName, Lease],
     ) -> None:
         self._outbox = outbox
+        self._leases = leases
         self._clock = clock
         self._attempt_time = attempt_time
         self._decided = decided
@@ -61,12 +65,12 @@ class Housekeeper:
         self._steady_since = clock.elapsed()
         self._looked_at: tuple[datetime, float] | None = None
 
-    async def take_over(self) -> int:
-        """Call unknown whatever a process that is gone had begun; how many that were."""
-        left = await self._outbox.left_begun()
+    async def take_over(self, sender: SenderName) -> int:
+        """Call unknown whatever a process that is gone had begun of this; how many that were."""
+        left = await self._outbox.left_begun(of=sender)
         await self._call_unknown(left, _PROCESS_ENDED)
         if left:
-            _log.warning("attempts_left_begun", count=len(left))
+            _log.warning("attempts_left_begun", sender=sender, count=len(left))
         return len(left)
 
     def evidence_missed(self) -> None:
@@ -90,22 +94,31 @@ class Housekeeper:
     async def look(self) -> None:
         """Expire what has expired, call unknown what is overdue, decide what stays unknown."""
         self._notice_gaps()
-        expired = await self._outbox.expired(limit=_LARGEST_ROUND)
+        others = [sender for sender, lease in self._leases.items() if not lease.is_held]
+        expired = await self._outbox.expired(limit=_LARGEST_ROUND, but=others)
         await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
-        await self._look_at_overdue()
-        may = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND)
+        await self._look_at_overdue(others)
+        may = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND, but=others)
         waited = [message for message in may if self._undecided.waited_enough(message)]
-        await asyncio.gather(*(self._try(message, self._once_more) for message in waited))
-        await asyncio.gather(*(self._hold(message) for message in self._undecided.to_hold()))
+        await asyncio.gather(
+            *(self._try(m, self._once_more, fence=self._fence(m.sender)) for m in waited)
+        )
+        holds = [m for m in self._undecided.to_hold() if m.sender not in others]
+        await asyncio.gather(*(self._hold(message) for message in holds))
 
-    async def _look_at_overdue(self) -> None:
+    def _fence(self, sender: SenderName) -> Fence | None:
+        lease = self._leases.get(sender)  # none of one that is gone from the settings
+        return None if lease is None else lease.fence
+
+    async def _look_at_overdue(self, others: Sequence[SenderName]) -> None:
         """Call unknown what was begun so long ago that nothing of it can be on its way.
 
         A living process settles what it began; only a fault of alir's own leaves it begun.
         """
         if self._clock.elapsed() < self._steady_since + self._attempt_time.total_seconds():
             return  # by a clock that was just set everything may look overdue
-        overdue = await self._outbox.left_begun(before=self._clock.now() - self._attempt_time)
+        before = self._clock.now() - self._attempt_time
+        overdue = await self._outbox.left_begun(before=before, but=others)
         for message_id, number in overdue:
             _log.warning("attempt_overdue", message=message_id, attempt=number)
         await self._call_unknown(overdue, _OVERDUE)
@@ -122,10 +135,14 @@ class Housekeeper:
         await asyncio.gather(*(self._try(id_, unknown(number)) for id_, number in attempts))
 
     async def _try(
-        self, message: Message | MessageId, decide: Callable[[Message], Change | None]
+        self,
+        message: Message | MessageId,
+        decide: Callable[[Message], Change | None],
+        *,
+        fence: Fence | None = None,
     ) -> None:
         try:
-            await self._outbox.change(message, decide)
+            await self._outbox.change(message, decide, fence=fence)
         except TooLate as error:
             # Something else moved it between the look and the write, which is as well.
             _log.info("moved_meanwhile", message=error.message_id, status=error.status)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from alir.clock import Clock
 from alir.dispatch.gate import Gate
+from alir.dispatch.lease import Lease
 from alir.dispatch.ordered import Ordered
 from alir.dispatch.pause import (
     WHOLE,
@@ -62,6 +63,10 @@ class PauseStore(Protocol):
         """Every pause of every sender; on request without those of recipients, which are many."""
         ...
 
+    async def of(self, sender: SenderName) -> list[Pause]:
+        """Every pause of one sender."""
+        ...
+
 
 class Pauses:
     """What stands still, of every sender of this process.
@@ -69,6 +74,7 @@ class Pauses:
     Args:
         accounts: the account of each sender; those of one account stand still together.
         changed: called with each sender for which something began or ended.
+        leases: where processes share the database, each sees to the senders that it dispatches for.
     """
 
     def __init__(
@@ -80,8 +86,10 @@ class Pauses:
         clock: Clock,
         *,
         changed: Callable[[SenderName], None],
+        leases: Mapping[SenderName, Lease],
     ) -> None:
         self._gates = gates
+        self._leases = leases
         self._providers = providers
         self._accounts = accounts
         self._store = store
@@ -220,15 +228,25 @@ class Pauses:
         return ended
 
     async def load(self) -> None:
+        """Take over what holds whole senders or their Flows."""
+        for pause in await self._store.all(but_recipients=True):
+            if pause.sender in self._pauses:
+                self._hold(pause)
+
+    async def take_over(self, sender: SenderName) -> None:
         """Take over what an earlier process left; what the secrets may have healed is tried."""
         now = self._clock.now()
-        for pause in await self._store.all():
-            if pause.sender not in self._pauses:
-                continue
+        for pause in await self._store.of(sender):
             if pause.scope is PauseScope.ACCOUNT and pause.until is not None:
                 self._begin(opened(pause, now=now), is_new=False)
             else:
                 self._hold(pause)
+
+    def leave(self, sender: SenderName) -> None:
+        """Forget who of the recipients stands still: another process sees to that."""
+        for pause in list(self._pauses[sender].values()):
+            if pause.scope is PauseScope.RECIPIENT:
+                self._let_go(pause)
 
     async def run(self) -> None:
         """Look at other processes' changes and at secrets, every `SYNC_SECONDS`, for ever."""
@@ -242,13 +260,16 @@ class Pauses:
                 # A fault of alir's own, for once; its text may hold a person's number.
                 _log.error("sync_broke", fault=type(fault).__name__)
 
-    async def sync(self) -> None:
+    async def sync(self, *, recipients: bool = False) -> None:
         """Take over what other processes changed, and let secrets that changed be tried.
 
-        Recipients stand still for minutes at most, and no other process changes that: those are
-        read by `load` only.
+        Args:
+            recipients: those of recipients too, which stand still for minutes at most; only a
+                process that applies receipts of another's senders changes them.
         """
         for sender, mine in self._pauses.items():
+            if not self._leases[sender].is_held:
+                continue
             if (PauseScope.ACCOUNT, "") in mine:
                 self._try_fresh_secrets(sender)
             asked = mine.get((PauseScope.OPERATOR, ""))
@@ -257,11 +278,17 @@ class Pauses:
         async with self._syncing:
             self._touched.clear()
             newer = self._writes.places
-            read = await self._store.all(but_recipients=True)
+            read = await self._store.all(but_recipients=not recipients)
+            if recipients:
+                read = [pause for pause in read if self._is_seen_to(pause)]
             # Of these what was read may be older than what is known here.
             newer |= self._touched | self._writes.places
             self._take_over({_at(pause): pause for pause in read}, newer)
         self._forget_recipients()
+
+    def _is_seen_to(self, pause: Pause) -> bool:
+        lease = self._leases.get(pause.sender)
+        return pause.scope is not PauseScope.RECIPIENT or (lease is not None and lease.is_held)
 
     async def finish(self, grace: timedelta = FINISH) -> None:
         """Return once everything is on disk, or after `grace`."""
@@ -366,11 +393,13 @@ class Pauses:
 
     def _forget_recipients(self) -> None:
         long_ago = self._clock.now() - FORGOTTEN_AFTER
-        for mine in self._pauses.values():
+        for sender, mine in self._pauses.items():
+            # What a receipt told of another process's sender is left to that process.
+            end = self._end_everywhere if self._leases[sender].is_held else self._let_go
             for pause in list(mine.values()):
                 is_old = pause.until is not None and pause.until < long_ago
                 if pause.scope is PauseScope.RECIPIENT and is_old:
-                    self._end_everywhere(pause)
+                    end(pause)
 
 
 def _log_paused(pause: Pause) -> None:

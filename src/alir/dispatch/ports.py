@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from alir.dispatch.gate import Turn
 from alir.dispatch.slots import NOBODY, StoodBack
-from alir.ids import MessageId, ProviderId, SenderName
+from alir.ids import Fence, MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.model import Decision, Message, Outcome, QueueClass
 
@@ -131,13 +131,18 @@ class Outbox(Protocol):
         judge: Judge,
         turns: Sequence[Turn] = (),
         stood_back: StoodBack = NOBODY,
+        fence: Fence | None = None,
     ) -> Begun:
         """Begin an attempt of up to `limit` messages, as `judge` decides.
 
         The classes take their slots as `next_slot` says. Within a class, first those whose turn it
         is at their places, then what is due, longest first.
 
+        Args:
+            fence: of the sender's lease, where processes share the database.
+
         Raises:
+            LeaseLost: the sender is another process's; nothing was begun.
             StoreUnavailable: nothing was begun.
         """
         ...
@@ -157,28 +162,46 @@ class Outbox(Protocol):
         ...
 
     async def change(
-        self, message: Message | MessageId, decide: Callable[[Message], life.Change | None]
+        self,
+        message: Message | MessageId,
+        decide: Callable[[Message], life.Change | None],
+        *,
+        fence: Fence | None = None,
     ) -> Message:
-        """Decide upon a message as it stands, and write what became of it."""
+        """Decide upon a message as it stands, and write what became of it.
+
+        Args:
+            fence: where it does not stand any more, nothing is decided.
+        """
         ...
 
-    async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
+    async def left_begun(
+        self,
+        *,
+        before: datetime | None = None,
+        of: SenderName | None = None,
+        but: Sequence[SenderName] = (),
+    ) -> list[tuple[MessageId, int]]:
         """Message and number of every attempt that is begun and not settled.
 
         Args:
             before: only those that were begun before then.
+            of: only those of this sender.
+            but: none of these senders.
         """
         ...
 
-    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
+    async def unknown_to_retry(
+        self, *, limit: int, but: Sequence[SenderName] = ()
+    ) -> list[Message]:
         """Unknown messages that may be sent once more, as `life.may_retry_by_itself` says.
 
-        Oldest first.
+        Oldest first. None of the senders `but`.
         """
         ...
 
-    async def expired(self, *, limit: int) -> list[MessageId]:
-        """Messages whose `expires_at` passed while they wait."""
+    async def expired(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[MessageId]:
+        """Messages whose `expires_at` passed while they wait; none of the senders `but`."""
         ...
 
     async def due(self, sender: SenderName, *, at_most: int) -> Due:
@@ -193,10 +216,12 @@ class Place(NamedTuple):
         admitted_at: it may be begun with the write that stores it; the moment of the admission, on
             the clock that never jumps.
         parked: where it has to wait for its turn.
+        fence: what its begin names, where it is admitted and processes share the database.
     """
 
     admitted_at: float | None = None
     parked: str | None = None
+    fence: Fence | None = None
 
 
 #: In line, where it is begun in its turn.

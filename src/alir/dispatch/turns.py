@@ -22,7 +22,8 @@ class Turns:
         self._clock = clock
 
     async def take_over(self, sender: SenderName, outbox: Outbox) -> None:
-        """Remember what an earlier process sent to whom, and who waits where."""
+        """Remember what an earlier process sent to whom, and who waits where; nothing else."""
+        self._gate.forget()
         now, elapsed = self._clock.now(), self._clock.elapsed()
 
         def then(moment: datetime) -> float:

@@ -222,10 +222,10 @@ class Intake:
 
     async def _store(self, message: Message, key: IdempotencyKey | None) -> Stored:
         """Store it, begun already where there is room for it right now."""
-        admitted_at = None
+        admitted_at = fence = None
         if message.due_at <= message.created_at:
             place = self._dispatch.admit(message)
-            admitted_at = place.admitted_at
+            admitted_at, fence = place.admitted_at, place.fence
             if place.parked is not None:
                 message = message.but(parked=place.parked)
         try:
@@ -233,6 +233,7 @@ class Intake:
                 message,
                 key,
                 begin=admitted_at is not None,
+                fence=fence,
                 refuse_shut=self.refuses_shut(message),
             )
         except StoreUnavailable as error:

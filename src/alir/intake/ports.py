@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from alir.errors import AlirError
-from alir.ids import ApiTokenId, MessageId, SenderName
+from alir.ids import ApiTokenId, Fence, MessageId, SenderName
 from alir.messages import life
 from alir.messages.model import Message, Status
 
@@ -71,12 +71,14 @@ class Messages(Protocol):
         key: IdempotencyKey | None,
         *,
         begin: bool = False,
+        fence: Fence | None = None,
         refuse_shut: bool = False,
     ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
 
         Args:
             begin: begin its first attempt with the same write, unless it has expired by then.
+            fence: where it does not stand any more, nothing is begun.
             refuse_shut: refuse it where the window is known to be shut and nothing else may go.
 
         Raises:
@@ -142,6 +144,7 @@ class Place(Protocol):
         admitted_at: it may be begun with the write that stores it; the moment of the admission, on
             the clock that never jumps.
         parked: where it has to wait for its turn.
+        fence: what its begin names, where it is admitted and processes share the database.
     """
 
     @property
@@ -149,6 +152,9 @@ class Place(Protocol):
 
     @property
     def parked(self) -> str | None: ...
+
+    @property
+    def fence(self) -> Fence | None: ...
 
 
 class Dispatch(Protocol):

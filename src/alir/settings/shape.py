@@ -115,6 +115,7 @@ class Dispatch(Table):
     busy_longest_delay_seconds: AboveZero
     give_up_after_hours: AboveZero
     unknown_after_seconds: AboveZero
+    lease_seconds: AboveZero
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -19,10 +19,11 @@ from alir.dispatch.slots import NOBODY, StoodBack
 from alir.errors import (
     AlirError,
     IdempotencyConflict,
+    LeaseLost,
     RequestInvalid,
     StoreUnavailable,
 )
-from alir.ids import ApiTokenId, MessageId, SenderName
+from alir.ids import ApiTokenId, Fence, MessageId, SenderName
 from alir.intake.ports import Filters, IdempotencyKey, New, Selected, Stored
 from alir.messages import life, order, window
 from alir.messages.model import Message, Status
@@ -32,6 +33,7 @@ from alir.store.applying import Applied, apply_one
 from alir.store.contacts import anybody_heard, heard_at, learn
 from alir.store.database import Database
 from alir.store.keys import by_key, kept
+from alir.store.leases import standing, stands
 from alir.store.lists import newest, page_of, selected_of
 from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
@@ -42,6 +44,7 @@ from alir.store.writing import Decide, NewMessage, change, event_row, insert_all
 
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
+_NONE = {None}
 
 
 class MessageStore(QueueReader):
@@ -72,6 +75,7 @@ class MessageStore(QueueReader):
         key: IdempotencyKey | None,
         *,
         begin: bool = False,
+        fence: Fence | None = None,
         refuse_shut: bool = False,
     ) -> Stored:
         """Store a new message, or find the one that `key` stands for already.
@@ -81,6 +85,7 @@ class MessageStore(QueueReader):
 
         Args:
             begin: begin its first attempt with the same write, unless it has expired by then.
+            fence: where it does not stand any more, nothing is begun.
             refuse_shut: refuse it where the window is known to be shut and nothing else may go.
 
         Raises:
@@ -88,7 +93,7 @@ class MessageStore(QueueReader):
             RequestInvalid: the window is shut.
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
-        new = _New(message, key, begin, refuse_shut)
+        new = _New(message, key, begin, fence, refuse_shut)
         if key is None:
             stored = await self._database.write_among(self._insert_all, new)
         else:
@@ -111,6 +116,8 @@ class MessageStore(QueueReader):
         """What became of each; a refusal is an answer, so that a group is not repeated for it."""
         now = self._clock.now()
         look = anybody_heard(connection)
+        fences = {one.fence for one in new}
+        stand = fences if fences == _NONE else standing(connection, fences)
         prepared: list[NewMessage] = []
         answers: list[Stored | AlirError] = []
         for one in new:
@@ -131,7 +138,7 @@ class MessageStore(QueueReader):
                 )
                 message = message.but(warnings=(*message.warnings, warning))
             stands = message
-            if one.begin and life.expire(message, now=now) is None:
+            if one.begin and one.fence in stand and life.expire(message, now=now) is None:
                 stands = life.begin(message, now=now, window_shut=shut).message
             values = rows.message_row(stands)
             if one.key is not None:
@@ -173,7 +180,7 @@ class MessageStore(QueueReader):
     ) -> Sequence[Stored | AlirError]:
         return self._insert_all(
             connection,
-            [_New(message, key, begin=False, refuse_shut=shut) for message, key, shut in new],
+            [_New(message, key, False, None, shut) for message, key, shut in new],
         )
 
     async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
@@ -195,6 +202,7 @@ class MessageStore(QueueReader):
         judge: Judge,
         turns: Sequence[Turn] = (),
         stood_back: StoodBack = NOBODY,
+        fence: Fence | None = None,
     ) -> Begun:
         """Begin an attempt of up to `limit` messages of `sender`, as `judge` decides.
 
@@ -202,32 +210,46 @@ class MessageStore(QueueReader):
         is at their places, then what is due, longest first. What has expired is marked so, what has
         to wait is parked; neither counts.
 
+        Args:
+            fence: of the sender's lease, where processes share the database.
+
         Raises:
+            LeaseLost: the sender is another process's; nothing was begun.
             StoreUnavailable: nothing was begun.
         """
         last = Begun((), None, more=True)
 
-        def work(connection: Connection) -> tuple[Begun, list[Message]]:
+        def work(connection: Connection) -> tuple[Begun, list[Message]] | None:
             nonlocal last
+            if fence is not None and not stands(connection, fence):
+                return None
             begin = Beginning(sender, limit, judge, turns, stood_back)
             last, others = begin.run(connection, self._fresh, self._clock.now())
             return last, others
 
         try:
-            result, others = await self._database.write(work)
+            done = await self._database.write(work)
         except StoreUnavailable as error:
             if error.in_doubt:
                 return Begun(last.messages, None, more=True, in_doubt=True)
             raise
+        if done is None:
+            raise LeaseLost(sender)
+        result, others = done
         for message in (*others, *result.messages):
             self._changed(message)
         return result
 
-    async def change(self, message: Message | MessageId, decide: Decide) -> Message:
+    async def change(
+        self, message: Message | MessageId, decide: Decide, *, fence: Fence | None = None
+    ) -> Message:
         """Decide upon a message as it stands, and write what became of it.
 
         Where a message is given, `decide` is asked about it first, and about the message as it
         stands only if that has changed since.
+
+        Args:
+            fence: where it does not stand any more, nothing is decided.
 
         Raises:
             NotFound: there is no such message.
@@ -236,6 +258,8 @@ class MessageStore(QueueReader):
 
         def work(connection: Connection) -> tuple[Message, life.Change | None] | AlirError:
             try:
+                if fence is not None and not stands(connection, fence):
+                    return change(connection, message, _nothing, self._clock.now())
                 return change(connection, message, decide, self._clock.now())
             except AlirError as error:
                 return error  # so that the other work of the group is not repeated
@@ -361,6 +385,7 @@ class _New(NamedTuple):
     message: Message
     key: IdempotencyKey | None
     begin: bool
+    fence: Fence | None
     refuse_shut: bool
 
 
@@ -377,6 +402,10 @@ class _Answered(NamedTuple):
     message: Message
     settlement: life.Settlement
     number: int
+
+
+def _nothing(_message: Message) -> None:
+    """Decides nothing."""
 
 
 def _is_shut_when_due(message: Message, heard: datetime, now: datetime) -> tuple[bool, bool]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.pause import Pause
 from alir.errors import PauseScope
 from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
-from alir.ids import EventId, new_event_id
+from alir.ids import EventId, SenderName, new_event_id
 from alir.store import rows, tables
 from alir.store.database import Database
 from alir.store.sql import Connection, Statement, run, upsert
@@ -28,18 +28,28 @@ _PUT = Statement(
 )
 # Asked every second, like what time does to messages.
 _ALL = Statement(select(*tables.pause.c))
+_OF = Statement(select(*tables.pause.c).where(_p.sender == bindparam("sender")))
 _BUT_RECIPIENTS = Statement(select(*tables.pause.c).where(_p.scope != PauseScope.RECIPIENT.value))
 
 
 class PauseStore:
-    """The pauses of one database."""
+    """The pauses of one database.
+
+    `changed` is told of each sender one of whose pauses was changed here, once that is on disk.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, new_id: Callable[[], EventId] = new_event_id
+        self,
+        database: Database,
+        clock: Clock,
+        new_id: Callable[[], EventId] = new_event_id,
+        *,
+        changed: Callable[[SenderName], None] = lambda _sender: None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._changed = changed
 
     async def put(self, pause: Pause, *, is_new: bool) -> None:
         """Store it, or what it has become; of a new one users are told."""
@@ -50,6 +60,7 @@ class PauseStore:
                 self._tell(connection, SENDER_PAUSED, pause)
 
         await self._database.write(work)
+        self._changed(pause.sender)
 
     async def remove(self, pause: Pause) -> None:
         """It is over, and users are told, once."""
@@ -62,6 +73,13 @@ class PauseStore:
                 self._tell(connection, SENDER_RESUMED, pause)
 
         await self._database.write(work)
+        self._changed(pause.sender)
+
+    async def of(self, sender: SenderName) -> list[Pause]:
+        """Every pause of one sender."""
+        return await self._database.read(
+            lambda connection: [_pause(row) for row in _OF.run(connection, {"sender": sender})]
+        )
 
     async def all(self, *, but_recipients: bool = False) -> list[Pause]:
         """Every pause of every sender; on request without those of recipients, which are many."""

@@ -1,7 +1,7 @@
 """PostgreSQL as alir uses it: how it is opened, locked, written and read, and what its errors mean.
 
-One gateway at a time: the session that writes holds a lock. A gateway that loses it, because its
-connection is gone, writes nothing until it has it again; and what is not begun on disk is not sent.
+Any number of gateways may use one database: each sender is one's by its lease. The sessions that
+write share a lock, so that nobody changes the tables meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alir.store import tables
 from alir.store.bridge import in_greenlet, wait_for
 from alir.store.counts import recount
 from alir.store.migrations.run import GATEWAY_LOCK, upgrade_postgresql
-from alir.store.sql import Connection, Statement, insert_or_ignore, run
+from alir.store.sql import Statement, insert_or_ignore, run
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -42,6 +42,8 @@ _KEEPALIVE: Final = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
+#: What a process that stands still leaves locked comes free by then.
+_IN_TIME: Final = {"idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS:.0f}s"}
 #: Classes of SQLSTATE that tell of the server's trouble: connection, rollback (a deadlock), lack of
 #: resources, not in the prerequisite state, operator intervention, system, internal error.
 #: Source: PostgreSQL 18, appendix A.
@@ -94,13 +96,16 @@ class PostgresDatabase:
         return cls(url, exclusive=exclusive, observe=observe)
 
     async def own(self) -> None:
-        """See `Database.own`."""
+        """See `Database.own`. Several gateways may: each sender is one's by its lease.
+
+        What keeps others off is that tables are being changed, or counted by one that is alone.
+        """
         if not self._exclusive:
             return
         give_up_at = time.monotonic() + OWN_SECONDS
         while True:
             try:
-                await self._link.run(self._take_over)
+                await self._link.join()
             except DatabaseInUse:
                 if time.monotonic() >= give_up_at:
                     raise
@@ -109,17 +114,6 @@ class PostgresDatabase:
             else:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
-
-    def _take_over(self, connection: Connection) -> None:
-        """Forget the last groups of writers before this one, and count anew what they counted."""
-        connection.execute("BEGIN")
-        # They ask no more.
-        run(
-            connection,
-            delete(tables.commit_group).where(tables.commit_group.c.writer != self._name),
-        )
-        recount(connection)
-        connection.execute("COMMIT")
 
     def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """See `Database.write`."""
@@ -196,8 +190,30 @@ class PostgresLink:
         self._name = name
         self._exclusive = exclusive
         self._connection: PostgresConnection | None = None
-        # The server's process of the session before this one.
-        self._former: int | None = None
+
+    async def join(self) -> None:
+        """Be one of the gateways that use the database; the first of them counts what is queued.
+
+        Raises:
+            DatabaseInUse: its tables are being changed, or counted.
+        """
+        connection = await self._connect()
+        try:
+            await in_greenlet(self._join, connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+
+    def _join(self, connection: PostgresConnection) -> None:
+        connection.execute("BEGIN")
+        if _asked(connection, f"SELECT pg_try_advisory_xact_lock({GATEWAY_LOCK})"):
+            # No other gateway runs. Writers before this one ask no more what they stored.
+            others = tables.commit_group.c.writer != self._name
+            run(connection, delete(tables.commit_group).where(others))
+            recount(connection)
+        self._take_lock(connection)
+        connection.execute("COMMIT")
 
     async def run(self, work: Work[T]) -> T:
         """See `Link.run`."""
@@ -237,45 +253,43 @@ class PostgresLink:
 
     async def _open(self) -> PostgresConnection:
         if self._connection is None:
-            connection = await _connect(self._url)
+            connection = await self._connect()
             try:
                 if self._exclusive:
-                    await self._take_lock(connection)
-                await _wait_for_disk(connection)
-                # What asks whether a group is stored waits for it here, should it be under way.
-                await in_greenlet(_PRESENT.run, connection, {"writer": self._name, "number": 0})
+                    await in_greenlet(self._take_lock, connection)
             except BaseException:
                 connection.terminate()
                 raise
             self._connection = connection
-            self._former = connection.raw.get_server_pid()
         return self._connection
 
-    async def _take_lock(self, connection: PostgresConnection) -> None:
-        """Own the database for as long as this session lives.
+    async def _connect(self) -> PostgresConnection:
+        connection = await _connect(self._url)
+        try:
+            await _wait_for_disk(connection)
+            # What asks whether a group is stored waits for it here, should it be under way.
+            await in_greenlet(_PRESENT.run, connection, {"writer": self._name, "number": 0})
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _take_lock(self, connection: PostgresConnection) -> None:
+        """Have nobody change the tables for as long as this session lives.
 
         Raises:
-            DatabaseInUse: another gateway does.
+            DatabaseInUse: somebody is just doing so.
         """
-        raw = connection.raw
-        if await raw.fetchval("SELECT pg_try_advisory_lock($1)", GATEWAY_LOCK):
-            return
-        holder = await raw.fetchrow(
-            "SELECT pid, client_addr::text AS address FROM pg_locks JOIN pg_stat_activity USING"
-            " (pid) WHERE locktype = 'advisory' AND objid = $1 AND classid = 0 AND granted"
-            " AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname ="
-            " current_database())",
-            GATEWAY_LOCK,
-        )
-        if holder is not None and holder["pid"] == self._former:
-            # It is this gateway's own session, whose end the server has not noticed yet.
-            await raw.execute(f"SELECT pg_terminate_backend({holder['pid']})")
-            _log.warning("own_session_ended")
-        address = None if holder is None else holder["address"]
-        raise DatabaseInUse(
-            f"another gateway{f' at {address}' if address else ''} runs on this PostgreSQL "
-            "database. Stop it first, or give this one its own --database."
-        )
+        if not _asked(connection, f"SELECT pg_try_advisory_lock_shared({GATEWAY_LOCK})"):
+            raise DatabaseInUse(
+                "the tables of this PostgreSQL database are being changed or counted by another "
+                "alir. Start this one again once that is done."
+            )
+
+
+def _asked(connection: PostgresConnection, sql: str) -> bool:
+    row = connection.execute(sql).fetchone()
+    return bool(row[0])
 
 
 class PostgresConnection:
@@ -382,7 +396,7 @@ async def _connect(url: str) -> PostgresConnection:
             url,
             timeout=STATEMENT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
-            server_settings={"application_name": "alir", **_KEEPALIVE},
+            server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME},
         )
     except _FAILURES as error:
         raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, func, literal_column, or_, select, text, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+)
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.gate import Turn
@@ -21,7 +31,7 @@ from alir.store.counts import counted
 from alir.store.database import Database
 from alir.store.line import IN_LINE, PARKED, Line, of_class
 from alir.store.reading import load, with_rest
-from alir.store.sql import Connection, Statement, run
+from alir.store.sql import Connection, Statement, is_among, run
 from alir.store.writing import save_all
 
 _m, _a = tables.message.c, tables.attempt.c
@@ -35,12 +45,18 @@ _LEFT = (
 )
 _LEFT_BEGUN = Statement(_LEFT)
 _OVERDUE = Statement(_LEFT.where(_a.begun_at < bindparam("before")))
+# Where processes share the database: of one sender, or but for the senders of the others.
+_WITH_SENDER = _LEFT.join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+_LEFT_BEGUN_OF = Statement(_WITH_SENDER.where(_m.sender == bindparam("of")))
+_NOT_OTHERS: ColumnElement[bool] = ~is_among(_m.sender, "but")
+_OVERDUE_BUT = Statement(_WITH_SENDER.where(_a.begun_at < bindparam("before"), _NOT_OTHERS))
 _TO_RETRY = Statement(
     select(*rows.MESSAGE_COLUMNS)
     .where(
         text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
         _m.flags.not_like(bindparam("resent")),
         or_(_m.expires_at.is_(None), _m.expires_at > bindparam("now")),
+        _NOT_OTHERS,
     )
     .order_by(_m.seq)
     .limit(bindparam("limit"))
@@ -74,7 +90,7 @@ _LATELY = Statement(
 )
 _EXPIRED = Statement(
     select(_m.id)
-    .where(_QUEUED, _m.expires_at.is_not(None), _m.expires_at <= bindparam("now"))
+    .where(_QUEUED, _m.expires_at.is_not(None), _m.expires_at <= bindparam("now"), _NOT_OTHERS)
     .order_by(_m.expires_at)
     .limit(bindparam("limit"))
 )
@@ -145,14 +161,28 @@ class QueueReader:
         self._database = database
         self._clock = clock
 
-    async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
+    async def left_begun(
+        self,
+        *,
+        before: datetime | None = None,
+        of: SenderName | None = None,
+        but: Sequence[SenderName] = (),
+    ) -> list[tuple[MessageId, int]]:
         """Message and number of every attempt that is begun and not settled.
 
         Args:
             before: only those that were begun before then.
+            of: all of this sender.
+            but: none of these senders.
         """
-        left = _LEFT_BEGUN if before is None else _OVERDUE
-        values = {} if before is None else {"before": to_milliseconds(before)}
+        values: dict[str, object] = {}
+        if of is not None:
+            left, values["of"] = _LEFT_BEGUN_OF, of
+        elif before is not None:
+            left, values["before"] = _OVERDUE_BUT if but else _OVERDUE, to_milliseconds(before)
+            values["but"] = rows.text(list(but))
+        else:
+            left = _LEFT_BEGUN
         return await self._database.read(
             lambda connection: [(row[0], row[1]) for row in left.run(connection, values)]
         )
@@ -175,12 +205,15 @@ class QueueReader:
             lambda connection: [(place, count) for place, count in run(connection, query)]
         )
 
-    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
+    async def unknown_to_retry(
+        self, *, limit: int, but: Sequence[SenderName] = ()
+    ) -> list[Message]:
         """Unknown messages that may be sent once more, as `life.may_retry_by_itself` says.
 
-        Oldest first.
+        Oldest first. None of the senders `but`.
         """
         values = {
+            "but": rows.text(list(but)),
             "resent": f'%"{Flag.RESENT}"%',
             "now": to_milliseconds(self._clock.now()),
             "limit": limit,
@@ -191,9 +224,16 @@ class QueueReader:
             ]
         )
 
-    async def expired(self, *, limit: int) -> list[MessageId]:
-        """Messages whose `expires_at` passed while they wait, longest ago first."""
-        values = {"now": to_milliseconds(self._clock.now()), "limit": limit}
+    async def expired(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[MessageId]:
+        """Messages whose `expires_at` passed while they wait, longest ago first.
+
+        None of the senders `but`.
+        """
+        values = {
+            "but": rows.text(list(but)),
+            "now": to_milliseconds(self._clock.now()),
+            "limit": limit,
+        }
         return await self._database.read(
             lambda connection: [row[0] for row in _EXPIRED.run(connection, values)]
         )

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
+    BigInteger,
     ClauseElement,
     Column,
     ColumnElement,
@@ -244,6 +245,14 @@ class ThisSession(FunctionElement[int]):
     inherit_cache = True
 
 
+class DatabaseNow(FunctionElement[int]):
+    """The moment, by the database's own clock, in milliseconds since 1970."""
+
+    name = "database_now"
+    type = BigInteger()
+    inherit_cache = True
+
+
 class _Greater(FunctionElement[Any]):
     """The greater one of two."""
 
@@ -266,6 +275,17 @@ def _(_element: ThisSession, _compiler: SQLCompiler, **_more: Any) -> str:
 @compiles(ThisSession, "postgresql")
 def _(_element: ThisSession, compiler: SQLCompiler, **more: Any) -> str:
     return compiler.process(func.pg_backend_pid(), **more)
+
+
+@compiles(DatabaseNow, "sqlite")
+def _(_element: DatabaseNow, _compiler: SQLCompiler, **_more: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(DatabaseNow, "postgresql")
+def _(_element: DatabaseNow, _compiler: SQLCompiler, **_more: Any) -> str:
+    # Not that of the transaction, which may have waited for a lock since it began.
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
 @compiles(_Greater, "sqlite")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -19,13 +19,14 @@ from alir.dispatch.calls import DispatchPolicy
 from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.gate import Gate, PairLimit, Turn
 from alir.dispatch.housekeeping import Housekeeper
+from alir.dispatch.lease import Lease
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Begun, Due, Judge, Sent, Served
 from alir.dispatch.slots import NOBODY, StoodBack, next_slot
-from alir.errors import NotFound, PauseScope, StoreUnavailable
-from alir.ids import MessageId, ProviderId, SenderName
+from alir.errors import LeaseLost, NotFound, PauseScope, StoreUnavailable
+from alir.ids import Fence, MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.life import Change, Settlement
 from alir.messages.model import Decision, Message, Outcome, Status
@@ -40,6 +41,7 @@ class MemoryOutbox:
     Attributes:
         in_doubt: a begin that fails has taken effect all the same.
         told: what users were told, of which message, in order.
+        fallen: the fences that stand no more.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -48,6 +50,7 @@ class MemoryOutbox:
         self.broken: set[str] = set()
         self.in_doubt = False
         self.tries = 0
+        self.fallen: set[Fence | None] = set()
         self.window_shut: set[MessageId] = set()
         self.queued: Callable[[Message], None] = lambda _: None
         self.changed: Callable[[Message], None] = lambda _: None
@@ -67,9 +70,12 @@ class MemoryOutbox:
         judge: Judge,
         turns: Sequence[Turn] = (),
         stood_back: StoodBack = NOBODY,
+        fence: Fence | None = None,
     ) -> Begun:
         assert limit > 0
         fault = await self._reached("begin")
+        if fence in self.fallen:
+            raise LeaseLost(sender)
         if fault is not None and not self.in_doubt:
             raise fault
         now = self._clock.now()
@@ -124,10 +130,14 @@ class MemoryOutbox:
         message: Message | MessageId,
         decide: Callable[[Message], Change | None],
         name: str = "change",
+        *,
+        fence: Fence | None = None,
     ) -> Message:
         fault = await self._reached(name)
         if fault is not None:
             raise fault
+        if fence in self.fallen:
+            return message if isinstance(message, Message) else self.messages[message]
         id_ = message.id if isinstance(message, Message) else message
         if id_ not in self.messages:
             raise NotFound("no message has this id")
@@ -154,25 +164,35 @@ class MemoryOutbox:
         ]
         return list(Counter(places).items())
 
-    async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
+    async def left_begun(
+        self,
+        *,
+        before: datetime | None = None,
+        of: SenderName | None = None,
+        but: Sequence[SenderName] = (),
+    ) -> list[tuple[MessageId, int]]:
         return [
             (message.id, attempt.number)
             for message in self.messages.values()
             for attempt in message.attempts
             if attempt.outcome is None and (before is None or attempt.begun_at < before)
+            if of in {None, message.sender} and message.sender not in but
         ]
 
-    async def unknown_to_retry(self, *, limit: int) -> list[Message]:
+    async def unknown_to_retry(
+        self, *, limit: int, but: Sequence[SenderName] = ()
+    ) -> list[Message]:
         now = self._clock.now()
-        may = [m for m in self.messages.values() if life.may_retry_by_itself(m, now=now)]
-        return may[:limit]
+        ours = [m for m in self.messages.values() if m.sender not in but]
+        return [m for m in ours if life.may_retry_by_itself(m, now=now)][:limit]
 
-    async def expired(self, *, limit: int) -> list[MessageId]:
+    async def expired(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[MessageId]:
         fault = await self._reached("expired")
         if fault is not None:
             raise fault
         now = self._clock.now()
-        return [m.id for m in self.messages.values() if life.expire(m, now=now)][:limit]
+        ours = [m for m in self.messages.values() if m.sender not in but]
+        return [m.id for m in ours if life.expire(m, now=now)][:limit]
 
     async def due(self, sender: SenderName, *, at_most: int) -> Due:
         raise NotImplementedError
@@ -274,6 +294,9 @@ class MemoryPauses:
         if self.stored.pop((pause.sender, pause.scope, pause.key), None) is not None:
             self.told.append(("resumed", pause.scope.value))
 
+    async def of(self, sender: SenderName) -> list[Pause]:
+        return [pause for pause in self.stored.values() if pause.sender == sender]
+
     async def all(self, *, but_recipients: bool = False) -> list[Pause]:
         return [
             pause
@@ -288,6 +311,14 @@ class MemoryPauses:
             raise UNAVAILABLE
 
 
+def held(senders: Iterable[SenderName]) -> dict[SenderName, Lease]:
+    """A lease of each that nothing ends."""
+    leases = {name: Lease() for name in senders}
+    for lease in leases.values():
+        lease.keep()
+    return leases
+
+
 def pauses_of(
     clock: FakeClock, store: MemoryPauses, accounts: tuple[str, str] = ("a", "b")
 ) -> tuple[Pauses, dict[SenderName, Gate]]:
@@ -300,6 +331,7 @@ def pauses_of(
         store,
         clock,
         changed=lambda _: None,
+        leases=held(gates),
     )
     return pauses, gates
 
@@ -347,6 +379,7 @@ class World:
         self.outcomes = Outcomes()
         self.gates = {name: Gate(pair or PairLimit(0)) for name in senders}
         self.gate = self.gates[MAIN]
+        self.leases = held(senders)
         self.pause_store = MemoryPauses()
         self.pauses = Pauses(
             self.gates,
@@ -355,6 +388,7 @@ class World:
             self.pause_store,
             self.clock,
             changed=lambda _: self.dispatcher.wake(),
+            leases=self.leases,
         )
         self.dispatcher = Dispatcher(
             MAIN,
@@ -367,6 +401,7 @@ class World:
             clock=self.clock,
             random=lambda: jitter,
             measure=self.outcomes,
+            lease=self.leases[MAIN],
         )
         self.outbox.queued = self.dispatcher.queued
         self.decided: list[tuple[MessageId, Decision]] = []
@@ -376,6 +411,7 @@ class World:
             attempt_time=ATTEMPT_TIME,
             unknown_after=timedelta(minutes=2),
             decided=lambda message, decision: self.decided.append((message.id, decision)),
+            leases=self.leases,
         )
         self.outbox.changed = self.housekeeper.changed
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 from tests.clock import START, FakeClock, idle
-from tests.examples import a_message
+from tests.examples import MAIN, a_message
 from tests.running import in_a_loop
-from tests.unit.dispatch.doubles import ATTEMPT_TIME, MemoryOutbox, World
+from tests.unit.dispatch.doubles import ATTEMPT_TIME, MemoryOutbox, World, held
 
 from alir.dispatch.housekeeping import PERIOD_SECONDS, Housekeeper
 from alir.errors import OutcomeUnknown
@@ -48,6 +48,7 @@ def _housekeeper(outbox: MemoryOutbox, clock: FakeClock) -> Housekeeper:
         attempt_time=ATTEMPT_TIME,
         unknown_after=TWO_MINUTES,
         decided=lambda *_: None,
+        leases=held([MAIN]),
     )
     outbox.changed = housekeeper.changed
     return housekeeper
@@ -63,7 +64,7 @@ async def test_what_a_process_that_is_gone_had_begun_is_unknown() -> None:
     begun = [_begun(outbox), _begun(outbox)]
     queued = outbox.put(a_message())
     clock.leap(10)
-    taken = await _housekeeper(outbox, clock).take_over()
+    taken = await _housekeeper(outbox, clock).take_over(MAIN)
 
     assert taken == 2
     for message in begun:
@@ -81,7 +82,7 @@ async def test_what_was_left_begun_is_called_unknown_all_at_once() -> None:
     outbox = MemoryOutbox(clock)
     begun = [_begun(outbox) for _ in range(20)]
     release = outbox.hold("change")
-    taking = asyncio.create_task(_housekeeper(outbox, clock).take_over())
+    taking = asyncio.create_task(_housekeeper(outbox, clock).take_over(MAIN))
     await idle()
     asked = outbox.tries
     release()
@@ -97,7 +98,7 @@ async def test_an_orphan_that_a_receipt_settled_meanwhile_is_left_alone() -> Non
     begun = _begun(outbox)
     housekeeper = _housekeeper(outbox, clock)
     release = outbox.hold("change")
-    taking = asyncio.create_task(housekeeper.take_over())
+    taking = asyncio.create_task(housekeeper.take_over(MAIN))
     await idle()
     receipt = Receipt(attempt=1, status=ReceiptStatus.SENT, at=START)
     change = life.receive(begun, receipt, now=START, provider_id=None)
@@ -114,7 +115,7 @@ async def test_a_late_answer_settles_an_attempt_that_was_called_unknown() -> Non
     async with World() as world:
         world.provider.open.clear()
         message = await world.queue()
-        await world.housekeeper.take_over()  # as another process would, once the lease is lost
+        await world.housekeeper.take_over(MAIN)  # as another process would, once the lease is lost
         assert world.stands(message).status is Status.UNKNOWN
         world.provider.open.set()
         await idle()

@@ -345,7 +345,8 @@ async def test_pauses_outlive_the_process_and_an_account_is_tried_at_the_start()
         pause = Pause(sender=name, scope=scope, title="t", since=clock.now(), until=until)
         store.stored[name, scope, ""] = pause
     pauses, gates = pauses_of(clock, store)
-    await pauses.load()
+    for name in gates:
+        await pauses.take_over(name)
 
     assert gates[MAIN].room(clock.elapsed()) == 0
     assert gates[OTHER].room(clock.elapsed()) == 1

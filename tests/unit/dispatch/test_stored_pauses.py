@@ -36,7 +36,7 @@ async def test_an_account_that_is_tried_at_the_start_is_not_shut_again_by_lookin
     pause = Pause(sender=MAIN, scope=PauseScope.ACCOUNT, title="t", since=clock.now(), until=until)
     store.stored[MAIN, PauseScope.ACCOUNT, ""] = pause
     pauses, gates = pauses_of(clock, store)
-    await pauses.load()
+    await pauses.take_over(MAIN)
     await pauses.sync()
     assert gates[MAIN].room(clock.elapsed()) == 1
 

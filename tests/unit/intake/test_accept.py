@@ -24,7 +24,7 @@ from alir.errors import (
     SenderForbidden,
     StoreUnavailable,
 )
-from alir.ids import ApiTokenId, MessageId, ProviderId, SenderName
+from alir.ids import ApiTokenId, Fence, MessageId, ProviderId, SenderName
 from alir.intake.accept import Intake, SenderRules, choose_sender
 from alir.intake.ports import Filters, IdempotencyKey, New, Selected, Stored
 from alir.intake.tokens import ApiToken, Scope
@@ -61,8 +61,10 @@ class Store:
         key: IdempotencyKey | None,
         *,
         begin: bool = False,
+        fence: Fence | None = None,
         refuse_shut: bool = False,
     ) -> Stored:
+        assert fence is None or begin
         await self.open.wait()
         if self.fault is not None:
             raise self.fault
@@ -115,6 +117,7 @@ class Store:
 class Place(NamedTuple):
     admitted_at: float | None = None
     parked: str | None = None
+    fence: Fence | None = None
 
 
 class Places:

@@ -1,0 +1,328 @@
+"""Intake, dispatch and receipts of one process, put together upon one database.
+
+`alir.compose` builds it of the settings, and so does whoever runs it in a world of their own: time,
+chance, providers and the database are handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from alir.clock import Clock
+from alir.dispatch.aftermath import Aftermath, FailureOf
+from alir.dispatch.backlog import Backlog
+from alir.dispatch.calls import DispatchPolicy
+from alir.dispatch.dispatcher import LONGEST_SLEEP_SECONDS, Dispatcher
+from alir.dispatch.dispatchers import Dispatchers
+from alir.dispatch.gate import Gate, PairLimit
+from alir.dispatch.housekeeping import Housekeeper
+from alir.dispatch.lease import Lease
+from alir.dispatch.leases import Leases, LeaseStore, SoleOwner
+from alir.dispatch.pacing import Pace
+from alir.dispatch.pauses import Pauses
+from alir.dispatch.ports import Decisions, Measure, Provider
+from alir.ids import EventId, MessageId, SenderName, new_event_id, new_message_id
+from alir.intake.accept import Intake, SenderRules
+from alir.intake.batch import Batches
+from alir.intake.waiting import Waiting
+from alir.messages.model import Message, ReceiptStatus, Status
+from alir.receipts.inbox import Inbox
+from alir.receipts.ports import Dialect
+from alir.store.callbacks import CallbackStore
+from alir.store.database import Database
+from alir.store.messages import MessageStore
+from alir.store.pauses import PauseStore
+from alir.store.receipts import ReceiptStore
+
+#: How long what nobody told of stays unnoticed where processes share a database: wake-ups may be
+#: lost. Source: design, section 8.
+POLL_SECONDS: Final = 1.0
+#: How long a process that ends waits for callbacks that are being applied; the rest is applied at
+#: the next start.
+_CALLBACK_GRACE: Final = timedelta(seconds=1)
+#: How long it tries to let go of its senders; they come free by themselves, a little later.
+_RELEASE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderParts:
+    """A sender, as the core needs it.
+
+    Attributes:
+        account: those of one account stand still together.
+        per_second: its limit; 0: none.
+        gives_marks: whether its receipts name the attempt that they are about.
+    """
+
+    provider: Provider
+    account: str
+    per_second: float
+    pair: PairLimit
+    rules: SenderRules
+    gives_marks: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long things take and last.
+
+    Attributes:
+        rate_share: how much of a sender's limit is used.
+        attempt_time: after this nothing is on its way any more of an attempt that was begun.
+        unknown_after: how long evidence is waited for.
+        keep_parked: how long a receipt is kept that matches nothing.
+        queue_limit: how many messages of a sender may wait.
+    """
+
+    dispatch: DispatchPolicy
+    rate_share: float
+    attempt_time: timedelta
+    unknown_after: timedelta
+    keep_parked: timedelta
+    queue_limit: int
+
+
+class Counts(Measure, Decisions, Protocol):
+    """Told of what is counted."""
+
+    def received(self, sender: SenderName, status: ReceiptStatus) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is outside: time, chance, and the database."""
+
+    clock: Clock
+    database: Database
+    random: Callable[[], float]
+    new_message_id: Callable[[], MessageId] = new_message_id
+    new_event_id: Callable[[], EventId] = new_event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """What a process needs that shares its database with others.
+
+    Attributes:
+        process: its name, unlike any other's.
+        lasts: how long a sender's lease lives that nobody renews.
+    """
+
+    process: str
+    leases: LeaseStore
+    lasts: timedelta
+
+
+class Core:
+    """The parts between the HTTP door, the providers and the database.
+
+    Args:
+        sharing: where other processes use the database too; none: this one has it to itself.
+        dispatches: whether it hands messages to providers.
+
+    Attributes:
+        intake, batches, messages, waiting: for the API.
+        pauses: of every sender.
+        inbox: for callbacks.
+    """
+
+    def __init__(
+        self,
+        senders: Mapping[SenderName, SenderParts],
+        world: World,
+        policy: Policy,
+        *,
+        dialects: Sequence[Dialect],
+        failure_of: FailureOf,
+        counts: Counts,
+        sharing: Sharing | None = None,
+        dispatches: bool = True,
+    ) -> None:
+        self._senders = senders
+        self._policy = policy
+        self._world = world
+        self._dispatches = dispatches
+        clock, database = world.clock, world.database
+        self.waiting = Waiting()
+        self.backlog = Backlog(clock)
+        self._own = {name: Lease() for name in senders}
+        self._gates = {name: Gate(sender.pair) for name, sender in senders.items()}
+        self.pauses = Pauses(
+            self._gates,
+            {name: sender.provider for name, sender in senders.items()},
+            {name: sender.account for name, sender in senders.items()},
+            PauseStore(database, clock, world.new_event_id),
+            clock,
+            changed=self._pause_changed,
+            leases=self._own,
+        )
+        aftermath = Aftermath(
+            failure_of,
+            self.pauses,
+            policy=policy.dispatch.busy,
+            clock=clock,
+            random=world.random,
+            decisions=counts,
+        )
+        self.messages = MessageStore(database, clock, changed=self._changed, consequences=aftermath)
+        self._dispatchers = {
+            name: self._dispatcher(name, sender, counts, is_shared=sharing is not None)
+            for name, sender in senders.items()
+        }
+        self._housekeeper = Housekeeper(
+            self.messages,
+            clock,
+            attempt_time=policy.attempt_time,
+            unknown_after=policy.unknown_after,
+            decided=aftermath.decided,
+            leases=self._own,
+        )
+        self.inbox = Inbox(
+            dialects,
+            CallbackStore(database, clock),
+            ReceiptStore(database, clock, changed=self._changed, consequences=aftermath),
+            clock,
+            keep_parked=policy.keep_parked,
+            counted=counts.received,
+            heard=self._heard,
+            missed=self._housekeeper.evidence_missed,
+            guessing=[name for name, sender in senders.items() if not sender.gives_marks],
+        )
+        dispatch = Dispatchers(self._dispatchers, self.backlog, queue_limit=policy.queue_limit)
+        rules = {name: sender.rules for name, sender in senders.items()}
+        self.intake = Intake(self.messages, dispatch, rules, clock, world.new_message_id)
+        self.batches = Batches(self.intake, self.messages, dispatch)
+        self._leases: Leases | SoleOwner = SoleOwner(self._own, self)
+        if sharing is not None:
+            self._leases = Leases(
+                sharing.process,
+                self._own if dispatches else {},
+                sharing.leases,
+                self,
+                clock,
+                lasts=sharing.lasts,
+                told=lambda: None,
+            )
+
+    async def start(self, *, paused: str | None = None) -> dict[str, Coroutine[Any, Any, None]]:
+        """Take over what an earlier process left; what is to run from then on, by its name.
+
+        Args:
+            paused: why every sender is paused first, as an operator does; none: it is not.
+
+        Raises:
+            StoreUnavailable: the database cannot be read or written.
+        """
+        await self.pauses.load()
+        if paused is not None:
+            for name in self._senders:
+                await self.pauses.pause(name, title=paused)
+        await self.inbox.take_over()  # what it tells is evidence for what was left begun
+        await self._leases.start()
+        running = {
+            "receipts": self.inbox.run(),
+            "pauses": self.pauses.run(),
+            "leases": self._leases.run(),
+        }
+        if self._dispatches or isinstance(self._leases, SoleOwner):
+            running["housekeeping"] = self._housekeeper.run()
+        if self._dispatches:
+            for name, dispatcher in self._dispatchers.items():
+                running[f"dispatch {name}"] = dispatcher.run()
+        return running
+
+    def begin_to_stop(self) -> None:
+        """Answer who waits, begin no more attempts. Safe to call twice, and from a signal."""
+        self.waiting.stop()
+        for dispatcher in self._dispatchers.values():
+            dispatcher.stop()
+
+    async def finish(self, grace: timedelta) -> None:
+        """Let the calls under way end for `grace`.
+
+        What a call leaves without an answer stays begun, and is unknown at the next start.
+        """
+        self.begin_to_stop()
+        await asyncio.gather(self._let_go(), *(d.finish(grace) for d in self._dispatchers.values()))
+        await self.pauses.finish()
+        await self.inbox.finish(_CALLBACK_GRACE)
+
+    def expected_wait(self, message: Message) -> timedelta:
+        """How long a message that was just stored waits for its turn, about."""
+        dispatcher = self._dispatchers.get(message.sender)
+        if dispatcher is None:  # a repeat may find a message of one that is gone
+            return timedelta()
+        wait = dispatcher.expected_wait(message)
+        per_second = self._senders[message.sender].per_second * self._policy.rate_share
+        if not per_second or wait == timedelta.max:
+            return wait
+        return wait + timedelta(seconds=self.backlog.slots_until(message) / per_second)
+
+    # As `Owner` of leases
+
+    async def learn(self, sender: SenderName, *, was_left: bool) -> None:
+        """See `Owner.learn`."""
+        await self.pauses.take_over(sender)
+        if was_left:
+            await self._housekeeper.take_over(sender)
+        await self._dispatchers[sender].take_over()
+
+    def taken(self, sender: SenderName) -> None:
+        """See `Owner.taken`."""
+        self._dispatchers[sender].wake()
+
+    async def at_rest(self, sender: SenderName) -> None:
+        """See `Owner.at_rest`."""
+        await self._dispatchers[sender].at_rest()
+
+    def lost(self, sender: SenderName) -> None:
+        """See `Owner.lost`."""
+        self.pauses.leave(sender)
+
+    async def _let_go(self) -> None:
+        try:
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await self._leases.finish()
+        except TimeoutError:
+            pass  # the database does not answer; they run out by themselves
+
+    def _dispatcher(
+        self, name: SenderName, sender: SenderParts, measure: Measure, *, is_shared: bool
+    ) -> Dispatcher:
+        return Dispatcher(
+            name,
+            provider=sender.provider,
+            outbox=self.messages,
+            pace=Pace(sender.per_second, self._policy.rate_share),
+            gate=self._gates[name],
+            pauses=self.pauses,
+            policy=self._policy.dispatch,
+            clock=self._world.clock,
+            random=self._world.random,
+            measure=measure,
+            lease=self._own[name],
+            longest_sleep=POLL_SECONDS if is_shared else LONGEST_SLEEP_SECONDS,
+        )
+
+    def _heard(self, sender: SenderName) -> None:
+        dispatcher = self._dispatchers.get(sender)
+        if dispatcher is not None:
+            dispatcher.heard_from()
+
+    def _pause_changed(self, sender: SenderName) -> None:
+        dispatcher = self._dispatchers.get(sender)
+        if dispatcher is not None:
+            dispatcher.wake()
+
+    def _changed(self, message: Message) -> None:
+        self.waiting.publish(message)
+        self.backlog.changed(message)
+        self._housekeeper.changed(message)
+        if message.status is Status.QUEUED:
+            dispatcher = self._dispatchers.get(message.sender)
+            if dispatcher is not None:
+                dispatcher.queued(message)
