@@ -60,6 +60,17 @@ async def test_a_lease_is_one_processs_until_it_is_over(database: Backend) -> No
 
 
 @in_a_loop
+async def test_a_process_that_takes_anew_what_it_holds_has_nobody_to_wait_for(
+    database: Backend,
+) -> None:
+    async with two(database) as (_store, _, one, _other):
+        await taken(one, "one")
+        again = await one.take(MAIN, "one", LASTS)
+        assert again is not None
+        assert (again.fence.number, again.wait, again.was_left) == (2, timedelta(), False)
+
+
+@in_a_loop
 async def test_a_lease_that_is_renewed_goes_on_and_the_process_with_it(database: Backend) -> None:
     async with two(database) as (store, _, one, other):
         await one.renew("one", (MAIN, OTHER), LASTS)

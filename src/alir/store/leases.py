@@ -105,8 +105,11 @@ class LeaseStore:
                 "process": process,
             }
             _TAKE.run(connection, values)
+            fence = Fence(sender, number + 1)
+            if holder == process:
+                return Taken(fence, timedelta(), was_left=False)
             wait = max(timedelta(), CHANGE_OF_HANDS + (until - now) * _MILLISECOND)
-            return Taken(Fence(sender, number + 1), wait, was_left=holder is not None)
+            return Taken(fence, wait, was_left=holder is not None)
 
         return await self._database.write(work)
 

@@ -1,0 +1,269 @@
+"""A process among others: which senders it takes, keeps and lets go of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tests.clock import FakeClock, idle
+from tests.examples import MAIN, OTHER
+from tests.running import in_a_loop
+
+from alir.dispatch.lease import Lease, LeaseRow, View
+from alir.dispatch.leases import Leases, SoleOwner, Taken
+from alir.errors import StoreUnavailable
+from alir.ids import Fence, SenderName
+
+LASTS = timedelta(seconds=8)
+AWAY = StoreUnavailable("PostgreSQL cannot be reached")
+
+
+class Table:
+    """What the database says, whose clock is that of the machine here."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        clock.leap(1_000)  # the database is older than the process
+        self.rows: dict[SenderName, LeaseRow] = {}
+        self.alive: dict[str, tuple[tuple[SenderName, ...], int]] = {}
+        self.is_away = False
+        self.renewals = 0
+
+    @property
+    def now(self) -> int:
+        return round(self.clock.elapsed() * 1000)
+
+    async def look(self) -> View:
+        self._reach()
+        living = {name: its for name, (its, until) in self.alive.items() if until > self.now}
+        return View(self.now, living, dict(self.rows))
+
+    async def renew(self, process: str, senders: Sequence[SenderName], lasts: timedelta) -> View:
+        self._reach()
+        self.renewals += 1
+        until = self.now + round(lasts.total_seconds() * 1000)
+        self.alive[process] = (tuple(senders), until)
+        for sender, row in self.rows.items():
+            if row.holder == process:
+                self.rows[sender] = row._replace(until=until)
+        return await self.look()
+
+    async def take(self, sender: SenderName, process: str, lasts: timedelta) -> Taken | None:
+        self._reach()
+        row = self.rows.get(sender, LeaseRow(0, 0, None))
+        if row.holder not in {None, process} and row.until > self.now:
+            return None
+        until = self.now + round(lasts.total_seconds() * 1000)
+        self.rows[sender] = LeaseRow(row.fence + 1, until, process)
+        wait = 0.0 if row.holder == process else max(0.0, 1 + (row.until - self.now) / 1000)
+        was_left = row.holder not in {None, process}
+        return Taken(Fence(sender, row.fence + 1), timedelta(seconds=wait), was_left=was_left)
+
+    async def release(self, sender: SenderName, process: str) -> None:
+        self._reach()
+        row = self.rows[sender]
+        if row.holder == process:
+            self.rows[sender] = LeaseRow(row.fence, self.now, None)
+
+    async def leave(self, process: str) -> None:
+        self._reach()
+        self.alive.pop(process, None)
+
+    def _reach(self) -> None:
+        if self.is_away:
+            raise AWAY
+
+
+class Process:
+    """A process, which writes down what it is told."""
+
+    def __init__(
+        self, name: str, table: Table, senders: Sequence[SenderName] = (MAIN, OTHER)
+    ) -> None:
+        self.table = table
+        self.own = {sender: Lease() for sender in senders}
+        self.learnt: list[tuple[SenderName, bool]] = []
+        self.lost_ones: list[SenderName] = []
+        self.told = 0
+        self.cannot_learn = False
+        self.resting = asyncio.Event()
+        self.resting.set()
+        self.leases = Leases(
+            name, self.own, table, self, table.clock, lasts=LASTS, told=self._count
+        )
+
+    async def learn(self, sender: SenderName, *, was_left: bool) -> None:
+        if self.cannot_learn:
+            raise AWAY
+        self.learnt.append((sender, was_left))
+
+    def taken(self, sender: SenderName) -> None:
+        assert self.own[sender].is_held
+
+    async def at_rest(self, sender: SenderName) -> None:
+        assert not self.own[sender].is_held
+        await self.resting.wait()
+
+    def lost(self, sender: SenderName) -> None:
+        self.lost_ones.append(sender)
+
+    def may_send(self) -> list[SenderName]:
+        now = self.table.clock.elapsed()
+        return [sender for sender, lease in self.own.items() if lease.is_good(now)]
+
+    async def look(self) -> None:
+        await self.leases.look()
+        await idle()
+
+    def _count(self) -> None:
+        self.told += 1
+
+
+async def pass_time(seconds: float, *processes: Process) -> None:
+    """Let time pass, while each of these looks four times a second."""
+    clock = processes[0].table.clock
+    for _ in range(round(seconds * 4)):
+        clock.leap(0.25)
+        for process in processes:
+            await process.look()
+
+
+@in_a_loop
+async def test_whoever_is_alone_dispatches_for_all_at_once() -> None:
+    one = Process("one", Table(FakeClock()))
+    await one.look()
+    assert one.may_send() == [MAIN, OTHER]
+    assert one.learnt == [(MAIN, False), (OTHER, False)]
+    assert not one.leases.has_peers
+
+
+@in_a_loop
+async def test_a_lease_is_kept_for_as_long_as_the_process_lives() -> None:
+    one = Process("one", Table(FakeClock()))
+    for _ in range(40):
+        await pass_time(1, one)
+        assert one.may_send() == [MAIN, OTHER]
+    assert one.table.rows[MAIN].fence == 1
+    assert one.table.renewals <= 21  # every two seconds, not at each look
+
+
+@in_a_loop
+async def test_senders_are_spread_anew_where_a_process_joins_and_none_has_two_owners() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await one.look()
+    for _ in range(12):
+        await pass_time(0.25, two, one)
+        assert set(one.may_send()).isdisjoint(two.may_send())
+
+    assert sorted(one.may_send() + two.may_send()) == [MAIN, OTHER]
+    assert len(one.may_send()) == 1
+    assert one.leases.has_peers
+    assert one.lost_ones == two.may_send()
+
+
+@in_a_loop
+async def test_after_a_clean_stop_others_send_within_two_seconds() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await pass_time(4, one, two)
+    await one.leases.finish()
+    assert one.may_send() == []
+    await pass_time(1.5, two)
+
+    assert two.may_send() == [MAIN, OTHER]
+    assert (two.learnt[-1][1], one.told >= 1) == (False, True)
+
+
+@in_a_loop
+async def test_after_a_kill_others_send_within_ten_seconds_and_never_too_soon() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await pass_time(4, one, two)
+    [his] = one.may_send()
+    killed_at = table.clock.elapsed()
+    while his not in two.may_send():
+        await pass_time(0.25, two)
+        assert not (his in two.may_send() and table.clock.elapsed() < _sent_until(one, his) + 1)
+
+    assert table.clock.elapsed() - killed_at < 10
+    assert two.learnt[-1] == (his, True)
+
+
+def _sent_until(process: Process, sender: SenderName) -> float:
+    return process.own[sender]._good_until
+
+
+@in_a_loop
+async def test_a_process_that_cannot_reach_the_database_stops_by_itself_and_goes_on() -> None:
+    one = Process("one", Table(FakeClock()))
+    await one.look()
+    one.table.is_away = True
+    table = one.table
+    table.clock.leap(7.9)
+    assert one.may_send() == [MAIN, OTHER]
+    table.clock.leap(0.2)
+    assert one.may_send() == []
+
+    table.is_away = False
+    await one.look()
+    assert one.may_send() == [MAIN, OTHER]
+    assert table.rows[MAIN].fence == 1  # nobody else came
+
+
+@in_a_loop
+async def test_a_process_that_stood_still_notices_that_another_took_its_senders() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await one.look()
+    await pass_time(12, two)
+    assert two.may_send() == [MAIN, OTHER]
+    assert one.may_send() == []
+    await one.look()
+    assert set(one.lost_ones) == {MAIN, OTHER}
+
+
+@in_a_loop
+async def test_a_sender_of_which_nothing_can_be_learnt_is_tried_again() -> None:
+    one = Process("one", Table(FakeClock()))
+    one.cannot_learn = True
+    await one.look()
+    assert one.may_send() == []
+    one.cannot_learn = False
+    await pass_time(1.5, one)
+    assert one.may_send() == [MAIN, OTHER]
+
+
+@in_a_loop
+async def test_a_lease_is_let_go_of_only_once_nothing_is_being_begun() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await one.look()
+    one.resting.clear()
+    await pass_time(1, two, one)
+    assert {row.holder for row in table.rows.values()} == {"one"}
+    one.resting.set()
+    await pass_time(1, two, one)
+    assert {row.holder for row in table.rows.values()} == {"one", "two"}
+
+
+@in_a_loop
+async def test_a_process_that_dispatches_for_nobody_only_says_that_it_lives() -> None:
+    table = Table(FakeClock())
+    one, api = Process("one", table), Process("api", table, senders=())
+    await pass_time(3, one, api)
+    assert one.may_send() == [MAIN, OTHER]
+    assert one.leases.has_peers
+    await api.leases.finish()
+    await pass_time(0.5, one)
+    assert not one.leases.has_peers
+
+
+@in_a_loop
+async def test_whoever_has_the_database_to_itself_owns_all_from_the_start() -> None:
+    process = Process("one", Table(FakeClock()))
+    await SoleOwner(process.own, process).start()
+    process.table.clock.leap(1_000_000)
+    assert process.may_send() == [MAIN, OTHER]
+    assert process.learnt == [(MAIN, True), (OTHER, True)]
