@@ -1,0 +1,156 @@
+"""Several processes on one PostgreSQL: each does its part, and one that goes is made up for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.acceptance.gateway import RunningGateway, RunningSimulator, free_port
+from tests.acceptance.polling import eventually
+from tests.acceptance.talk import assert_problem, becomes, client, message, send
+from tests.postgres import new_database
+
+SENDERS = ("main", "other")
+
+
+@dataclass
+class Fleet:
+    """Processes of one gateway, by the names that a test gives them."""
+
+    processes: dict[str, RunningGateway]
+    apis: dict[str, httpx.Client]
+    simulator: httpx.Client
+
+    def received(self, to: str) -> list[dict[str, Any]]:
+        """What the phone of `to` received."""
+        answer = self.simulator.get("/simulator/api/messages", params={"to": to})
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
+
+    def holds(self, name: str) -> set[str]:
+        """The senders that a process took, and did not let go of, as its log says."""
+        held: set[str] = set()
+        for line in (self.processes[name].folder / "serve.stderr").read_text().splitlines():
+            told = json.loads(line)
+            if told["event"] == "lease_taken":
+                held.add(told["sender"])
+            elif told["event"] in {"lease_released", "lease_lost"}:
+                held.discard(told["sender"])
+        return held
+
+
+@contextmanager
+def fleet(folder: Path, server: str, **roles: str) -> Iterator[Fleet]:
+    """A process of each of these roles, and a simulator alone, which calls the first one back."""
+    port = free_port()
+    with ExitStack() as stack:
+        url = stack.enter_context(new_database(server))
+        callback = ["--callback-url", f"http://127.0.0.1:{port}/callbacks/cloud"]
+        simulator = stack.enter_context(RunningSimulator(folder, options=callback))
+        config = "[simulator]\nenabled = false\n" + "".join(
+            f"""
+            [senders.{name}]
+            provider = "cloud"
+            phone_number_id = "10650000{number}"
+            access_token = "simulator"
+            app_secret = "simulator"
+            graph_url = "{simulator.url}/graph"
+            messages_per_second = 0
+            pair_seconds = 0
+            """
+            for number, name in enumerate(SENDERS)
+        )
+        processes: dict[str, RunningGateway] = {}
+        apis: dict[str, httpx.Client] = {}
+        for name, role in roles.items():
+            (folder / name).mkdir()
+            process = RunningGateway(
+                folder / name,
+                config=config,
+                options=["--role", role],
+                environment={"ALIR_DATABASE": url},
+                port=None if processes else port,
+            )
+            processes[name] = stack.enter_context(process)
+            apis[name] = stack.enter_context(client(process, process.token))
+        base = simulator.url.removesuffix("/simulator")
+        yield Fleet(processes, apis, stack.enter_context(httpx.Client(base_url=base)))
+
+
+def send_from(api: httpx.Client, sender: str, **headers: str) -> httpx.Response:
+    return send(api, message(**{"from": sender}), **headers)
+
+
+@pytest.mark.timeout(120)
+def test_each_process_does_its_part(tmp_path: Path, postgresql_server: str) -> None:
+    roles = {"front": "api", "back": "dispatch", "relay": "relay"}
+    with fleet(tmp_path, postgresql_server, **roles) as processes:
+        api = processes.apis["front"]
+        eventually(lambda: processes.holds("back") == set(SENDERS), within=15)
+        for sender in SENDERS:
+            answer = send_from(api, sender)
+            # The process that answers heard of it from the one that sent it.
+            assert answer.status_code == 200, answer.text
+            becomes(api, answer.json()["data"]["id"], "read")
+
+        for name in ("back", "relay"):
+            assert processes.apis[name].get("/readyz").status_code == 200
+            assert processes.apis[name].get("/metrics").status_code == 200
+            assert_problem(send(processes.apis[name]), 404, "not_found")
+
+
+@pytest.mark.timeout(120)
+def test_senders_are_spread_and_come_to_others_when_a_process_stops_or_dies(
+    tmp_path: Path, postgresql_server: str
+) -> None:
+    with fleet(tmp_path, postgresql_server, one="all", two="all", three="all") as processes:
+
+        def owners() -> list[str]:
+            """Who holds each sender, if all of them are held."""
+            held = {
+                sender: name for name in processes.processes for sender in processes.holds(name)
+            }
+            return [held[sender] for sender in SENDERS if sender in held]
+
+        eventually(lambda: len(set(owners())) == len(SENDERS), within=15)
+        ids = [send_from(api, s) for api in processes.apis.values() for s in SENDERS]
+        assert {answer.status_code for answer in ids} == {200}
+
+        dies, stops = owners()
+        [stays] = set(processes.processes) - {dies, stops}
+        api = processes.apis[stays]
+
+        processes.processes[dies].kill()
+        killed_at = time.monotonic()
+        left = send_from(api, SENDERS[0], prefer="respond-async").json()["data"]["id"]
+        becomes(api, left, "accepted" if dies == "one" else "read", within=11)
+        assert time.monotonic() - killed_at < 10
+
+        before = time.monotonic()
+        processes.processes[stops].stop()
+        later = send_from(api, SENDERS[1], prefer="respond-async").json()["data"]["id"]
+        eventually(lambda: api.get(f"/api/whatsapp/v1/messages/{later}").json()["data"]["attempts"])
+        assert time.monotonic() - before < 3  # of it, less than 2 until others send
+
+
+def test_a_part_of_a_gateway_needs_a_database_that_can_be_shared(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "alir", "serve", "--role", "api"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert refused.returncode == 2
+    assert "expected a PostgreSQL database" in refused.stderr
+    assert "expected senders in alir.toml" in refused.stderr
