@@ -25,6 +25,7 @@ from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.life import Again, Settlement
 from alir.messages.model import Decision, Message, Outcome, ReceiptStatus
 from alir.receipts.model import Mark, Told
+from alir.receipts.ports import RawCallback
 from alir.store import tables
 from alir.store.aged import AgedStore
 from alir.store.callbacks import CallbackStore
@@ -124,6 +125,20 @@ class Stores:
         """Receive a callback that says this."""
         raw = await self.callbacks.keep("cloud", [MAIN], b"{}")
         await self.receipts.apply(told, callback=raw.seq)
+
+    async def unapplied(self) -> list[RawCallback]:
+        """Every callback that is not applied, whoever claimed it, oldest first."""
+        c = tables.callback.c
+        query = (
+            select(c.seq, c.provider, c.senders, c.body)
+            .where(c.applied_at.is_(None))
+            .order_by(c.seq)
+        )
+        found = await self.database.read(lambda connection: run(connection, query).fetchall())
+        return [
+            RawCallback(seq, provider, tuple(json.loads(senders)), body)
+            for seq, provider, senders, body in found
+        ]
 
     async def park(self, *told: Told) -> None:
         """Park these, whether or not their attempts are known by now."""

@@ -26,6 +26,7 @@ from alir.messages import life
 from alir.messages.life import Change
 from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
 from alir.receipts.guess import GUESS_AFTER
+from alir.store.callbacks import CLAIM_SECONDS, LARGEST_PAGE
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
 ROUNDS = 12
@@ -352,6 +353,30 @@ async def test_race_of_the_same_receipt_from_two_callbacks(database: Backend) ->
         arrivals = [*one.consequences.arrivals, *other.consequences.arrivals]
         assert len(arrivals) == ROUNDS
         assert len([*one.consequences.decisions, *other.consequences.decisions]) == ROUNDS
+
+
+@pytest.mark.parametrize("of", ["what nobody claimed", "claims that ran out"])
+@in_a_loop
+async def test_race_of_two_relays(database: Backend, of: str) -> None:
+    count = 3 * LARGEST_PAGE + 7
+
+    async def claim_all(relay: Stores) -> list[int]:
+        claimed: list[int] = []
+        while page := await relay.callbacks.claim():
+            claimed += [raw.seq for raw in page]
+        return claimed
+
+    async with two_writers(database) as (one, other):
+        keep = partial(one.callbacks.keep, "cloud", [MAIN], b"{}", claim=False)
+        kept = await asyncio.gather(*(keep() for _ in range(count)))
+        if of == "claims that ran out":  # of one that was killed
+            await one.callbacks.claim()
+            one.clock.leap(CLAIM_SECONDS)
+        results = await asyncio.gather(*(claim_all(relay) for relay in (one, other) for _ in "123"))
+
+        claimed = Counter(seq for result in results for seq in result)
+        assert claimed == Counter(raw.seq for raw in kept)
+        assert all(result == sorted(result) for result in results)
 
 
 @in_a_loop

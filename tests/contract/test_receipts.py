@@ -15,8 +15,6 @@ from alir.ids import ProviderId
 from alir.messages import life
 from alir.messages.model import Decision, Message, Outcome, Receipt, ReceiptStatus, Status
 from alir.receipts.model import Told
-from alir.receipts.ports import RawCallback
-from alir.store.callbacks import LARGEST_PAGE, LARGEST_PAGE_BYTES
 from alir.store.parked import parked_among, unpark
 from alir.store.receipts import LARGEST_PORTION
 
@@ -466,10 +464,6 @@ async def test_of_what_was_never_unknown_no_decision_is_told(database: Backend) 
 # Callbacks
 
 
-async def unapplied(store: Stores) -> list[RawCallback]:
-    return [raw async for page in store.callbacks.unapplied() for raw in page]
-
-
 @in_a_loop
 async def test_a_callback_is_kept_as_it_came_until_it_is_applied(database: Backend) -> None:
     bodies = [b'{"object": "whatsapp_business_account"}', b"\x00\xff\xfe", b""]
@@ -477,29 +471,12 @@ async def test_a_callback_is_kept_as_it_came_until_it_is_applied(database: Backe
         kept = [await store.callbacks.keep("cloud", [MAIN, OTHER], body) for body in bodies]
         assert [(raw.senders, raw.body) for raw in kept] == [((MAIN, OTHER), b) for b in bodies]
     async with database.open() as store:
-        assert await unapplied(store) == kept
+        assert await store.unapplied() == kept
         await store.receipts.apply([], callback=kept[1].seq)
 
-        assert await unapplied(store) == [kept[0], kept[2]]
+        assert await store.unapplied() == [kept[0], kept[2]]
     async with database.open() as store:
-        assert await unapplied(store) == [kept[0], kept[2]]
-
-
-@pytest.mark.parametrize(("count", "size"), [(2 * LARGEST_PAGE + 1, 1), (5, LARGEST_PAGE_BYTES)])
-@in_a_loop
-async def test_what_is_left_unapplied_comes_in_pages_oldest_first(
-    database: Backend, count: int, size: int
-) -> None:
-    async with database.open() as store:
-        body = b"x" * size
-        kept = [await store.callbacks.keep("cloud", [MAIN], body) for _ in range(count)]
-        await store.receipts.apply([], callback=kept[1].seq)
-        pages = [page async for page in store.callbacks.unapplied()]
-
-        assert [raw.seq for page in pages for raw in page] == [kept[0].seq] + [
-            raw.seq for raw in kept[2:]
-        ]
-        assert max(len(page) for page in pages) == (LARGEST_PAGE if size == 1 else 1)
+        assert await store.unapplied() == [kept[0], kept[2]]
 
 
 @in_a_loop
@@ -511,7 +488,7 @@ async def test_a_callback_is_marked_together_with_what_it_changed(database: Back
 
         await store.receipts.apply([told(SENT)], callback=raw.seq)
 
-        assert await unapplied(store) == []
+        assert await store.unapplied() == []
         assert (await store.messages.get(message.id)).status is Status.SENT
 
 

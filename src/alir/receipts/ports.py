@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
@@ -99,12 +99,30 @@ class RawCallback:
 class Callbacks(Protocol):
     """The callbacks as they came in."""
 
-    async def keep(self, provider: str, senders: Sequence[SenderName], body: bytes) -> RawCallback:
-        """Store it; once this returns it may be answered."""
+    async def keep(
+        self, provider: str, senders: Sequence[SenderName], body: bytes, *, claim: bool = True
+    ) -> RawCallback:
+        """Store it; once this returns it may be answered.
+
+        Args:
+            claim: whether this process applies it; else any that does may claim it.
+        """
         ...
 
-    def unapplied(self) -> AsyncIterator[Sequence[RawCallback]]:
-        """What a crash left unapplied, oldest first, in pages that memory has room for."""
+    async def claim(self) -> Sequence[RawCallback]:
+        """Claim what nobody applies now, oldest first, as much as memory has room for."""
+        ...
+
+    async def leave(self, callback: int) -> None:
+        """Have nobody claim a callback that cannot be applied, until `free`."""
+        ...
+
+    async def free(self, *, claimed: bool) -> None:
+        """Let what was left be claimed once more.
+
+        Args:
+            claimed: what is claimed, too: whoever claimed it is gone for sure.
+        """
         ...
 
 

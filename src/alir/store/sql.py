@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    cast,
     func,
     select,
 )
@@ -234,7 +235,8 @@ def upsert(
 def is_among(column: Column[Any], name: str) -> ColumnElement[bool]:
     """Whether `column` is one of a list of any length: the value `name` is its JSON text."""
     each = _EachText(bindparam(name, type_=Text)).table_valued("value")
-    return column.in_(select(each.c.value))
+    is_number = isinstance(column.type, Integer)
+    return column.in_(select(cast(each.c.value, column.type) if is_number else each.c.value))
 
 
 class ThisSession(FunctionElement[int]):

@@ -209,7 +209,7 @@ callback = Table(
     Column("senders", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("applied_at", BigInteger),
-    # Until then the process that claimed it applies it; then another one may.
+    # Until then the process that claimed it applies it; then another one may. Null: nobody did.
     Column("claimed_until", BigInteger),
     # What is not applied yet.
     Index(
