@@ -163,12 +163,14 @@ class PostgresWakeups:
 
     def _note(self, error: Exception) -> None:
         """The session is lost, or was not to be had; it is said once for each loss."""
-        if not isinstance(error, StoreUnavailable) and not is_trouble(error):
+        if self._is_lost:
+            return
+        self._is_lost = True
+        if isinstance(error, StoreUnavailable) or is_trouble(error):
+            _log.warning("wakeups_lost", reason=str(error))
+        else:
             # A fault of alir's own: without wake-ups everything goes on, up to a second later.
             _log.error("wakeups_broke", exc_info=error)
-        elif not self._is_lost:
-            _log.warning("wakeups_lost", reason=str(error))
-        self._is_lost = True
 
     async def _wait(self, seconds: float) -> None:
         """Until woken, or for so long."""
