@@ -166,7 +166,7 @@ async def test_a_process_that_stands_still_in_mid_transaction_holds_nobody_up_fo
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(postgresql._IN_TIME, "idle_in_transaction_session_timeout", "300ms")
-    still = await postgresql._connect(url)
+    still = await postgresql.connect(url)
     await still.raw.execute("BEGIN; INSERT INTO alias VALUES ('main', 'a', '1')")
     async with gateway(url) as database:
         assert await database.write(note("a")) == "A"  # it waits until the other is cut off

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -133,6 +133,18 @@ class Messages(Protocol):
         Raises:
             NotFound: there is no such message.
             AlirError: whatever `decide` raised; nothing was written.
+        """
+        ...
+
+
+class Moves(Protocol):
+    """The messages, as those need them who wait for what other processes do to them."""
+
+    async def moved(self, known: Mapping[MessageId, int]) -> Sequence[Message]:
+        """Those messages that stand at a later version than is known of them, as they stand now.
+
+        Raises:
+            StoreUnavailable: it cannot be read now.
         """
         ...
 

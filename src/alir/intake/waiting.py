@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from alir.ids import MessageId
@@ -35,11 +36,30 @@ class Waiting:
         return wait.message
 
     def publish(self, message: Message) -> None:
-        """Tell those who wait that the message stands so now."""
+        """Tell those who wait that the message stands so now.
+
+        Who has heard of it as it stands later keeps to that: what another process did is read, and
+        the reading may take longer than the next change.
+        """
         for wait in self._waiting.get(message.id, ()):
+            if message.version < wait.message.version:
+                continue
             wait.message = message
             if message.status not in PENDING:
                 wait.end()
+
+    def waited_for(self, ids: Iterable[MessageId] | None = None) -> dict[MessageId, int]:
+        """Which of these messages (None: of all) somebody waits for, and the version last heard of.
+
+        Of several who wait for the same one, that of who has heard least.
+        """
+        if ids is None:
+            ids = self._waiting
+        elif self._waiting:
+            ids = [each for each in ids if each in self._waiting]
+        else:
+            return {}
+        return {each: min(wait.message.version for wait in self._waiting[each]) for each in ids}
 
     def stop(self) -> None:
         """End every wait, and let none begin."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from alir.store.sqlite import SQLiteDatabase, path_of
 from alir.store.writer import PATIENCE_SECONDS, Bulk, Observe, Work
+from alir.wakeups import NoWakeups, Wakeups
 
 #: How the address of a PostgreSQL database begins.
 POSTGRESQL_PREFIXES: Final = ("postgresql://", "postgres://")
@@ -86,3 +87,17 @@ def open_database(url: str, *, exclusive: bool = True, observe: Observe | None =
 
         return PostgresDatabase.open(url, exclusive=exclusive, observe=observe)
     return SQLiteDatabase.open(url, exclusive=exclusive, observe=observe)
+
+
+def open_wakeups(url: str, name: str, *, has_peers: Callable[[], bool]) -> Wakeups:
+    """What the processes of the database that `url` names wake one another by. No I/O yet.
+
+    Args:
+        name: of this process, and of no other one.
+        has_peers: whether another process may live; while none does, nothing is told.
+    """
+    if url.startswith(POSTGRESQL_PREFIXES):
+        from alir.store.wakeups import PostgresWakeups
+
+        return PostgresWakeups(url, name, has_peers=has_peers)
+    return NoWakeups()

@@ -8,7 +8,7 @@ earlier is written only where that version still stands, else decided anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ from alir.store.leases import standing, stands
 from alir.store.lists import newest, page_of, selected_of
 from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
-from alir.store.reading import by_provider_id, load
+from alir.store.reading import by_provider_id, load, moved
 from alir.store.sql import Connection
 from alir.store.together import LARGEST_PIECE, insert_each, not_stored
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
@@ -359,6 +359,14 @@ class MessageStore(QueueReader):
             return load(connection, found[0] if found else any_id)
 
         return await self._database.read(work)
+
+    async def moved(self, known: Mapping[MessageId, int]) -> list[Message]:
+        """Those messages that stand at a later version than is known of them, as they stand now.
+
+        Raises:
+            StoreUnavailable: it cannot be read now.
+        """
+        return await self._database.read(lambda connection: moved(connection, known))
 
     async def page(
         self, filters: Filters, *, limit: int, before: int | None

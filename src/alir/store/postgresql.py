@@ -151,7 +151,7 @@ class PostgresDatabase:
                 # One that lay idle may be long dead, the server having been started anew.
                 if not is_lost(error) or self._closed:
                     raise
-        result: T = await self._read_on(await _connect(self._url), work)
+        result: T = await self._read_on(await connect(self._url), work)
         return result
 
     async def _read_on(self, connection: PostgresConnection, work: Work[T]) -> T:
@@ -264,7 +264,7 @@ class PostgresLink:
         return self._connection
 
     async def _connect(self) -> PostgresConnection:
-        connection = await _connect(self._url)
+        connection = await connect(self._url)
         try:
             await _wait_for_disk(connection)
             # What asks whether a group is stored waits for it here, should it be under way.
@@ -384,7 +384,7 @@ def _storable(value: Any) -> Any:
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
 
-async def _connect(url: str) -> PostgresConnection:
+async def connect(url: str) -> PostgresConnection:
     """A new session.
 
     Raises:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+
+import orjson
 from sqlalchemy import bindparam, select
 
 from alir.errors import NotFound
+from alir.ids import MessageId
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.sql import Connection, Statement
+from alir.store.sql import Connection, Statement, is_among
 
 _m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
 
@@ -17,6 +23,14 @@ _ATTEMPTS = Statement(
 )
 _RECEIPTS = Statement(
     select(*rows.RECEIPT_COLUMNS).where(_r.message_id == bindparam("id")).order_by(_r.position)
+)
+_VERSIONS = Statement(select(_m.id, _m.version).where(is_among(_m.id, "ids")))
+_THESE = Statement(select(*rows.MESSAGE_COLUMNS).where(is_among(_m.id, "ids")))
+_THEIR_ATTEMPTS = Statement(
+    select(_a.message_id, *rows.ATTEMPT_COLUMNS).where(is_among(_a.message_id, "ids"))
+)
+_THEIR_RECEIPTS = Statement(
+    select(_r.message_id, _r.position, *rows.RECEIPT_COLUMNS).where(is_among(_r.message_id, "ids"))
 )
 _OWNER = select(_a.message_id, _a.number, _m.sender).join_from(
     tables.attempt, tables.message, _m.id == _a.message_id
@@ -60,3 +74,24 @@ def with_rest(connection: Connection, row: rows.Row) -> Message:
         tuple(rows.attempt_of(r) for r in _ATTEMPTS.run(connection, key)),
         tuple(rows.receipt_of(r) for r in _RECEIPTS.run(connection, key)),
     )
+
+
+def moved(connection: Connection, known: Mapping[MessageId, int]) -> list[Message]:
+    """Those messages that stand at a later version than is known of them, as they stand now."""
+    versions = _VERSIONS.run(connection, {"ids": orjson.dumps(list(known)).decode()})
+    ids = [id_ for id_, version in versions if version > known[id_]]
+    return _all_of(connection, ids) if ids else []
+
+
+def _all_of(connection: Connection, ids: Sequence[str]) -> list[Message]:
+    among = {"ids": orjson.dumps(ids).decode()}
+    attempts, receipts = defaultdict(list), defaultdict(list)
+    # Sorted here: a database would sort by the message too.
+    for of, *row in sorted(_THEIR_ATTEMPTS.run(connection, among), key=itemgetter(1)):
+        attempts[of].append(rows.attempt_of(row))
+    for of, _, *row in sorted(_THEIR_RECEIPTS.run(connection, among), key=itemgetter(1)):
+        receipts[of].append(rows.receipt_of(row))
+    return [
+        rows.message_of(row, tuple(attempts[row[0]]), tuple(receipts[row[0]]))
+        for row in _THESE.run(connection, among)
+    ]

@@ -81,3 +81,36 @@ async def test_a_caller_that_goes_away_leaves_the_others_waiting() -> None:
 
     assert await stays == accepted
     waiting.publish(accepted)  # nobody waits any more
+
+
+@in_a_loop
+async def test_it_says_what_is_waited_for_and_what_was_heard_of_it_last() -> None:
+    waiting, message, other = Waiting(), a_message(), a_message()
+    assert waiting.waited_for() == waiting.waited_for([message.id]) == {}
+
+    callers = [
+        asyncio.create_task(waiting.settled(message.but(version=version), LONG))
+        for version in (3, 2)
+    ]
+    callers.append(asyncio.create_task(waiting.settled(other, LONG)))
+    await idle()
+
+    assert waiting.waited_for() == {message.id: 2, other.id: other.version}
+    assert waiting.waited_for([message.id, a_message().id]) == {message.id: 2}
+    waiting.publish(message.but(version=4))
+    assert waiting.waited_for([message.id]) == {message.id: 4}
+    waiting.stop()
+    await asyncio.gather(*callers)
+    assert waiting.waited_for() == {}
+
+
+@in_a_loop
+async def test_an_answer_is_never_older_than_what_was_heard_before() -> None:
+    waiting, message = Waiting(), a_message()
+    caller = asyncio.create_task(waiting.settled(message, LONG))
+    await idle()
+    accepted = message.but(status=Status.ACCEPTED, version=3)
+    waiting.publish(accepted)
+    waiting.publish(message.but(status=Status.SENDING, version=2))
+
+    assert await caller == accepted

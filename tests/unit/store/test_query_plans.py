@@ -208,6 +208,14 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"contact PRIMARY sender=? AND wa_id=?", "alias PRIMARY sender=? AND number=?"},
     ),
     "get": (lambda s: s.messages.get(s.changed[1].id), {_BY_ID}),
+    "moved": (
+        lambda s: s.messages.moved({s.changed[1].id: 0, s.changed[-1].id: 0}),
+        {
+            _BY_ID,
+            "attempt PRIMARY message_id=?",
+            "receipt PRIMARY message_id=?",
+        },
+    ),
     "find": (
         lambda s: s.messages.find("wamid.1"),
         {"attempt attempt_provider_id provider_id=?", _BY_ID},
