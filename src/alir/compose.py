@@ -48,7 +48,7 @@ from alir.settings import (
 from alir.simulator.app import build_app
 from alir.simulator.simulator import Simulator
 from alir.store.aged import AgedStore
-from alir.store.database import file_of, open_database
+from alir.store.database import file_of, open_database, open_wakeups
 from alir.store.leases import LeaseStore
 from alir.store.tokens import TokenStore
 
@@ -106,6 +106,7 @@ class RunningGateway:
             counts=self._figures,
             sharing=self._sharing(),
             dispatches=settings.dispatch.enabled and role.dispatches,
+            relays=role.relays,
         )
         self._desk = SenderDesk(
             {name: _about(sender) for name, sender in self._senders.items()},
@@ -218,8 +219,12 @@ class RunningGateway:
         """What this process needs beside others; none: it has its database to itself."""
         if file_of(self._settings.database) is not None:
             return None
+        process = f"{self._role}-{uuid4().hex}"
         return Sharing(
-            process=f"{self._role}-{uuid4().hex}",
+            process=process,
+            wakeups=open_wakeups(
+                self._settings.database, process, has_peers=lambda: self._core.has_peers
+            ),
             leases=LeaseStore(self._database),
             lasts=timedelta(seconds=self._settings.dispatch.lease_seconds),
         )

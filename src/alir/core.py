@@ -28,7 +28,8 @@ from alir.dispatch.ports import Decisions, Measure, Provider
 from alir.ids import EventId, MessageId, SenderName, new_event_id, new_message_id
 from alir.intake.accept import Intake, SenderRules
 from alir.intake.batch import Batches
-from alir.intake.waiting import Waiting
+from alir.intake.elsewhere import Elsewhere
+from alir.intake.waiting import PENDING, Waiting
 from alir.messages.model import Message, ReceiptStatus, Status
 from alir.receipts.inbox import Inbox
 from alir.receipts.ports import Dialect
@@ -37,6 +38,7 @@ from alir.store.database import Database
 from alir.store.messages import MessageStore
 from alir.store.pauses import PauseStore
 from alir.store.receipts import ReceiptStore
+from alir.wakeups import News, NoWakeups, Wakeups
 
 #: How long what nobody told of stays unnoticed where processes share a database: wake-ups may be
 #: lost. Source: design, section 8.
@@ -110,11 +112,13 @@ class Sharing:
     Attributes:
         process: its name, unlike any other's.
         lasts: how long a sender's lease lives that nobody renews.
+        wakeups: what the processes tell each other by.
     """
 
     process: str
     leases: LeaseStore
     lasts: timedelta
+    wakeups: Wakeups
 
 
 class Core:
@@ -123,6 +127,7 @@ class Core:
     Args:
         sharing: where other processes use the database too; none: this one has it to itself.
         dispatches: whether it hands messages to providers.
+        relays: whether it applies callbacks.
 
     Attributes:
         intake, batches, messages, waiting: for the API.
@@ -141,11 +146,14 @@ class Core:
         counts: Counts,
         sharing: Sharing | None = None,
         dispatches: bool = True,
+        relays: bool = True,
     ) -> None:
         self._senders = senders
         self._policy = policy
         self._world = world
         self._dispatches = dispatches
+        self._relays = relays
+        self._wakeups: Wakeups = NoWakeups() if sharing is None else sharing.wakeups
         clock, database = world.clock, world.database
         self.waiting = Waiting()
         self.backlog = Backlog(clock)
@@ -155,7 +163,7 @@ class Core:
             self._gates,
             {name: sender.provider for name, sender in senders.items()},
             {name: sender.account for name, sender in senders.items()},
-            PauseStore(database, clock, world.new_event_id),
+            PauseStore(database, clock, world.new_event_id, changed=self._wakeups.pause_changed),
             clock,
             changed=self._pause_changed,
             leases=self._own,
@@ -191,8 +199,16 @@ class Core:
             heard=self._heard,
             missed=self._housekeeper.evidence_missed,
             guessing=[name for name, sender in senders.items() if not sender.gives_marks],
+            applies=relays,
+            shares=sharing is not None,
+            kept=self._wakeups.callback_kept,
         )
-        dispatch = Dispatchers(self._dispatchers, self.backlog, queue_limit=policy.queue_limit)
+        dispatch = Dispatchers(
+            self._dispatchers,
+            self.backlog,
+            queue_limit=policy.queue_limit,
+            has_peers=lambda: self.has_peers,
+        )
         rules = {name: sender.rules for name, sender in senders.items()}
         self.intake = Intake(self.messages, dispatch, rules, clock, world.new_message_id)
         self.batches = Batches(self.intake, self.messages, dispatch)
@@ -205,8 +221,18 @@ class Core:
                 self,
                 clock,
                 lasts=sharing.lasts,
-                told=lambda: None,
+                told=self._wakeups.lease_changed,
             )
+        self._elsewhere = Elsewhere(
+            self.waiting, self.messages, clock, has_peers=lambda: self.has_peers
+        )
+        self._wakeups.listen(self._elsewhere.hear)
+        self._wakeups.listen(self._hear)
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether another process shares the database, as far as is known."""
+        return self._leases.has_peers
 
     async def start(self, *, paused: str | None = None) -> dict[str, Coroutine[Any, Any, None]]:
         """Take over what an earlier process left; what is to run from then on, by its name.
@@ -221,13 +247,17 @@ class Core:
         if paused is not None:
             for name in self._senders:
                 await self.pauses.pause(name, title=paused)
-        await self.inbox.take_over()  # what it tells is evidence for what was left begun
+        if self._relays:
+            await self.inbox.take_over()  # what it tells is evidence for what was left begun
         await self._leases.start()
         running = {
-            "receipts": self.inbox.run(),
             "pauses": self.pauses.run(),
             "leases": self._leases.run(),
+            "wake-ups": self._wakeups.run(),
+            "callers": self._elsewhere.run(),
         }
+        if self._relays:
+            running["receipts"] = self.inbox.run()
         if self._dispatches or isinstance(self._leases, SoleOwner):
             running["housekeeping"] = self._housekeeper.run()
         if self._dispatches:
@@ -289,6 +319,7 @@ class Core:
                 await self._leases.finish()
         except TimeoutError:
             pass  # the database does not answer; they run out by themselves
+        await self._wakeups.close()
 
     def _dispatcher(
         self, name: SenderName, sender: SenderParts, measure: Measure, *, is_shared: bool
@@ -308,7 +339,22 @@ class Core:
             longest_sleep=POLL_SECONDS if is_shared else LONGEST_SLEEP_SECONDS,
         )
 
+    def _hear(self, news: News) -> None:
+        """Other processes told this; the names in it may be of no sender here."""
+        for sender, dispatcher in self._dispatchers.items():
+            if news.missed or sender in news.queued:
+                dispatcher.queued_elsewhere()
+            if (times := news.heard.get(sender, 0)) > 0:
+                dispatcher.heard_from(times)
+        if news.missed or news.leases:
+            self._leases.wake()
+        if news.missed or news.callbacks:
+            self.inbox.wake()
+        if news.missed or news.pauses:
+            self.pauses.wake()
+
     def _heard(self, sender: SenderName) -> None:
+        self._wakeups.heard(sender)
         dispatcher = self._dispatchers.get(sender)
         if dispatcher is not None:
             dispatcher.heard_from()
@@ -326,3 +372,7 @@ class Core:
             dispatcher = self._dispatchers.get(message.sender)
             if dispatcher is not None:
                 dispatcher.queued(message)
+                if not self._own[message.sender].is_held:
+                    self._wakeups.queued(message.sender)
+        elif message.status not in PENDING:
+            self._wakeups.settled(message.id)

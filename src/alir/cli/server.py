@@ -79,7 +79,7 @@ async def _serve(
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         if token is None:
-            server.greeting = f"alir {__version__} is ready ({role}); its health: {url}/readyz"
+            server.greeting = f"alir {__version__} is ready at {url} as {role}: it tells its health"
         else:
             server.greeting = greeting(url, token, gateway, public_url=settings.public_url)
         await server.serve([listening])

@@ -118,13 +118,19 @@ class Dispatcher:
         elif self._clock.elapsed() + ahead < self._sleeps_until:
             self._woken.set()
 
+    def queued_elsewhere(self) -> None:
+        """Another process put a message of this sender into the queue, or may have."""
+        if self._lease.is_held:
+            self._heard += 1
+            self._woken.set()
+
     def wake(self) -> None:
         """Something else changed that may let messages go."""
         self._woken.set()
 
-    def heard_from(self) -> None:
-        """A person wrote to this sender, which the provider counts as it counts messages."""
-        self.pace.take(1, self._clock.elapsed())
+    def heard_from(self, times: int = 1) -> None:
+        """People wrote to this sender, which the provider counts as it counts messages."""
+        self.pace.take(times, self._clock.elapsed())
 
     def admit(self, message: Message) -> Place:
         """Take a place for a message that is about to be stored.

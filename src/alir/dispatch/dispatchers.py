@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher
@@ -16,11 +16,19 @@ class Dispatchers:
 
     Args:
         queue_limit: how many messages of each sender may wait.
+        has_peers: whether other processes may store messages too. Then none is begun with the
+            write that stores it: another's, stored before it, may wait of which nobody heard yet.
     """
 
     def __init__(
-        self, by_sender: Mapping[SenderName, Dispatcher], backlog: Backlog, *, queue_limit: int
+        self,
+        by_sender: Mapping[SenderName, Dispatcher],
+        backlog: Backlog,
+        *,
+        queue_limit: int,
+        has_peers: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._has_peers = has_peers
         self._by_sender = by_sender
         self._backlog = backlog
         self._queue_limit = queue_limit
@@ -28,7 +36,11 @@ class Dispatchers:
     def admit(self, message: Message) -> Place:
         """See `Dispatcher.admit`."""
         dispatcher = self._by_sender.get(message.sender)
-        return NOWHERE if dispatcher is None else dispatcher.admit(message)
+        if dispatcher is None:
+            return NOWHERE
+        if self._has_peers():
+            return Place(parked=dispatcher.line_up(message))
+        return dispatcher.admit(message)
 
     def line_up(self, message: Message) -> str | None:
         """See `Dispatcher.line_up`."""

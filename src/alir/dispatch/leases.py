@@ -199,6 +199,7 @@ class Leases:
         asked_at = self._clock.elapsed()
         view = await self._store.renew(self._process, tuple(self._leases), self._lasts)
         self._renew_at = asked_at + self._seconds / RENEWALS
+        self._others = len(view.alive.keys() - {self._process})
         # Counted from before it was asked for, so that it is over here before it is over there.
         until = asked_at + self._seconds
         for sender, held in self._held.items():

@@ -100,6 +100,7 @@ class Pauses:
         self._refused_with: dict[SenderName, bytes] = {}
         self._writes = Ordered(clock)
         self._syncing = asyncio.Lock()
+        self._woken = asyncio.Event()
         # What was changed here since the store was last read: what was read is not newer.
         self._touched: set[Hashable] = set()
 
@@ -248,17 +249,38 @@ class Pauses:
             if pause.scope is PauseScope.RECIPIENT:
                 self._let_go(pause)
 
+    def wake(self) -> None:
+        """Another process changed something, a recipient's pause perhaps."""
+        self._woken.set()
+
     async def run(self) -> None:
-        """Look at other processes' changes and at secrets, every `SYNC_SECONDS`, for ever."""
+        """Look at other processes' changes and at secrets, for ever.
+
+        Every `SYNC_SECONDS`, and when woken.
+        """
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._look_every_second())
+            both.create_task(self._look_when_woken())
+
+    async def _look_every_second(self) -> None:
         while True:
             await self._clock.sleep(SYNC_SECONDS)
-            try:
-                await self.sync()
-            except StoreUnavailable as error:
-                _log.warning("sync_failed", reason=str(error))
-            except Exception as fault:
-                # A fault of alir's own, for once; its text may hold a person's number.
-                _log.error("sync_broke", fault=type(fault).__name__)
+            await self._try_to_sync(recipients=False)
+
+    async def _look_when_woken(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            await self._try_to_sync(recipients=True)
+
+    async def _try_to_sync(self, *, recipients: bool) -> None:
+        try:
+            await self.sync(recipients=recipients)
+        except StoreUnavailable as error:
+            _log.warning("sync_failed", reason=str(error))
+        except Exception as fault:
+            # A fault of alir's own, for once; its text may hold a person's number.
+            _log.error("sync_broke", fault=type(fault).__name__)
 
     async def sync(self, *, recipients: bool = False) -> None:
         """Take over what other processes changed, and let secrets that changed be tried.
