@@ -33,7 +33,14 @@ SENT, DELIVERED, READ, FAILED = ReceiptStatus
 DAY = timedelta(days=1)
 KEPT = KeptFor(messages=10 * DAY, events=5 * DAY, callbacks=2 * DAY, contacts=10 * DAY)
 FOR_EVER = KeptFor(messages=None, events=None, callbacks=None, contacts=None)
-UNTOUCHED = (tables.api_token, tables.commit_group, tables.pause, tables.queue_count)
+UNTOUCHED = (
+    tables.api_token,
+    tables.commit_group,
+    tables.pause,
+    tables.process,
+    tables.queue_count,
+    tables.sender_lease,
+)
 
 
 @dataclass
