@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from alir.retention.model import Kind
 from alir.store import tables
 from alir.store.contacts import heard_at, learn
 from alir.store.database import open_database
+from alir.store.leases import LeaseStore
 from alir.store.parked import parked_among
 from alir.store.sql import RowStatement, Statement
 
@@ -142,6 +144,12 @@ def _selected(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
 
 
 #: What is done, and what it must look up: table, index, and what is known of its columns.
+async def _begin_under_a_lease(s: Stores) -> None:
+    lease = await LeaseStore(s.database, s.clock).take(MAIN, "one", timedelta(seconds=8))
+    assert lease is not None
+    await s.messages.begin(MAIN, limit=10, judge=begin_due, fence=lease.fence)
+
+
 HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "accept": (
         lambda s: s.messages.accept(a_message(), KEY),
@@ -237,6 +245,12 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         lambda s: s.messages.unknown_to_retry(limit=10),
         {"message message_unknown on_unknown=?"},
     ),
+    "begin under a lease": (_begin_under_a_lease, {_IN_LINE, "sender_lease PRIMARY sender=?"}),
+    "overdue, but for the senders of others": (
+        lambda s: s.messages.left_begun(before=START, but=[OTHER]),
+        {"attempt attempt_unsettled begun_at<?", _BY_ID},
+    ),
+    "pauses of a sender": (lambda s: s.pauses.of(MAIN), {"pause PRIMARY sender=?"}),
     "list": (_listed(), {"message PRIMARY rowid<?"}),
     "list by number": (_listed(to="+15551230001"), {"message message_to to=? AND "}),
     "list by number and more": (
@@ -254,6 +268,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
 #: What looks at all of a few: an index that holds only those.
 ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "left begun": (lambda s: s.messages.left_begun(), "attempt attempt_unsettled"),
+    "left begun of a sender": (
+        lambda s: s.messages.left_begun(of=MAIN),
+        "attempt attempt_unsettled",
+    ),
     "claim": (_claim, "callback callback_unapplied"),
     "free what was left": (
         lambda s: s.callbacks.free(claimed=False),
@@ -265,6 +283,8 @@ ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "pauses": (lambda s: s.pauses.all(), "pause"),
     "pauses of all but recipients": (lambda s: s.pauses.all(but_recipients=True), "pause"),
 }
+#: PostgreSQL's own; and leases, whose tables have a row for each sender and each process.
+_APART = {"postgresql", "leases"}
 #: Sorts of a handful of rows: the receipts of a message, what is parked under one id.
 _MAY_SORT = ("FROM receipt", "FROM parked_receipt")
 
@@ -474,7 +494,7 @@ def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: Plan
         f"{module.name}.{name}": value
         for module in pkgutil.iter_modules(alir.store.__path__)
         for name, value in vars(import_module(f"alir.store.{module.name}")).items()
-        if isinstance(value, Statement | RowStatement) and module.name != "postgresql"
+        if isinstance(value, Statement | RowStatement) and module.name not in _APART
     }
     with closing(sqlite3.connect(":memory:")) as connection:
         statements = {name: value.on(connection) for name, value in known.items()}
