@@ -216,6 +216,10 @@ class SimulatedLink:
         """See `Link.is_passing`."""
         return False
 
+    def is_collision(self, _error: Exception, /) -> bool:
+        """See `Link`: a file has one writer at a time."""
+        return False
+
     def die(self) -> None:
         """The process is gone: a commit under way is stored or is not, and all else is not."""
         if self._connection is None:

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from tests.clock import START, FakeClock
 from tests.contract.stores import KEEP_PARKED, Backend, Stores, told
-from tests.examples import MAIN, begin_due
+from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 
 from alir.dispatch.ports import Begun
 from alir.errors import TooLate
+from alir.intake.ports import IdempotencyKey, New
 from alir.messages import life
 from alir.messages.life import Change
 from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
@@ -447,3 +448,39 @@ async def test_race_of_a_guess_and_the_answer(database: Backend) -> None:
             assert stands.status is (Status.SENT if guessed else Status.ACCEPTED)
             expected = f"somebody-elses-{round_}" if guessed else f"request-{round_}"
             assert stands.attempts[0].provider_id == expected
+
+
+# The same request, twice
+
+
+@in_a_loop
+async def test_race_of_one_request_at_two_processes(database: Backend) -> None:
+    async with two_writers(database) as (one, other):
+        for round_ in range(ROUNDS):
+            key = IdempotencyKey(f"order-{round_}", b"h" * 32)
+            first, second = a_message(), a_message()
+            answers = await race(
+                round_,
+                partial(one.messages.accept, first, key),
+                partial(other.messages.accept, second, key),
+            )
+            assert sorted(stored.replayed for stored in answers) == [False, True]
+            assert len({stored.message.id for stored in answers}) == 1
+
+
+@in_a_loop
+async def test_race_of_batches_with_the_same_keys_at_two_processes(database: Backend) -> None:
+    async with two_writers(database) as (one, other):
+        for round_ in range(ROUNDS):
+            keys = [IdempotencyKey(f"order-{round_}-{n}", b"h" * 32) for n in range(20)]
+            batch, again = (
+                [New(a_message(), key) for key in some] for some in (keys, reversed(keys))
+            )
+            answers, repeated = await race(
+                round_,
+                partial(one.messages.accept_all, batch),
+                partial(other.messages.accept_all, again),
+            )
+            for stored, twin in zip(answers, reversed(repeated), strict=True):
+                assert stored.message.id == twin.message.id
+                assert sorted((stored.replayed, twin.replayed)) == [False, True]

@@ -251,6 +251,10 @@ class PostgresLink:
         """See `Link.is_passing`."""
         return _state_of(error).startswith(_ROLLED_BACK)
 
+    def is_collision(self, error: Exception) -> bool:
+        """See `Link.is_collision`."""
+        return isinstance(error, asyncpg.UniqueViolationError)
+
     async def _open(self) -> PostgresConnection:
         if self._connection is None:
             connection = await self._connect()

@@ -185,6 +185,10 @@ class SQLiteLink:
         """See `Link.is_passing`: a file has one writer at a time."""
         return False
 
+    def is_collision(self, _error: Exception) -> bool:
+        """See `Link.is_collision`: as above, so that it has been there all along."""
+        return False
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()

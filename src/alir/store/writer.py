@@ -89,11 +89,26 @@ class Link(Protocol):
         """Whether the database took this transaction back for another's sake, as in a deadlock."""
         ...
 
+    def is_collision(self, error: Exception, /) -> bool:
+        """Whether something is there already that may be there once; as of a moment ago, maybe."""
+        ...
+
+
+class _AgainError(Exception):
+    """A piece of work was taken back for another writer's sake: it is to be done again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
 
 class _Job:
     """A piece of work, or an item for a bulk, and who waits for it."""
 
-    __slots__ = ("bulk", "error", "future", "handed_in_at", "item", "result", "weight", "work")
+    __slots__ = (
+        *("bulk", "collided", "error", "future", "handed_in_at"),
+        *("item", "result", "weight", "work"),
+    )
 
     # Written out: made for every write, and a dataclass with a factory takes twice as long.
     def __init__(  # noqa: PLR0917 - by name it takes longer
@@ -111,6 +126,7 @@ class _Job:
         self.bulk = bulk
         self.item = item
         self.handed_in_at = handed_in_at
+        self.collided = False
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -251,14 +267,17 @@ class GroupWriter:
                     return False
                 in_doubt = True
                 await self._link.commit()
-            except Exception as error:
-                # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
-                if in_doubt or not self._link.is_passing(error):
-                    await self._link.disconnect()
-                elif len(jobs) > 1:
+            except _AgainError as again:
+                if len(jobs) > 1:
                     # As a whole it would meet the other again, in step: one by one, each holds
                     # too little for a circle.
                     return False
+                if _now() >= min(give_up_at, self._close_by):
+                    _fail(jobs, again.error, in_doubt=False)
+                    return True
+            except Exception as error:
+                # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
+                await self._link.disconnect()
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
                     return True
@@ -294,14 +313,25 @@ class GroupWriter:
                     raise
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if self._link.is_passing(error):
-                    raise
+                if self._link.is_passing(error) or self._is_new_collision(error, some):
+                    raise _AgainError(error) from error
                 # Handed to whoever asked for the work; the others are repeated without it.
                 for job in some:
                     job.error = self._as_unavailable(error)
                 return False
         if portion.is_last:
             _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
+        return True
+
+    def _is_new_collision(self, error: Exception, jobs: Sequence[_Job]) -> bool:
+        """Whether what was decided may be another now, because another process was quicker.
+
+        A key that it was to write was not there when it looked; done again, it finds it.
+        """
+        if jobs[0].collided or not self._link.is_collision(error):
+            return False
+        for job in jobs:
+            job.collided = True
         return True
 
     def _as_unavailable(self, error: Exception) -> Exception:
