@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -120,22 +121,33 @@ def errors(answer: httpx.Response) -> dict[str, str]:
 
 
 def alir(
-    gateway: RunningGateway, *arguments: str, answer: str = ""
+    gateway: RunningGateway,
+    *arguments: str,
+    answer: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run another command of alir in the gateway's folder, beside it.
 
     Args:
         answer: what is typed.
+        environment: what is added to this process's own.
     """
     return subprocess.run(
         [sys.executable, "-m", "alir", *arguments],
         cwd=gateway.folder,
+        env={**os.environ, **(environment or {})},
         input=answer,
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
+
+
+def lines(checked: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+    """State and words by what a line of a check is about."""
+    found = (line.split(maxsplit=1) for line in checked.stdout.splitlines())
+    return {rest.split(":")[0]: (state, rest.split(": ", 1)[1]) for state, rest in found}
 
 
 def new_token(gateway: RunningGateway, name: str, *options: str) -> str:

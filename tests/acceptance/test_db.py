@@ -25,6 +25,7 @@ from tests.acceptance.talk import (
     becomes,
     client,
     get,
+    lines,
     message,
     running,
     sent,
@@ -61,12 +62,6 @@ def damage(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
-
-
-def lines(checked: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
-    """State and words by what a line of a check is about."""
-    found = (line.split(maxsplit=1) for line in checked.stdout.splitlines())
-    return {rest.split(":")[0]: (state, rest.split(": ", 1)[1]) for state, rest in found}
 
 
 # backup
@@ -238,12 +233,3 @@ def test_tables_of_a_newer_alir_are_left_alone(tmp_path: Path) -> None:
     assert refused.returncode == checked.returncode == 1
     assert "newer alir" in refused.stderr
     assert lines(checked)["tables"][0] == "wrong"
-
-
-@pytest.mark.parametrize("command", [["upgrade"], ["check"], ["backup", COPY]])
-def test_of_postgresql_it_says_what_does_the_same(tmp_path: Path, command: list[str]) -> None:
-    gateway = RunningGateway(tmp_path)
-    refused = db(gateway, *command, "--database", "postgresql://127.0.0.1/alir")
-
-    assert refused.returncode == 2
-    assert "pg_dump" in refused.stderr
