@@ -309,6 +309,22 @@ async def test_the_other_name_of_a_number_stays_while_a_message_to_it_does(
 
 
 @in_a_loop
+async def test_whose_user_id_it_is_stays_known_while_a_message_to_it_does(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
+        days(store, 5)
+        await store.sent(to=None, recipient="US.1")
+        days(store, 9)
+        removed = await purge(store)
+        assert removed[Kind.CONTACTS] == 2
+        assert Kind.ALIASES not in removed
+        days(store, 2)
+        assert (await purge(store))[Kind.ALIASES] == 1
+
+
+@in_a_loop
 async def test_what_is_kept_for_ever_is_never_purged(database: Backend) -> None:
     async with database.open() as store:
         await store.sent()

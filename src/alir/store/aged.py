@@ -2,7 +2,7 @@
 
 No index is kept for this, as each message would pay for it: keys that are counted up grow with
 time, so that what is old lies at their beginning. Contacts and aliases are few, a row a person,
-and are walked through whole.
+and are walked through whole; the one index of theirs, of messages to user ids, is paid for by these.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ _REMEMBERED = or_(
         for remembered in (
             exists().where(_contact.sender == _alias.sender, _contact.wa_id == name),
             exists().where(_m.to == "+" + name),
+            exists().where(_m.recipient == name),
         )
     ),
 )

@@ -419,7 +419,11 @@ _PURGED: dict[Kind, tuple[str, set[str]]] = {
     Kind.CONTACTS: ("contact PRIMARY (sender,wa_id)>(?,?)", set()),
     Kind.ALIASES: (
         "alias PRIMARY (sender,number)>(?,?)",
-        {"contact PRIMARY sender=? AND wa_id=?", "message message_to to=?"},
+        {
+            "contact PRIMARY sender=? AND wa_id=?",
+            "message message_to to=?",
+            "message message_recipient recipient=?",
+        },
     ),
 }
 
