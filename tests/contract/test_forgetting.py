@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.clock import START
+from tests.clock import START, Restless
 from tests.contract.stores import Backend, SQLite, Stores, told
-from tests.contract.test_purging import Restless, hear, is_there
+from tests.contract.test_purging import hear, is_there
 from tests.contract.test_races import ROUNDS, race, two_writers
 from tests.examples import MAIN, OTHER, begin_due
 from tests.running import in_a_loop

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.clock import START, FakeClock
+from tests.clock import START, Restless
 from tests.contract.stores import Backend, Stores, told
 from tests.contract.test_races import ROUNDS, race, two_writers
 from tests.examples import MAIN, TOKEN, a_message, begin_due
@@ -34,22 +32,6 @@ DAY = timedelta(days=1)
 KEPT = KeptFor(messages=10 * DAY, events=5 * DAY, callbacks=2 * DAY, contacts=10 * DAY)
 FOR_EVER = KeptFor(messages=None, events=None, callbacks=None, contacts=None)
 UNTOUCHED = (tables.api_token, tables.commit_group, tables.pause, tables.queue_count)
-
-
-@dataclass
-class Restless:
-    """A clock whose sleepers need not sleep."""
-
-    clock: FakeClock
-
-    def now(self) -> datetime:
-        return self.clock.now()
-
-    def elapsed(self) -> float:
-        return self.clock.elapsed()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 def the_purger(store: Stores, kept_for: KeptFor = KEPT) -> Purger:
