@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from alir.store.sqlite import (
     BUSY_TIMEOUT_MS,
     bring_up_to_date,
     lock_beside,
-    take_lock,
     version_of,
 )
 
@@ -46,15 +44,7 @@ class SQLiteFile:
             StoreUnavailable: it cannot be written, or is a newer alir's.
         """
         try:
-            if self._path.exists():
-                with self._opened() as connection:
-                    if version_of(connection) == HEAD:
-                        return Upgraded(HEAD, HEAD)
-            lock = take_lock(self._path)
-            try:
-                return Upgraded(bring_up_to_date(self._path), HEAD)
-            finally:
-                os.close(lock)
+            return Upgraded(bring_up_to_date(self._path, owned=False), HEAD)
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise StoreUnavailable(f"cannot upgrade the database {self._path}: {error}") from error
 
