@@ -57,12 +57,17 @@ class Housekeeper:
         self._undecided = Undecided(clock, unknown_after)
         #: To be told of every message that changes; the very method, as this is on the hot path.
         self.changed = self._undecided.changed
+        self._has_found_unknown = True  # until something is taken over
         # On the clock that never jumps: since when time was looked at without a gap.
         self._steady_since = clock.elapsed()
         self._looked_at: tuple[datetime, float] | None = None
 
     async def take_over(self) -> int:
-        """Call unknown whatever a process that is gone had begun; how many that were."""
+        """Call unknown whatever a process that is gone had begun; how many that were.
+
+        What it left unknown is found at the next look, so that nothing has to wait for that.
+        """
+        self._has_found_unknown = False
         left = await self._outbox.left_begun()
         await self._call_unknown(left, _PROCESS_ENDED)
         if left:
@@ -90,6 +95,8 @@ class Housekeeper:
     async def look(self) -> None:
         """Expire what has expired, call unknown what is overdue, decide what stays unknown."""
         self._notice_gaps()
+        if not self._has_found_unknown:
+            await self._find_unknown()
         expired = await self._outbox.expired(limit=_LARGEST_ROUND)
         await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
         await self._look_at_overdue()
@@ -97,6 +104,15 @@ class Housekeeper:
         waited = [message for message in may if self._undecided.waited_enough(message)]
         await asyncio.gather(*(self._try(message, self._once_more) for message in waited))
         await asyncio.gather(*(self._hold(message) for message in self._undecided.to_hold()))
+
+    async def _find_unknown(self) -> None:
+        """Decide also upon what an earlier process left unknown, as if it had become so now.
+
+        Nobody can say whether that process lived long enough to. Of more than a round, the newest.
+        """
+        for message in await self._outbox.left_unknown(limit=_LARGEST_ROUND):
+            self._undecided.found(message)
+        self._has_found_unknown = True
 
     async def _look_at_overdue(self) -> None:
         """Call unknown what was begun so long ago that nothing of it can be on its way.
@@ -135,7 +151,7 @@ class Housekeeper:
     async def _hold(self, message: Message) -> None:
         """Tell that it is held, unless another process has changed it meanwhile."""
         with suppress(NotFound):  # purged since
-            stands = await self._outbox.change(message.id, lambda _: None)
+            stands = await self._outbox.get(message.id)
             if stands.status is Status.UNKNOWN:
                 self._decided(stands, Decision.HELD)
         self._undecided.decided(message)

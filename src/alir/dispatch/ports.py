@@ -162,12 +162,24 @@ class Outbox(Protocol):
         """Decide upon a message as it stands, and write what became of it."""
         ...
 
+    async def get(self, message_id: MessageId) -> Message:
+        """The message as it stands.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        ...
+
     async def left_begun(self, *, before: datetime | None = None) -> list[tuple[MessageId, int]]:
         """Message and number of every attempt that is begun and not settled.
 
         Args:
             before: only those that were begun before then.
         """
+        ...
+
+    async def left_unknown(self, *, limit: int) -> list[Message]:
+        """Messages that are unknown, whatever may become of them; the newest `limit` of them."""
         ...
 
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:

@@ -162,6 +162,16 @@ class MemoryOutbox:
             if attempt.outcome is None and (before is None or attempt.begun_at < before)
         ]
 
+    async def get(self, message_id: MessageId) -> Message:
+        try:
+            return self.messages[message_id]
+        except KeyError:
+            raise NotFound("No message has this id") from None
+
+    async def left_unknown(self, *, limit: int) -> list[Message]:
+        unknown = [m for m in self.messages.values() if m.status is Status.UNKNOWN]
+        return sorted(unknown, key=lambda m: m.id, reverse=True)[:limit]
+
     async def unknown_to_retry(self, *, limit: int) -> list[Message]:
         now = self._clock.now()
         may = [m for m in self.messages.values() if life.may_retry_by_itself(m, now=now)]

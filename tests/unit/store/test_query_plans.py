@@ -231,6 +231,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         lambda s: s.messages.unknown_to_retry(limit=10),
         {"message message_unknown on_unknown=?"},
     ),
+    "left unknown": (
+        lambda s: s.messages.left_unknown(limit=10),
+        {"message message_unknown on_unknown=?"},
+    ),
     "list": (_listed(), {"message PRIMARY rowid<?"}),
     "list by number": (_listed(to="+15551230001"), {"message message_to to=? AND "}),
     "list by number and more": (
