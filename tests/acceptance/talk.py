@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,11 @@ from tests.acceptance.gateway import RunningGateway
 from tests.acceptance.polling import eventually
 from tests.seed import mended
 
+from alir.clock import rfc3339
+
 MESSAGES: Final = "/api/whatsapp/v1/messages"
 CALLBACKS: Final = "/callbacks/cloud"
+SANDBOX: Final = "/api/whatsapp/v1/senders/sandbox"
 BEHAVIOUR: Final = "/simulator/api/behaviour"
 PROBLEM: Final = "application/problem+json"
 #: Every recipient whom these tests make up has a number of Indonesia that begins so.
@@ -47,6 +51,11 @@ def flow_message(**changes: Any) -> dict[str, Any]:
     return whole | {"flow": whole["flow"] | changes}
 
 
+def ahead(seconds: float) -> str:
+    """The moment so far ahead, as requests write it."""
+    return rfc3339(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
 def send(api: httpx.Client, body: Any = None, **headers: str) -> httpx.Response:
     """The answer to a message; of headers' names `_` is read as `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -69,6 +78,19 @@ def get(api: httpx.Client, any_id: str) -> dict[str, Any]:
     return found
 
 
+def all_messages(api: httpx.Client, **filters: str) -> Iterator[dict[str, Any]]:
+    """Every message that the filters select, newest first, a page after the other."""
+    cursor: dict[str, str] = {}
+    while True:
+        answer = api.get(MESSAGES, params={"limit": "200", **filters, **cursor}, timeout=30)
+        assert answer.status_code == 200, answer.text[:500]
+        page = answer.json()
+        yield from page["data"]
+        if page["next_cursor"] is None:
+            return
+        cursor = {"cursor": page["next_cursor"]}
+
+
 def becomes(api: httpx.Client, any_id: str, status: str, *, within: float = 5.0) -> dict[str, Any]:
     """The message, once it stands at `status`."""
 
@@ -89,6 +111,16 @@ def at_simulator(api: httpx.Client, to: str) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text[:500]
     found: list[dict[str, Any]] = answer.json()["data"]
     return found
+
+
+@contextmanager
+def paused(api: httpx.Client) -> Iterator[None]:
+    """The sender `sandbox` sends nothing inside this context."""
+    api.post(f"{SANDBOX}/pause").raise_for_status()
+    try:
+        yield
+    finally:
+        api.post(f"{SANDBOX}/resume").raise_for_status()
 
 
 @contextmanager
