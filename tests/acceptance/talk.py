@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +18,11 @@ from tests.acceptance.gateway import RunningGateway
 from tests.acceptance.polling import eventually
 from tests.seed import mended
 
+from alir.clock import rfc3339
+
 MESSAGES: Final = "/api/whatsapp/v1/messages"
 CALLBACKS: Final = "/callbacks/cloud"
+SANDBOX: Final = "/api/whatsapp/v1/senders/sandbox"
 BEHAVIOUR: Final = "/simulator/api/behaviour"
 PROBLEM: Final = "application/problem+json"
 #: Every recipient whom these tests make up has a number of Indonesia that begins so.
@@ -46,6 +51,11 @@ def flow_message(**changes: Any) -> dict[str, Any]:
     return whole | {"flow": whole["flow"] | changes}
 
 
+def ahead(seconds: float) -> str:
+    """The moment so far ahead, as requests write it."""
+    return rfc3339(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
 def send(api: httpx.Client, body: Any = None, **headers: str) -> httpx.Response:
     """The answer to a message; of headers' names `_` is read as `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -68,6 +78,19 @@ def get(api: httpx.Client, any_id: str) -> dict[str, Any]:
     return found
 
 
+def all_messages(api: httpx.Client, **filters: str) -> Iterator[dict[str, Any]]:
+    """Every message that the filters select, newest first, a page after the other."""
+    cursor: dict[str, str] = {}
+    while True:
+        answer = api.get(MESSAGES, params={"limit": "200", **filters, **cursor}, timeout=30)
+        assert answer.status_code == 200, answer.text[:500]
+        page = answer.json()
+        yield from page["data"]
+        if page["next_cursor"] is None:
+            return
+        cursor = {"cursor": page["next_cursor"]}
+
+
 def becomes(api: httpx.Client, any_id: str, status: str, *, within: float = 5.0) -> dict[str, Any]:
     """The message, once it stands at `status`."""
 
@@ -88,6 +111,16 @@ def at_simulator(api: httpx.Client, to: str) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text[:500]
     found: list[dict[str, Any]] = answer.json()["data"]
     return found
+
+
+@contextmanager
+def paused(api: httpx.Client) -> Iterator[None]:
+    """The sender `sandbox` sends nothing inside this context."""
+    api.post(f"{SANDBOX}/pause").raise_for_status()
+    try:
+        yield
+    finally:
+        api.post(f"{SANDBOX}/resume").raise_for_status()
 
 
 @contextmanager
@@ -120,22 +153,33 @@ def errors(answer: httpx.Response) -> dict[str, str]:
 
 
 def alir(
-    gateway: RunningGateway, *arguments: str, answer: str = ""
+    gateway: RunningGateway,
+    *arguments: str,
+    answer: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run another command of alir in the gateway's folder, beside it.
 
     Args:
         answer: what is typed.
+        environment: what is added to this process's own.
     """
     return subprocess.run(
         [sys.executable, "-m", "alir", *arguments],
         cwd=gateway.folder,
+        env={**os.environ, **(environment or {})},
         input=answer,
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
+
+
+def lines(checked: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+    """State and words by what a line of a check is about."""
+    found = (line.split(maxsplit=1) for line in checked.stdout.splitlines())
+    return {rest.split(":")[0]: (state, rest.split(": ", 1)[1]) for state, rest in found}
 
 
 def new_token(gateway: RunningGateway, name: str, *options: str) -> str:

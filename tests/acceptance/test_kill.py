@@ -23,7 +23,7 @@ import pytest
 from tests.acceptance.gateway import RunningGateway, RunningSimulator, free_port
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import request
-from tests.acceptance.talk import MESSAGES, message
+from tests.acceptance.talk import all_messages, client, message
 from tests.postgres import new_database
 
 CONNECTIONS = 24
@@ -256,26 +256,13 @@ def _all_messages_once_quiet(gateway: RunningGateway, on_unknown: str) -> list[d
     """Every message, once none is queued or under way, and none is to be sent once more."""
 
     def look() -> list[dict[str, Any]] | None:
-        messages = list(_all_messages(gateway))
+        with client(gateway, gateway.token) as api:
+            messages = list(all_messages(api))
         busy = sum(m["status"] in ("queued", "sending", "accepted", "sent") for m in messages)
         waits = sum(m["status"] == "unknown" and "resent" not in m["flags"] for m in messages)
         return messages if not busy and not (on_unknown == "retry" and waits) else None
 
     return eventually(look, within=60)
-
-
-def _all_messages(gateway: RunningGateway) -> Iterator[dict[str, Any]]:
-    headers = {"authorization": f"Bearer {gateway.token}"}
-    with httpx.Client(base_url=gateway.url, headers=headers, timeout=30) as api:
-        cursor: dict[str, str] = {}
-        while True:
-            answer = api.get(MESSAGES, params={"limit": "200", **cursor})
-            assert answer.status_code == 200, answer.text
-            page = answer.json()
-            yield from page["data"]
-            if page["next_cursor"] is None:
-                return
-            cursor = {"cursor": page["next_cursor"]}
 
 
 def _attempts_at(simulator: RunningSimulator, messages: Iterable[dict[str, Any]]) -> Counter[str]:

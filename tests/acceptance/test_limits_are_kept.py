@@ -25,7 +25,7 @@ import pytest
 from tests.acceptance.gateway import RunningGateway, RunningSimulator
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import post_all, request
-from tests.acceptance.talk import MESSAGES, PEOPLE, client, message
+from tests.acceptance.talk import MESSAGES, PEOPLE, all_messages, client, message
 
 SENDERS: Final = {"north": "1065000001", "south": "1065000002"}  # name: phone number id
 #: Meta's limits of a new number. Source: Meta, "Throughput", read 2026-09-11.
@@ -101,20 +101,13 @@ class Both:
             eventually(partial(self._has_none, status), within=WITHIN_SECONDS)
         for status in ("failed", "unknown", "expired", "cancelled"):
             assert not self._page(status=status)["data"]
-        assert sum(1 for _ in self._read()) == messages
+        assert sum(1 for _ in all_messages(self.api, status="read")) == messages
 
     def _has_none(self, status: str) -> bool:
         if not self._page(status=status, limit=1)["data"]:
             return True
         time.sleep(LOOK_SECONDS)
         return False
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        page = self._page(status="read", limit=200)
-        yield from page["data"]
-        while page["next_cursor"] is not None:
-            page = self._page(status="read", limit=200, cursor=page["next_cursor"])
-            yield from page["data"]
 
     def _page(self, **query: str | int) -> dict[str, Any]:
         answer = self.api.get(MESSAGES, params=query, timeout=30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,30 +17,10 @@ from tests.acceptance.talk import (
     get,
     message,
     new_token,
-    running,
     send,
     sent,
     somebody,
 )
-
-TWO_SENDERS = """
-[simulator]
-enabled = true
-
-[senders.jakarta]
-provider = "cloud"
-phone_number_id = "1065000002"
-access_token = "simulator"
-app_secret = "simulator"
-graph_url = "http://127.0.0.1:9"
-"""
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningGateway, httpx.Client]]:
-    """A gateway with the senders `jakarta` (whom nobody carries) and `sandbox`."""
-    with running(tmp_path_factory.mktemp("two"), TWO_SENDERS) as both:
-        yield both
 
 
 def ids(api: httpx.Client, **filters: str | int) -> list[str]:

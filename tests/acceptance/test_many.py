@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from tests.acceptance.gateway import RunningGateway
@@ -16,23 +14,14 @@ from tests.acceptance.talk import (
     get,
     message,
     new_token,
-    running,
     send,
     sent,
     somebody,
 )
-from tests.acceptance.test_list import TWO_SENDERS
 
 LATER = "2999-01-01T00:00:00Z"
 #: The simulator refuses whatever goes to this number.
 REFUSED = "+15550131009"
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningGateway, httpx.Client]]:
-    """A gateway with the senders `jakarta` (whom nobody carries) and `sandbox`."""
-    with running(tmp_path_factory.mktemp("two"), TWO_SENDERS) as both:
-        yield both
 
 
 def done(answer: httpx.Response) -> dict[str, int]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from tests.acceptance.polling import eventually
 from tests.acceptance.raw_http import post_all, request
-from tests.acceptance.talk import MESSAGES, assert_problem, message, running, send
+from tests.acceptance.talk import all_messages, assert_problem, message, running, send
 from tests.postgres import new_database, own_server
 
 CONNECTIONS = 16
@@ -82,13 +82,6 @@ def test_postgresql_stopped_under_load_loses_nothing_and_all_resumes_by_itself(
 
 def all_once_quiet(api: httpx.Client) -> dict[str, Any] | None:
     """Every message by its id, once none is queued or on its way."""
-    listed: dict[str, Any] = {}
-    cursor: dict[str, str] = {}
-    while True:
-        page = api.get(MESSAGES, params={"limit": "200", **cursor}, timeout=30).json()
-        listed |= {each["id"]: each for each in page["data"]}
-        if page["next_cursor"] is None:
-            break
-        cursor = {"cursor": page["next_cursor"]}
+    listed = {each["id"]: each for each in all_messages(api)}
     at_rest = all(each["status"] in {"read", "unknown", "failed"} for each in listed.values())
     return listed if at_rest else None

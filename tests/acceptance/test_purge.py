@@ -23,6 +23,7 @@ from tests.acceptance.talk import (
     client,
     get,
     message,
+    paused,
     running,
     send,
     sent,
@@ -126,11 +127,10 @@ def test_a_message_that_waited_never_goes_out_and_its_key_stands_for_nothing_any
     tmp_path: Path,
 ) -> None:
     with running(tmp_path) as (gateway, api):
-        api.post("/api/whatsapp/v1/senders/sandbox/pause").raise_for_status()
         person = somebody()
-        assert send(api, message(person), Idempotency_Key="visit-1").status_code == 202
-        assert alir(gateway, "purge", "--to", person, "--yes").returncode == 0
-        api.post("/api/whatsapp/v1/senders/sandbox/resume").raise_for_status()
+        with paused(api):
+            assert send(api, message(person), Idempotency_Key="visit-1").status_code == 202
+            assert alir(gateway, "purge", "--to", person, "--yes").returncode == 0
         again = send(api, message(person), Idempotency_Key="visit-1")
 
         assert again.status_code == 200

@@ -9,28 +9,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     MESSAGES,
+    ahead,
     assert_problem,
     at_simulator,
     becomes,
     get,
     message,
+    paused,
     running,
     sent,
     somebody,
 )
 
-from alir.clock import rfc3339
-
 RATE = 40
-SANDBOX = "/api/whatsapp/v1/senders/sandbox"
 REFUSED = "+1 5550 131009"
 TAKES_AND_HANGS_UP = "+1 5550 000409"
 THREADS = 8
@@ -42,10 +39,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     config = f"[cloud]\nmessages_per_second = {RATE}"
     with running(tmp_path_factory.mktemp("races"), config) as (_, client):
         yield client
-
-
-def ahead(seconds: float) -> str:
-    return rfc3339(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def queued(api: httpx.Client, number: str, count: int, **fields: object) -> list[str]:
@@ -81,16 +74,6 @@ def assert_each_is_cancelled_or_sent(
     assert sent_attempts(api, number) == expected
 
 
-@contextmanager
-def paused(api: httpx.Client) -> Iterator[None]:
-    """Nothing is sent inside this context."""
-    api.post(f"{SANDBOX}/pause").raise_for_status()
-    try:
-        yield
-    finally:
-        api.post(f"{SANDBOX}/resume").raise_for_status()
-
-
 @pytest.mark.parametrize("order", ["as they go", "the last first"])
 def test_race_of_many_cancels_and_a_paced_sender(api: httpx.Client, order: str) -> None:
     number = somebody()
@@ -106,14 +89,12 @@ def test_race_of_many_cancels_and_a_paced_sender(api: httpx.Client, order: str) 
 
 def test_race_of_cancels_and_send_at(api: httpx.Client) -> None:
     number = somebody()
-    send_at = time.time() + 1.5
     found = queued(api, number, RATE, send_at=ahead(1.5))
+    eventually(lambda: get(api, found[0])["status"] != "queued")  # so their moment has come
 
-    def cancel(each: str) -> httpx.Response:
-        time.sleep(max(0.0, send_at + 0.1 - time.time()))
-        return api.post(f"{MESSAGES}/{each}/cancel")
+    answers = at_once(lambda each: api.post(f"{MESSAGES}/{each}/cancel"), found)
 
-    assert_each_is_cancelled_or_sent(api, number, at_once(cancel, found))
+    assert_each_is_cancelled_or_sent(api, number, answers)
 
 
 def test_race_of_expires_at_and_the_turn_of_each_message(api: httpx.Client) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.acceptance.gateway import RunningGateway, RunningSimulator, free_port
 from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     MESSAGES,
+    ahead,
     alir,
     assert_problem,
     becomes,
@@ -22,8 +22,6 @@ from tests.acceptance.talk import (
     sent,
     somebody,
 )
-
-from alir.clock import rfc3339
 
 SENDERS = "/api/whatsapp/v1/senders"
 CONFIG = """
@@ -83,7 +81,7 @@ def test_a_restored_backup_sends_nothing_again_until_somebody_resumes_it(tmp_pat
             gateway.start_with("--paused")
 
             assert get(api, told)["status"] == get(api, silent)["status"] == "queued"
-            for why in paused(api):
+            for why in standing_still(api):
                 assert "backup" in why["title"]
                 assert "alir sender resume" in why["advice"]
             # The receipt of what went out after the backup was made says so.
@@ -93,11 +91,11 @@ def test_a_restored_backup_sends_nothing_again_until_somebody_resumes_it(tmp_pat
 
             gateway.stop()
             gateway.start_with()  # it holds through a restart, and a plain start does not lift it
-            assert len(paused(api)) == 2
+            assert len(standing_still(api)) == 2
             assert "Paused: main, other" in gateway.output()
             assert api.post(f"{MESSAGES}/{silent}/cancel").json()["data"]["status"] == "cancelled"
             assert alir(gateway, "sender", "resume", "main").returncode == 0
-            eventually(lambda: len(paused(api)) == 1)
+            eventually(lambda: len(standing_still(api)) == 1)
             new = sent(api, message(somebody(), **FROM_MAIN))
             becomes(api, new, "accepted")
 
@@ -107,10 +105,6 @@ def test_a_restored_backup_sends_nothing_again_until_somebody_resumes_it(tmp_pat
 
 
 FROM_MAIN = {"from": "main"}
-
-
-def ahead(seconds: float) -> str:
-    return rfc3339(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def behave(simulator: RunningSimulator, **behaviour: Any) -> None:
@@ -129,7 +123,7 @@ def restore(backup: Path, to: Path) -> None:
     copy(backup, to)
 
 
-def paused(api: httpx.Client) -> list[dict[str, Any]]:
+def standing_still(api: httpx.Client) -> list[dict[str, Any]]:
     """Why each of the senders stands still that do."""
     found = api.get(SENDERS).json()["data"]
     return [sender["why"] for sender in found if sender["paused"]]

@@ -16,6 +16,7 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.talk import (
     MESSAGES,
     SILENT,
+    ahead,
     assert_problem,
     at_simulator,
     becomes,
@@ -56,10 +57,6 @@ def impatient(
 @pytest.fixture(scope="module")
 def api(impatient: tuple[RunningGateway, httpx.Client]) -> httpx.Client:
     return impatient[1]
-
-
-def ahead(seconds: float) -> str:
-    return rfc3339(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def moment(text: str) -> datetime:

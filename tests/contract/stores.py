@@ -6,10 +6,11 @@ contract test then runs on it too.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,10 +22,11 @@ from tests.clock import FakeClock
 from tests.examples import MAIN, a_message, begin_due
 from tests.postgres import execute
 
+from alir.errors import NotFound, TooLate
 from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages.life import Again, Settlement
 from alir.messages.model import Decision, Message, Outcome, ReceiptStatus
-from alir.receipts.model import Mark, Told
+from alir.receipts.model import Heard, Mark, Told
 from alir.receipts.ports import RawCallback
 from alir.store import tables
 from alir.store.aged import AgedStore
@@ -38,6 +40,11 @@ from alir.store.sql import Connection, run
 from alir.store.tokens import TokenStore
 
 KEEP_PARKED = timedelta(days=7)
+#: How often each race is run.
+ROUNDS = 12
+
+#: Something that one of two wants to be done.
+Deed = Callable[[], Awaitable[Any]]
 
 
 @dataclass
@@ -121,7 +128,15 @@ class Stores:
         number = len(message.attempts)
         return await self.messages.settle(message, settlement, number=number)
 
-    async def tell(self, *told: Told) -> None:
+    async def is_there(self, message: Message | MessageId) -> bool:
+        """Whether the message is stored."""
+        try:
+            await self.messages.get(message if isinstance(message, str) else message.id)
+        except NotFound:
+            return False
+        return True
+
+    async def tell(self, *told: Told | Heard) -> None:
         """Receive a callback that says this."""
         raw = await self.callbacks.keep("cloud", [MAIN], b"{}")
         await self.receipts.apply(told, callback=raw.seq)
@@ -239,6 +254,29 @@ class PostgreSQL(Backend):
 
     def database(self, *, exclusive: bool = True) -> Database:
         return open_database(self.url, exclusive=exclusive)
+
+
+@asynccontextmanager
+async def two_writers(database: Backend) -> AsyncIterator[tuple[Stores, Stores]]:
+    """The stores of two processes on one database."""
+    clock = FakeClock()
+    async with database.open(clock=clock) as one:
+        other = Stores(database.database(exclusive=False), clock)
+        try:
+            yield one, other
+        finally:
+            await other.database.close()
+
+
+async def race(round_: int, one: Deed, other: Deed) -> tuple[Any, Any]:
+    """What each came to, in the order given; in odd rounds the other is asked first."""
+    deeds = (one, other) if round_ % 2 == 0 else (other, one)
+    results = await asyncio.gather(*(deed() for deed in deeds), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, TooLate):
+            raise result
+    first, second = results if round_ % 2 == 0 else reversed(results)
+    return first, second
 
 
 BACKENDS: Sequence[str] = ("sqlite", "postgresql")

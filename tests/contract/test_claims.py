@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tests.contract.stores import Backend, Stores
-from tests.contract.test_races import two_writers
+from tests.contract.stores import Backend, Stores, two_writers
 from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 

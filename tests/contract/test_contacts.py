@@ -24,11 +24,6 @@ def minutes(count: float) -> datetime:
     return START + timedelta(minutes=count)
 
 
-async def hear(store: Stores, *heard: Heard) -> None:
-    raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
-    await store.receipts.apply(heard, callback=raw.seq)
-
-
 async def last_heard(store: Stores, person: str) -> datetime | None:
     return await store.database.read(lambda connection: heard_at(connection, MAIN, person))
 
@@ -40,8 +35,8 @@ async def learnt(store: Stores, to: str | None, wa_id: str) -> None:
 @in_a_loop
 async def test_a_person_who_never_wrote_was_not_heard(database: Backend) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230002"))
-        await hear(store, Heard(sender=OTHER, at=START, wa_id="15551230001"))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230002"))
+        await store.tell(Heard(sender=OTHER, at=START, wa_id="15551230001"))
 
         assert await last_heard(store, "+15551230001") is None
 
@@ -49,20 +44,20 @@ async def test_a_person_who_never_wrote_was_not_heard(database: Backend) -> None
 @in_a_loop
 async def test_a_person_is_heard_by_number_and_by_user_id(database: Backend) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
         assert await last_heard(store, "+15551230001") == START
         assert await last_heard(store, USER_ID) == START
 
         # From here on it is known who that is.
-        await hear(store, Heard(sender=MAIN, at=minutes(1), user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=minutes(1), user_id=USER_ID))
         assert await last_heard(store, USER_ID) == minutes(1)
         assert await last_heard(store, "+15551230001") == minutes(1)
 
-        await hear(store, Heard(sender=MAIN, at=minutes(2), wa_id="15551230001"))
+        await store.tell(Heard(sender=MAIN, at=minutes(2), wa_id="15551230001"))
         assert await last_heard(store, USER_ID) == minutes(2)
 
-        await hear(store, Heard(sender=MAIN, at=minutes(3)))  # whoever that was
-        await hear(store, Heard(sender=MAIN, at=minutes(3), user_id="US.2"))
+        await store.tell(Heard(sender=MAIN, at=minutes(3)))  # whoever that was
+        await store.tell(Heard(sender=MAIN, at=minutes(3), user_id="US.2"))
         assert await last_heard(store, USER_ID) == minutes(2)
         assert await last_heard(store, "+15551230001") == minutes(2)
 
@@ -72,15 +67,15 @@ async def test_what_was_heard_under_a_user_id_counts_once_it_is_known_whose_it_i
     database: Backend,
 ) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=minutes(5), user_id=USER_ID))
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001"))
+        await store.tell(Heard(sender=MAIN, at=minutes(5), user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001"))
         assert await last_heard(store, "+15551230001") == START
 
         # A callback that comes late, or the answer to a send.
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
         assert await last_heard(store, "+15551230001") == minutes(5)
 
-        await hear(store, Heard(sender=MAIN, at=minutes(6), user_id="US.2"))
+        await store.tell(Heard(sender=MAIN, at=minutes(6), user_id="US.2"))
         await learnt(store, "US.2", "15551230001")
         assert await last_heard(store, "+15551230001") == minutes(6)
 
@@ -89,22 +84,22 @@ async def test_what_was_heard_under_a_user_id_counts_once_it_is_known_whose_it_i
 async def test_a_receipt_tells_whose_user_id_it_is(database: Backend) -> None:
     async with database.open() as store:
         message = await store.accepted()
-        await hear(store, Heard(sender=MAIN, at=minutes(5), user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=minutes(5), user_id=USER_ID))
         await store.tell(told(ReceiptStatus.READ, of=message, wa_id=WA_ID, user_id=USER_ID))
 
         assert await last_heard(store, f"+{WA_ID}") == minutes(5)
 
         await store.tell(told(ReceiptStatus.READ, of=message, wa_id="GROUP-1", user_id=USER_ID))
-        await hear(store, Heard(sender=MAIN, at=minutes(6), user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=minutes(6), user_id=USER_ID))
         assert await last_heard(store, f"+{WA_ID}") == minutes(6)
 
 
 @in_a_loop
 async def test_a_user_id_goes_with_a_person_who_has_another_number(database: Backend) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
-        await hear(store, Heard(sender=MAIN, at=minutes(1), wa_id="15551230002", user_id=USER_ID))
-        await hear(store, Heard(sender=MAIN, at=minutes(2), user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=minutes(1), wa_id="15551230002", user_id=USER_ID))
+        await store.tell(Heard(sender=MAIN, at=minutes(2), user_id=USER_ID))
 
         assert await last_heard(store, "+15551230002") == minutes(2)
         assert await last_heard(store, "+15551230001") == START
@@ -116,10 +111,10 @@ async def test_what_comes_late_never_moves_a_window_back(database: Backend, toge
     told = [Heard(sender=MAIN, at=minutes(n), wa_id="15551230001") for n in (5, 9, 1)]
     async with database.open() as store:
         if together:
-            await hear(store, *told)
+            await store.tell(*told)
         else:
             for one in told:
-                await hear(store, one)
+                await store.tell(one)
 
         assert await last_heard(store, "+15551230001") == minutes(9)
     async with database.open() as store:
@@ -131,7 +126,7 @@ async def test_a_number_that_whatsapp_knows_by_other_digits_is_heard_by_both(
     database: Backend,
 ) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=WA_ID))
         assert await last_heard(store, NUMBER) is None
 
         await learnt(store, NUMBER, WA_ID)
@@ -142,13 +137,13 @@ async def test_a_number_that_whatsapp_knows_by_other_digits_is_heard_by_both(
 @in_a_loop
 async def test_the_latest_under_either_of_its_digits_counts(database: Backend) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=minutes(1), wa_id=NUMBER[1:]))
+        await store.tell(Heard(sender=MAIN, at=minutes(1), wa_id=NUMBER[1:]))
         await learnt(store, NUMBER, WA_ID)
         assert await last_heard(store, f"+{WA_ID}") == minutes(1)
 
-        await hear(store, Heard(sender=MAIN, at=minutes(2), wa_id=WA_ID))
+        await store.tell(Heard(sender=MAIN, at=minutes(2), wa_id=WA_ID))
         assert await last_heard(store, NUMBER) == minutes(2)
-        await hear(store, Heard(sender=MAIN, at=minutes(3), wa_id=NUMBER[1:]))
+        await store.tell(Heard(sender=MAIN, at=minutes(3), wa_id=NUMBER[1:]))
         assert await last_heard(store, NUMBER) == minutes(3)
         assert await last_heard(store, f"+{WA_ID}") == minutes(3)
 
@@ -160,7 +155,7 @@ async def test_other_digits_count_no_longer_once_whatsapp_knows_the_number_by_it
     async with database.open() as store:
         await learnt(store, NUMBER, WA_ID)
         await learnt(store, NUMBER, NUMBER[1:])
-        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=WA_ID))
         assert await last_heard(store, NUMBER) is None
 
         await learnt(store, NUMBER, WA_ID)
@@ -170,7 +165,7 @@ async def test_other_digits_count_no_longer_once_whatsapp_knows_the_number_by_it
 @in_a_loop
 async def test_the_latest_word_on_a_number_counts(database: Backend) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=WA_ID))
         await learnt(store, NUMBER, "551187650002")
         assert await last_heard(store, NUMBER) is None
         await learnt(store, NUMBER, WA_ID)
@@ -182,7 +177,7 @@ async def test_nothing_is_learnt_where_the_digits_are_the_same_or_there_is_no_nu
     database: Backend,
 ) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=WA_ID))
         await learnt(store, None, WA_ID)
         await learnt(store, f"+{WA_ID}", WA_ID)
 

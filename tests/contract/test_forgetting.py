@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.clock import START
-from tests.contract.stores import Backend, SQLite, Stores, told
-from tests.contract.test_purging import Restless, hear, is_there
-from tests.contract.test_races import ROUNDS, race, two_writers
+from tests.clock import START, Restless
+from tests.contract.stores import ROUNDS, Backend, SQLite, Stores, race, told, two_writers
 from tests.examples import MAIN, OTHER, begin_due
 from tests.running import in_a_loop
 
@@ -139,7 +137,7 @@ async def test_all_that_names_the_person_goes_and_nothing_of_anybody_else(
 @in_a_loop
 async def test_a_person_is_found_by_every_name(database: Backend) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id=NAME, user_id="US.1"))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=NAME, user_id="US.1"))
         for to, provider_id in ((THEIRS, "wamid.1"), (SPELLING, "wamid.2")):
             begun = await store.begun(to=to)
             await store.settle(begun, Outcome.ACCEPTED, provider_id=provider_id, wa_id=NAME)
@@ -192,7 +190,7 @@ async def test_what_is_on_the_wire_stays_with_its_events_and_goes_the_next_time(
         forgotten = await forget(store)
 
         assert (forgotten.messages, forgotten.under_way) == (1, [message.id])
-        assert not await is_there(store, gone)
+        assert not await store.is_there(gone)
         assert await store.event_types(message.id) == ["message.queued"]
         after = await store.settle(message, Outcome.ACCEPTED, provider_id="wamid.2")
         assert after.status is Status.ACCEPTED
@@ -247,7 +245,7 @@ async def test_race_of_begin_in_one_process_and_forget_in_another(database: Back
             )
 
             gone_out = {message.id for message in begun.messages}
-            there = {message.id for message in messages if await is_there(dispatch, message)}
+            there = {message.id for message in messages if await dispatch.is_there(message)}
             assert gone_out <= there  # what is on the wire is never removed
             assert set(forgotten.under_way) <= there
             for message in messages:  # and what is left can be sent or removed as ever
@@ -268,7 +266,7 @@ async def test_race_of_a_receipt_in_one_process_and_forget_in_another(database: 
             await race(round_, partial(gateway.tell, receipt), partial(forget, aside))
             await forget(aside)
 
-            assert not await is_there(gateway, message)
+            assert not await gateway.is_there(message)
             assert await gateway.parked() == 0
 
 
@@ -298,7 +296,7 @@ async def test_race_a_guess_about_a_message_that_is_gone_settles_nothing(
         store.database.write = forget_first  # type: ignore[method-assign]
         await store.receipts.guess([MAIN])
 
-        assert not await is_there(store, message)
+        assert not await store.is_there(message)
         assert (await store.messages.get(other.id)).status is Status.SENT
 
 
@@ -330,7 +328,7 @@ async def test_race_a_message_that_is_gone_before_it_expires_keeps_no_other_from
         )
         await housekeeper.look()
 
-        assert not await is_there(store, gone)
+        assert not await store.is_there(gone)
         assert (await store.messages.get(other.id)).status is Status.EXPIRED
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.stores import Backend, told
-from tests.contract.test_races import two_writers
+from tests.contract.stores import Backend, told, two_writers
 from tests.running import in_a_loop
 
 from alir.ids import MessageId

@@ -38,11 +38,6 @@ async def accepted(store: Stores, *classes: QueueClass, **fields: Any) -> list[M
     return [await store.accepted(**ASKED[one], **fields) for one in classes]
 
 
-async def hear(store: Stores, *heard: Heard) -> None:
-    raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
-    await store.receipts.apply(heard, callback=raw.seq)
-
-
 async def begun_in_rounds(
     store: Stores, rounds: int, *, limit: int, turns: tuple[Turn, ...] = ()
 ) -> list[QueueClass]:
@@ -86,8 +81,7 @@ async def test_what_goes_to_a_person_who_just_wrote_is_a_reply_whatever_was_aske
     async with database.open() as store:
         store.clock.leap(600)
         now = store.clock.now()
-        await hear(
-            store,
+        await store.tell(
             Heard(sender=MAIN, at=now - timedelta(minutes=4), wa_id="15551230001"),
             Heard(sender=MAIN, at=now - timedelta(minutes=6), wa_id="15551230002"),
             Heard(sender=OTHER, at=now, wa_id="15551230003"),

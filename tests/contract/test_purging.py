@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.clock import START, FakeClock
-from tests.contract.stores import Backend, Stores, told
-from tests.contract.test_races import ROUNDS, race, two_writers
+from tests.clock import START, Restless
+from tests.contract.stores import ROUNDS, Backend, Stores, race, told, two_writers
 from tests.examples import MAIN, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
 from alir.errors import NotFound
-from alir.ids import MessageId
 from alir.intake.ports import IdempotencyKey
 from alir.messages import life
 from alir.messages.model import Message, Outcome, ReceiptStatus, Status
@@ -41,22 +37,6 @@ UNTOUCHED = (
     tables.queue_count,
     tables.sender_lease,
 )
-
-
-@dataclass
-class Restless:
-    """A clock whose sleepers need not sleep."""
-
-    clock: FakeClock
-
-    def now(self) -> datetime:
-        return self.clock.now()
-
-    def elapsed(self) -> float:
-        return self.clock.elapsed()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 def the_purger(store: Stores, kept_for: KeptFor = KEPT) -> Purger:
@@ -84,19 +64,6 @@ async def counts(store: Stores) -> dict[str, int]:
     return await store.database.read(work)
 
 
-async def is_there(store: Stores, message: Message | MessageId) -> bool:
-    try:
-        await store.messages.get(message if isinstance(message, str) else message.id)
-    except NotFound:
-        return False
-    return True
-
-
-async def hear(store: Stores, *heard: Heard) -> None:
-    raw = await store.callbacks.keep("cloud", [MAIN], b"{}")
-    await store.receipts.apply(heard, callback=raw.seq)
-
-
 @in_a_loop
 async def test_a_message_that_ended_long_ago_goes_with_all_that_belongs_to_it(
     database: Backend,
@@ -117,7 +84,7 @@ async def test_a_message_that_ended_long_ago_goes_with_all_that_belongs_to_it(
         removed = await purge(store)
 
         assert removed == {Kind.MESSAGES: 1, Kind.EVENTS: 5, Kind.CALLBACKS: 1}
-        assert not await is_there(store, old)
+        assert not await store.is_there(old)
         left = await store.messages.get(younger.id)
         assert (left.status, len(left.attempts), len(left.receipts)) == (Status.READ, 1, 1)
         assert await counts(store) == {
@@ -144,7 +111,7 @@ async def test_only_what_has_ended_or_was_taken_grows_old(
         await purge(store)
 
         stays = status in (Status.QUEUED, Status.SENDING, Status.UNKNOWN)
-        assert await is_there(store, message) == stays
+        assert await store.is_there(message) == stays
 
 
 async def _standing(store: Stores, status: Status) -> Message:
@@ -178,14 +145,14 @@ async def test_a_message_that_was_sent_late_counts_from_when_it_went(database: B
         await store.messages.change(ahead.id, life.cancel)
         days(store, 9)
         await purge(store)
-        assert await is_there(store, waited)
+        assert await store.is_there(waited)
         days(store, 2)
         await purge(store)
-        assert not await is_there(store, waited)
-        assert await is_there(store, ahead)  # cancelled, but due less than ten days ago
+        assert not await store.is_there(waited)
+        assert await store.is_there(ahead)  # cancelled, but due less than ten days ago
         days(store, 5)
         await purge(store)
-        assert not await is_there(store, ahead)
+        assert not await store.is_there(ahead)
 
 
 async def _begin(store: Stores, message: Message) -> Message:
@@ -210,7 +177,7 @@ async def test_a_message_with_an_attempt_on_the_wire_stays_though_another_one_ar
         days(store, 1000)
         await purge(store)
 
-        assert await is_there(store, message)
+        assert await store.is_there(message)
 
 
 @in_a_loop
@@ -245,8 +212,8 @@ async def test_what_may_not_go_hides_nothing_that_lies_behind_it(
         removed = await purge(store)
 
         assert removed[Kind.MESSAGES] == 7
-        assert [await is_there(store, message) for message in old] == [False] * 7
-        assert all([await is_there(store, message) for message in (*held, young)])
+        assert [await store.is_there(message) for message in old] == [False] * 7
+        assert all([await store.is_there(message) for message in (*held, young)])
 
 
 @in_a_loop
@@ -260,8 +227,8 @@ async def test_a_message_from_when_the_clock_was_wrong_keeps_nothing_behind_it(
         days(store, 11)
         await purge(store)
 
-        assert not await is_there(store, old)
-        assert await is_there(store, wrong)
+        assert not await store.is_there(old)
+        assert await store.is_there(wrong)
 
 
 @in_a_loop
@@ -279,11 +246,11 @@ async def test_when_a_person_last_wrote_is_forgotten_with_the_persons_other_name
     database: Backend,
 ) -> None:
     async with database.open() as store:
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
         await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230001"))
         days(store, 8)
-        await hear(
-            store, Heard(sender=MAIN, at=store.clock.now(), wa_id="15551230009", user_id="US.9")
+        await store.tell(
+            Heard(sender=MAIN, at=store.clock.now(), wa_id="15551230009", user_id="US.9")
         )
         days(store, 3)
         removed = await purge(store)
@@ -315,11 +282,27 @@ async def test_the_other_name_of_a_number_stays_while_a_message_to_it_does(
 
 
 @in_a_loop
+async def test_whose_user_id_it_is_stays_known_while_a_message_to_it_does(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
+        days(store, 5)
+        await store.sent(to=None, recipient="US.1")
+        days(store, 9)
+        removed = await purge(store)
+        assert removed[Kind.CONTACTS] == 2
+        assert Kind.ALIASES not in removed
+        days(store, 2)
+        assert (await purge(store))[Kind.ALIASES] == 1
+
+
+@in_a_loop
 async def test_what_is_kept_for_ever_is_never_purged(database: Backend) -> None:
     async with database.open() as store:
         await store.sent()
         await store.tell(told(READ))
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
         days(store, 10_000)
         before = await counts(store)
 
@@ -333,7 +316,7 @@ async def test_counting_says_what_a_purge_removes_and_removes_nothing(database: 
         await store.sent()
         await store.tell(told(READ))
         await store.accepted()
-        await hear(store, Heard(sender=MAIN, at=START, wa_id="15551230001"))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001"))
         days(store, 11)
         before = await counts(store)
         counted = await the_purger(store).count()
@@ -367,7 +350,7 @@ async def test_race_a_message_that_is_retried_after_the_look_is_not_removed(
         )
 
         assert removed == 1
-        assert not await is_there(store, gone)
+        assert not await store.is_there(gone)
         assert [
             one.id for one in (await store.messages.begin(MAIN, limit=9, judge=begin_due)).messages
         ] == [message.id]
@@ -391,7 +374,7 @@ async def test_race_of_retry_in_one_process_and_purge_in_another(database: Backe
 
             retried, _ = await race(round_, retry, partial(purge, aside))
 
-            assert await is_there(gateway, message) == (retried is not None)
+            assert await gateway.is_there(message) == (retried is not None)
             if retried is not None:
                 begun = await _begin(gateway, retried)
                 await gateway.settle(begun, Outcome.REFUSED)
@@ -408,4 +391,4 @@ async def test_a_receipt_of_a_message_that_is_purged_is_kept_as_a_strangers(
         await store.tell(told(READ, of=message))
 
         assert await store.parked() == 1
-        assert not await is_there(store, message)
+        assert not await store.is_there(message)

@@ -378,6 +378,21 @@ async def test_unknown_messages_that_may_be_sent_once_more_are_found_oldest_firs
 
 
 @in_a_loop
+async def test_what_is_left_unknown_is_found_newest_first(database: Backend) -> None:
+    async with database.open() as store:
+        unknown = [
+            await store.settle(await store.begun(on_unknown=on_unknown), Outcome.UNKNOWN)
+            for on_unknown in (*OnUnknown, *OnUnknown)
+        ]
+        await store.begun()
+        await store.accepted()
+        await store.sent()
+
+        assert await store.messages.left_unknown(limit=10) == unknown[::-1]
+        assert await store.messages.left_unknown(limit=3) == unknown[:0:-1]
+
+
+@in_a_loop
 async def test_of_unknown_messages_the_expired_do_not_hide_those_that_may_be_sent_once_more(
     database: Backend,
 ) -> None:

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from tests.clock import START, FakeClock
-from tests.contract.stores import KEEP_PARKED, Backend, Stores, told
+from tests.clock import START
+from tests.contract.stores import (
+    KEEP_PARKED,
+    ROUNDS,
+    Backend,
+    Deed,
+    Stores,
+    race,
+    told,
+    two_writers,
+)
 from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 
@@ -30,31 +37,6 @@ from alir.receipts.guess import GUESS_AFTER
 from alir.store.callbacks import CLAIM_SECONDS, LARGEST_PAGE
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
-ROUNDS = 12
-Deed = Callable[[], Awaitable[Any]]
-
-
-@asynccontextmanager
-async def two_writers(database: Backend) -> AsyncIterator[tuple[Stores, Stores]]:
-    """The stores of two processes on one database."""
-    clock = FakeClock()
-    async with database.open(clock=clock) as one:
-        other = Stores(database.database(exclusive=False), clock)
-        try:
-            yield one, other
-        finally:
-            await other.database.close()
-
-
-async def race(round_: int, one: Deed, other: Deed) -> tuple[Any, Any]:
-    """What each came to, in the order given; in odd rounds the other is asked first."""
-    deeds = (one, other) if round_ % 2 == 0 else (other, one)
-    results = await asyncio.gather(*(deed() for deed in deeds), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, TooLate):
-            raise result
-    first, second = results if round_ % 2 == 0 else reversed(results)
-    return first, second
 
 
 def begin(store: Stores) -> Deed:

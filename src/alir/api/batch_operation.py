@@ -120,6 +120,7 @@ BATCH: Final[Operation] = {
             "unsupported_media_type",
             "invalid_request",
             "internal_error",
+            "too_many_batches",
             "store_unavailable",
         ),
     },

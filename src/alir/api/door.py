@@ -78,6 +78,12 @@ class Request:
         """Every header, by its name in lower case."""
         return {n.decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()}
 
+    @property
+    def declared(self) -> int | None:
+        """The size of the body in bytes, where the request says it."""
+        length = self._headers.get(b"content-length", b"")
+        return int(length) if length.isdigit() else None
+
     async def body(self, *, limit: int, seconds: float) -> bytes:
         """The whole body.
 
@@ -85,9 +91,9 @@ class Request:
             Refusal: it is larger than `limit` bytes, or was not here after `seconds`.
             Disconnected: the caller went away.
         """
-        declared = self._headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            await self._drain(int(declared))
+        declared = self.declared or 0
+        if declared > limit:
+            await self.drain()
             raise Refusal(_too_large(limit))
         parts: list[bytes] = []
         size, more = 0, True
@@ -99,7 +105,7 @@ class Request:
             more = message.get("more_body", False)
             if size > limit:
                 if more:
-                    await self._drain(0)
+                    await self.drain()
                 raise Refusal(_too_large(limit))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -116,8 +122,10 @@ class Request:
             raise Disconnected
         return message
 
-    async def _drain(self, declared: int) -> None:
-        if declared > DRAINED_BYTES or self._headers.get(b"expect", b"").lower() == b"100-continue":
+    async def drain(self) -> None:
+        """Read what is left of the body and throw it away, where that is worth it."""
+        waits_for_us = self._headers.get(b"expect", b"").lower() == b"100-continue"
+        if waits_for_us or (self.declared or 0) > DRAINED_BYTES:
             return
         drained = 0
         try:

@@ -34,6 +34,9 @@ STORE_RETRY = {"retry-after": str(STORE_RETRY_SECONDS)}
 #: gets room for thousands of messages.
 QUEUE_RETRY_SECONDS = 60
 QUEUE_RETRY = {"retry-after": str(QUEUE_RETRY_SECONDS)}
+#: When a caller should ask again while batches crowd: each takes a fraction of a second.
+BATCH_RETRY_SECONDS = 5
+BATCH_RETRY = {"retry-after": str(BATCH_RETRY_SECONDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,16 @@ TYPES: Mapping[str, ProblemType] = {
             "A fault in alir itself. The log has more.",
             "Repeat the request with its Idempotency-Key, and please report the fault.",
             {"detail": "The log has more."},
+        ),
+        ProblemType(
+            "too_many_batches",
+            503,
+            "Too many batches come at once",
+            "So many batches are on their way or wait for their turn that there is no room for "
+            "one more, or no turn in time. Nothing of this one was stored.",
+            "Repeat the batch after `Retry-After`, and send fewer at once: one behind the other, "
+            "or two at a time, is as fast.",
+            {"detail": "Other batches came first for 10 seconds; nothing was stored."},
         ),
         ProblemType(
             "store_unavailable",

@@ -61,12 +61,17 @@ class Housekeeper:
         self._undecided = Undecided(clock, unknown_after)
         #: To be told of every message that changes; the very method, as this is on the hot path.
         self.changed = self._undecided.changed
+        self._has_found_unknown = True  # until something is taken over
         # On the clock that never jumps: since when time was looked at without a gap.
         self._steady_since = clock.elapsed()
         self._looked_at: tuple[datetime, float] | None = None
 
     async def take_over(self, sender: SenderName) -> int:
-        """Call unknown whatever a process that is gone had begun of this; how many that were."""
+        """Call unknown whatever a process that is gone had begun of this; how many that were.
+
+        What it left unknown is found at the next look, so that nothing has to wait for that.
+        """
+        self._has_found_unknown = False
         left = await self._outbox.left_begun(of=sender)
         await self._call_unknown(left, _PROCESS_ENDED)
         if left:
@@ -95,6 +100,8 @@ class Housekeeper:
         """Expire what has expired, call unknown what is overdue, decide what stays unknown."""
         self._notice_gaps()
         others = [sender for sender, lease in self._leases.items() if not lease.is_held]
+        if not self._has_found_unknown:
+            await self._find_unknown(others)
         expired = await self._outbox.expired(limit=_LARGEST_ROUND, but=others)
         await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
         await self._look_at_overdue(others)
@@ -109,6 +116,15 @@ class Housekeeper:
     def _fence(self, sender: SenderName) -> Fence | None:
         lease = self._leases.get(sender)  # none of one that is gone from the settings
         return None if lease is None else lease.fence
+
+    async def _find_unknown(self, others: Sequence[SenderName]) -> None:
+        """Decide also upon what an earlier process left unknown, as if it had become so now.
+
+        Nobody can say whether that process lived long enough to. Of more than a round, the newest.
+        """
+        for message in await self._outbox.left_unknown(limit=_LARGEST_ROUND, but=others):
+            self._undecided.found(message)
+        self._has_found_unknown = True
 
     async def _look_at_overdue(self, others: Sequence[SenderName]) -> None:
         """Call unknown what was begun so long ago that nothing of it can be on its way.
@@ -152,7 +168,7 @@ class Housekeeper:
     async def _hold(self, message: Message) -> None:
         """Tell that it is held, unless another process has changed it meanwhile."""
         with suppress(NotFound):  # purged since
-            stands = await self._outbox.change(message.id, lambda _: None)
+            stands = await self._outbox.get(message.id)
             if stands.status is Status.UNKNOWN:
                 self._decided(stands, Decision.HELD)
         self._undecided.decided(message)

@@ -175,6 +175,14 @@ class Outbox(Protocol):
         """
         ...
 
+    async def get(self, message_id: MessageId) -> Message:
+        """The message as it stands.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        ...
+
     async def left_begun(
         self,
         *,
@@ -188,6 +196,13 @@ class Outbox(Protocol):
             before: only those that were begun before then.
             of: only those of this sender.
             but: none of these senders.
+        """
+        ...
+
+    async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:
+        """Messages that are unknown, whatever may become of them; the newest `limit` of them.
+
+        None of the senders `but`.
         """
         ...
 

@@ -38,6 +38,12 @@ class Undecided:
         elif self._waits:
             self._waits.pop(message.id, None)
 
+    def found(self, message: Message) -> None:
+        """A message was found to be unknown; its wait begins, unless it has."""
+        wait = self._waits.get(message.id)
+        if wait is None or wait.message.version != message.version:
+            self.changed(message)
+
     def wait_anew(self) -> None:
         """Callbacks could not arrive until now."""
         self._listening_since = self._clock.elapsed()

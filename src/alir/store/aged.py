@@ -2,7 +2,7 @@
 
 No index is kept for this, as each message would pay for it: keys that are counted up grow with
 time, so that what is old lies at their beginning. Contacts and aliases are few, a row a person,
-and are walked through whole.
+and are walked through whole. Only messages to user ids pay for an index, by which an alias is kept.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from alir.retention.model import STILL_TO_COME, Kind
 from alir.retention.ports import Place, Stretch
 from alir.store import tables
 from alir.store.database import Database
-from alir.store.sql import Connection, Statement
-from alir.store.writing import remove_rest
+from alir.store.sql import Connection, Statement, Values
+from alir.store.writing import remove_whole
 
 _m, _a = tables.message.c, tables.attempt.c
 _event, _callback = tables.event.c, tables.callback.c
@@ -50,6 +50,7 @@ _REMEMBERED = or_(
         for remembered in (
             exists().where(_contact.sender == _alias.sender, _contact.wa_id == name),
             exists().where(_m.to == "+" + name),
+            exists().where(_m.recipient == name),
         )
     ),
 )
@@ -62,7 +63,7 @@ class _Walk:
         key: the columns of the table's key.
         old: what may go.
         young: what is younger than all that may go; only where the key grows with time.
-        names: a column whose values the removal answers with.
+        message: the column with the id, where they are messages.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class _Walk:
         *key: Column[Any],
         old: ColumnElement[bool],
         young: ColumnElement[bool] | None = None,
-        names: Column[Any] | None = None,
+        message: Column[Any] | None = None,
     ) -> None:
         self.keys = len(key)
         self.grows_with_time = young is not None
@@ -79,8 +80,20 @@ class _Walk:
         self.look = Statement(
             select(*key, *flags).where(behind).order_by(*key).limit(bindparam("limit"))
         )
-        removal = delete(key[0].table).where(behind, upto, old)
-        self.remove = Statement(removal if names is None else removal.returning(names))
+        may_go = (behind, upto, old)
+        # In two steps, as an SQLite of before 3.35 does not say what it removes.
+        self._find = (
+            None if message is None else Statement(select(message).where(*may_go).with_for_update())
+        )
+        self._remove = Statement(delete(key[0].table).where(*may_go))
+
+    def remove(self, connection: Connection, values: Values) -> int:
+        """Remove what may go of a stretch; how many that were."""
+        if self._find is None:
+            return self._remove.run(connection, values).rowcount
+        ids = [row[0] for row in self._find.run(connection, values)]
+        remove_whole(connection, ids)
+        return len(ids)
 
 
 def _compared(key: tuple[Column[Any], ...]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -100,7 +113,7 @@ _WALKS = {
         # Receipts may still come to what has ended, but none that anybody waits for.
         old=and_(_ENDED, _m.created_at < _BEFORE, _m.due_at < _BEFORE, ~_LIVELY_ATTEMPT),
         young=_m.created_at >= _BEFORE,
-        names=_m.id,
+        message=_m.id,
     ),
     Kind.EVENTS: _Walk(_event.number, old=_event.at < _BEFORE, young=_event.at >= _BEFORE),
     Kind.CALLBACKS: _Walk(
@@ -148,16 +161,7 @@ class AgedStore:
         """
         walk = _WALKS[kind]
         values = _values(walk, before, after=after, upto=upto)
-
-        def work(connection: Connection) -> int:
-            removed = walk.remove.run(connection, values)
-            if kind is not Kind.MESSAGES:
-                return removed.rowcount
-            ids = [row[0] for row in removed.fetchall()]
-            remove_rest(connection, ids)
-            return len(ids)
-
-        return await self._database.write(work)
+        return await self._database.write(lambda connection: walk.remove(connection, values))
 
 
 def _values(

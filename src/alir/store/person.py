@@ -39,7 +39,7 @@ from alir.store.callbacks import LARGEST_PAGE
 from alir.store.database import Database
 from alir.store.reading import load
 from alir.store.sql import Connection, Statement, is_among, run
-from alir.store.writing import remove_rest, save
+from alir.store.writing import remove_whole, save
 
 T = TypeVar("T")
 #: The key of a row, by the names of its columns.
@@ -135,10 +135,10 @@ class PersonStore:
                 _take_back(connection, message.id, self._clock.now())
             is_one = _m.id.in_([message.id for message in messages])
             may_go = and_(is_one, _m.status.not_in(_NOT_GONE_OUT), ~_ON_THE_WIRE)
-            removed = run(connection, delete(tables.message).where(may_go).returning(_m.id))
-            gone = {row[0] for row in removed.fetchall()}
+            go = run(connection, select(_m.id).where(may_go).with_for_update())
+            gone = {row[0] for row in go.fetchall()}
+            remove_whole(connection, sorted(gone))
             left = [row[0] for row in run(connection, select(_m.id).where(is_one)).fetchall()]
-            remove_rest(connection, sorted(gone))
             return [message for message in messages if message.id in gone], left
 
         done = await self._database.write(work)

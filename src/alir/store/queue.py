@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -24,7 +26,7 @@ from alir.dispatch.ports import Begun, Due, Judge
 from alir.dispatch.slots import StoodBack, next_slot
 from alir.ids import MessageId, SenderName
 from alir.messages import life, window
-from alir.messages.model import Flag, Message, QueueClass, Status
+from alir.messages.model import Flag, Message, OnUnknown, QueueClass, Status
 from alir.store import rows, tables
 from alir.store.contacts import heard_at
 from alir.store.counts import counted
@@ -50,6 +52,12 @@ _WITH_SENDER = _LEFT.join_from(tables.attempt, tables.message, _m.id == _a.messa
 _LEFT_BEGUN_OF = Statement(_WITH_SENDER.where(_m.sender == bindparam("of")))
 _NOT_OTHERS: ColumnElement[bool] = ~is_among(_m.sender, "but")
 _OVERDUE_BUT = Statement(_WITH_SENDER.where(_a.begun_at < bindparam("before"), _NOT_OTHERS))
+_NEWEST_UNKNOWN = Statement(
+    select(*rows.MESSAGE_COLUMNS)
+    .where(_UNKNOWN, _m.on_unknown == bindparam("on_unknown"), _NOT_OTHERS)
+    .order_by(_m.seq.desc())
+    .limit(bindparam("limit"))
+)
 _TO_RETRY = Statement(
     select(*rows.MESSAGE_COLUMNS)
     .where(
@@ -204,6 +212,23 @@ class QueueReader:
         return await self._database.read(
             lambda connection: [(place, count) for place, count in run(connection, query)]
         )
+
+    async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:
+        """Messages that are unknown, the newest `limit` of them; newest first.
+
+        None of the senders `but`.
+        """
+        values = {"limit": limit, "but": rows.text(list(but))}
+
+        def work(connection: Connection) -> list[Message]:
+            of_each = (  # for so the index is ordered
+                _NEWEST_UNKNOWN.run(connection, {"on_unknown": on_unknown.value, **values})
+                for on_unknown in OnUnknown
+            )
+            newest = sorted(chain.from_iterable(of_each), key=itemgetter(0), reverse=True)
+            return [with_rest(connection, row) for row in newest[:limit]]
+
+        return await self._database.read(work)
 
     async def unknown_to_retry(
         self, *, limit: int, but: Sequence[SenderName] = ()

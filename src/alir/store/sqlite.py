@@ -59,7 +59,8 @@ class SQLiteDatabase:
 
         Raises:
             SettingsInvalid: the URL is of no kind that alir can open.
-            DatabaseInUse: another gateway owns the file.
+            DatabaseInUse: another gateway owns the file, and this is to own it or to change its
+                tables.
             StoreUnavailable: the file cannot be opened or written.
         """
         path = path_of(url)
@@ -69,7 +70,7 @@ class SQLiteDatabase:
                 if exclusive:
                     lock = take_lock(path)
                     on_failure.callback(os.close, lock)
-                bring_up_to_date(path)
+                bring_up_to_date(path, owned=exclusive)
                 if exclusive:
                     _take_over(path)
                 on_failure.pop_all()
@@ -280,25 +281,37 @@ def take_lock(path: Path) -> int:
     Raises:
         DatabaseInUse: another gateway holds it.
     """
+    lock = _try_lock(path)
+    if isinstance(lock, str):
+        raise DatabaseInUse(
+            f"another gateway (process {lock}) runs on {path}. "
+            "Stop it first, or give this one its own --database."
+        )
+    return lock
+
+
+def _try_lock(path: Path) -> int | str:
+    """The lock; the process that holds it, where another one does."""
     descriptor = os.open(lock_beside(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
-        raise DatabaseInUse(
-            f"another gateway (process {holder}) runs on {path}. "
-            "Stop it first, or give this one its own --database."
-        ) from None
+        return holder
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
-def bring_up_to_date(path: Path) -> str | None:
+def bring_up_to_date(path: Path, *, owned: bool) -> str | None:
     """Make the tables those of this alir; the version that they were of, none: there were none.
 
+    Args:
+        owned: whether the caller holds the lock.
+
     Raises:
+        DatabaseInUse: they have to change, and a gateway runs on them.
         StoreUnavailable: they are of a newer alir.
     """
     connection = connect(path)
@@ -311,9 +324,19 @@ def bring_up_to_date(path: Path) -> str | None:
             f"the database {path} was used by a newer alir: its tables are of version "
             f"{version}, and this one knows {HEAD}"
         )
-    if version != HEAD:
-        from alir.store.migrations.run import upgrade_sqlite  # alembic is slow to import
+    if version == HEAD:
+        return version
+    from alir.store.migrations.run import upgrade_sqlite  # alembic is slow to import
 
+    with ExitStack() as meanwhile:
+        if version is not None and not owned:
+            lock = _try_lock(path)
+            if isinstance(lock, str):
+                raise DatabaseInUse(
+                    f"a gateway (process {lock}) runs on {path}, whose tables are of version "
+                    f"{version} and have to be of {HEAD} for this alir. Stop it first."
+                )
+            meanwhile.callback(os.close, lock)
         upgrade_sqlite(path)
     return version
 

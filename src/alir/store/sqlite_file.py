@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from alir.errors import NameTaken, NotFound, StoreUnavailable
+from alir.errors import NotFound, StoreUnavailable
 from alir.store import tables
-from alir.store.health import Health, Upgraded
+from alir.store.copying import make_copy, require_new
+from alir.store.health import Health, InFile, Upgraded
 from alir.store.migrations import HEAD
 from alir.store.sqlite import (
     BUSY_TIMEOUT_MS,
     bring_up_to_date,
     lock_beside,
-    take_lock,
     version_of,
 )
 
@@ -46,15 +44,7 @@ class SQLiteFile:
             StoreUnavailable: it cannot be written, or is a newer alir's.
         """
         try:
-            if self._path.exists():
-                with self._opened() as connection:
-                    if version_of(connection) == HEAD:
-                        return Upgraded(HEAD, HEAD)
-            lock = take_lock(self._path)
-            try:
-                return Upgraded(bring_up_to_date(self._path), HEAD)
-            finally:
-                os.close(lock)
+            return Upgraded(bring_up_to_date(self._path, owned=False), HEAD)
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise StoreUnavailable(f"cannot upgrade the database {self._path}: {error}") from error
 
@@ -77,13 +67,15 @@ class SQLiteFile:
                 reusable = _pragma(connection, "freelist_count") * _pragma(connection, "page_size")
         return Health(
             version=version,
-            faults=faults,
             size=self._size(),
-            reusable=reusable,
-            disk_free=shutil.disk_usage(self._path.resolve().parent).free,
-            gateway=self._gateway(),
+            gateways=self._gateways(),
             rows=rows,
             messages=messages,
+            kept=InFile(
+                faults=faults,
+                reusable=reusable,
+                disk_free=shutil.disk_usage(self._path.resolve().parent).free,
+            ),
         )
 
     def backup(self, to: Path) -> int:
@@ -95,25 +87,17 @@ class SQLiteFile:
             StoreUnavailable: the copy could not be made; nothing is left of it.
         """
         self._require()
-        _require_new(to)
+        require_new(to)
+
+        def write(copy: Path) -> None:
+            with self._opened() as connection:
+                connection.execute("VACUUM INTO ?", (str(copy),))
+
         try:
             self._require_room(to.parent)
-            # Only who runs alir may read it: it holds what people were written.
-            descriptor, name = tempfile.mkstemp(
-                dir=to.parent, prefix=f"{to.name}.", suffix=".partial"
-            )
-            try:
-                with self._opened() as connection:
-                    connection.execute("VACUUM INTO ?", (name,))
-                size = os.fstat(descriptor).st_size
-                os.fsync(descriptor)
-                _rename_to_new(Path(name), to)
-            finally:
-                os.close(descriptor)
-                Path(name).unlink(missing_ok=True)
+            return make_copy(to, write)
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"the copy could not be made: {error}") from error
-        return size
 
     def _require(self) -> None:
         if not self._path.exists():
@@ -148,17 +132,17 @@ class SQLiteFile:
         beside = self._path.with_name(f"{self._path.name}-wal")
         return self._path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
 
-    def _gateway(self) -> str | None:
+    def _gateways(self) -> list[str]:
         """Who holds the lock, without taking it from anybody who is about to."""
         try:
             with lock_beside(self._path).open() as held:
                 try:
                     fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return f"process {held.read(32).strip() or 'unknown'}"
+                    return [f"process {held.read(32).strip() or 'unknown'}"]
         except FileNotFoundError:
             pass  # no gateway ever ran on it
-        return None
+        return []
 
 
 def _faults(connection: sqlite3.Connection) -> list[str]:
@@ -191,29 +175,3 @@ def _counts(connection: sqlite3.Connection) -> tuple[dict[str, int], dict[str, i
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     found: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return found
-
-
-def _require_new(to: Path) -> None:
-    if to.is_dir():
-        raise NameTaken(f"{to} is a folder; name a file in it.")
-    if to.exists():
-        raise NameTaken(f"{to} is there already, and nothing is written over; name another file.")
-    if not to.parent.is_dir():
-        raise NotFound(f"There is no folder {to.parent}.")
-
-
-def _rename_to_new(there: Path, to: Path) -> None:
-    """Give a file its name, unless something has taken it meanwhile."""
-    try:
-        os.link(there, to)
-    except FileExistsError:
-        _require_new(to)
-        raise
-    except OSError:  # a file system without links, such as a memory stick's
-        _require_new(to)
-        there.rename(to)
-    folder = os.open(to.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

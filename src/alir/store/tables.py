@@ -117,6 +117,13 @@ message = Table(
     # Lists by person and by flow token.
     Index("message_to", "to", "seq"),
     Index("message_flow_token", "flow_token", "seq"),
+    # Who is written to by a user id, and so must stay known by it.
+    Index(
+        "message_recipient",
+        "recipient",
+        sqlite_where=text("recipient IS NOT NULL"),
+        postgresql_where=text("recipient IS NOT NULL"),
+    ),
 )
 
 queue_count = Table(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from alir.errors import SettingsInvalid
 from alir.store.database import file_of
 from alir.store.health import Health, Upgraded
 from alir.store.sqlite_file import SQLiteFile
@@ -28,6 +27,7 @@ class Upkeep(Protocol):
 
         Raises:
             NotFound: there is none.
+            StoreUnavailable: it cannot be read now.
         """
         ...
 
@@ -46,14 +46,11 @@ def upkeep_of(url: str) -> Upkeep:
     """The database that the settings name.
 
     Raises:
-        SettingsInvalid: the URL is of no kind that alir can open, or one that it cannot look after.
+        SettingsInvalid: the URL is of no kind that alir can open.
     """
     path = file_of(url)
     if path is None:
-        raise SettingsInvalid(
-            [
-                "database: alir db looks after files of SQLite's; PostgreSQL has tools of its own "
-                "(pg_dump, pg_amcheck), and alir serve brings its tables up to date"
-            ]
-        )
+        from alir.store.postgresql_upkeep import PostgreSQLUpkeep  # who is on SQLite need not load
+
+        return PostgreSQLUpkeep(url)
     return SQLiteFile(path)

@@ -58,7 +58,8 @@ _CHANGE_ATTEMPT = RowStatement(
 )
 _PUT_RECEIPT = RowStatement(lambda n: insert(tables.receipt).values(_values(n, n)))
 _PUT_EVENT = Statement(insert(tables.event).values(by_name(tables.event)))
-_REMOVE_REST = (
+_REMOVE_WHOLE = (
+    Statement(delete(tables.message).where(_m.id == bindparam("id"))),
     Statement(delete(tables.attempt).where(_a.message_id == bindparam("id"))),
     Statement(delete(tables.receipt).where(_r.message_id == bindparam("id"))),
 )
@@ -89,9 +90,12 @@ def put_event(connection: Connection, event: Mapping[str, Any]) -> None:
     _PUT_EVENT.run(connection, event)
 
 
-def remove_rest(connection: Connection, message_ids: Sequence[str]) -> None:
-    """Remove the attempts and receipts of messages that were removed in this transaction."""
-    for statement in _REMOVE_REST:
+def remove_whole(connection: Connection, message_ids: Sequence[str]) -> None:
+    """Remove messages with their attempts and receipts; nothing may have to be taken back of them.
+
+    Who asked for them in this transaction asked `with_for_update`, so that none has changed since.
+    """
+    for statement in _REMOVE_WHOLE:
         statement.run_many(connection, [{"id": id_} for id_ in message_ids])
 
 

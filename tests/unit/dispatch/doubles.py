@@ -179,6 +179,18 @@ class MemoryOutbox:
             if of in {None, message.sender} and message.sender not in but
         ]
 
+    async def get(self, message_id: MessageId) -> Message:
+        try:
+            return self.messages[message_id]
+        except KeyError:
+            raise NotFound("No message has this id") from None
+
+    async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:
+        unknown = [
+            m for m in self.messages.values() if m.status is Status.UNKNOWN and m.sender not in but
+        ]
+        return sorted(unknown, key=lambda m: m.id, reverse=True)[:limit]
+
     async def unknown_to_retry(
         self, *, limit: int, but: Sequence[SenderName] = ()
     ) -> list[Message]:

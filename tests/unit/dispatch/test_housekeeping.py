@@ -284,6 +284,24 @@ async def test_what_is_held_is_told_once_and_only_after_the_two_minutes() -> Non
 
 
 @in_a_loop
+async def test_what_an_earlier_process_left_unknown_is_told_to_be_held_once() -> None:
+    async with World() as world:
+        message = a_message(on_unknown=OnUnknown.HOLD)
+        begun = life.begin(message, now=START).message
+        change = life.settle(begun, 1, UNKNOWN, now=START)
+        assert change is not None
+        world.outbox.messages[message.id] = change.message  # of which nobody here is told
+        await world.housekeeper.take_over(MAIN)
+        await _listen(world, 60)
+        await world.housekeeper.take_over(MAIN)  # as where another sender is taken over later
+        await _listen(world, 59)
+        assert world.decided == []
+        await _listen(world, 600)
+
+        assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
 async def test_a_second_unknown_is_told_to_be_held() -> None:
     async with World() as world:
         world.provider.answers.extend([LOST, LOST])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,10 +21,12 @@ from tests.contract.stores import Stores
 from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 
+from alir.errors import DatabaseInUse
 from alir.messages.model import Message, Priority, QueueClass
 from alir.store import rows
 from alir.store.database import open_database
 from alir.store.migrations import HEAD
+from alir.store.sqlite import take_lock, version_of
 from alir.store.tables import metadata
 
 
@@ -97,6 +102,28 @@ async def test_what_was_queued_before_there_were_classes_goes_in_the_class_it_as
     assert [m.id for m in begun.messages] == [reply.id, single.id, bulk.id]
     assert found == expected
     assert set(found.values()) == set(QueueClass)
+
+
+def test_tables_change_under_no_gateway_whoever_opens_them(tmp_path: Path) -> None:
+    path = tmp_path / "alir.db"
+    url = f"sqlite:///{path}"
+    _database_of_version("0003", path, [])
+    lock = take_lock(path)  # as a gateway of that version holds it
+    with pytest.raises(DatabaseInUse, match=f"process {os.getpid()}.* version 0003"):
+        open_database(url, exclusive=False)
+    assert _version(path) == "0003"
+    os.close(lock)
+    asyncio.run(open_database(url, exclusive=False).close())
+    assert _version(path) == HEAD
+
+    lock = take_lock(path)
+    asyncio.run(open_database(url, exclusive=False).close())  # there is nothing to change
+    os.close(lock)
+
+
+def _version(path: Path) -> str | None:
+    with closing(sqlite3.connect(path)) as connection:
+        return version_of(connection)
 
 
 def _database_of_version(version: str, path: Path, messages: list[Message]) -> None:

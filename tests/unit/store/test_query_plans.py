@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clock import START, FakeClock
+from tests.clock import START, FakeClock, Restless
 from tests.contract.stores import KEEP_PARKED, Stores, told
 from tests.examples import MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
@@ -36,6 +36,7 @@ from alir.store.contacts import heard_at, learn
 from alir.store.database import open_database
 from alir.store.leases import LeaseStore
 from alir.store.parked import parked_among
+from alir.store.person import PersonStore
 from alir.store.sql import RowStatement, Statement
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
@@ -251,6 +252,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"attempt attempt_unsettled begun_at<?", _BY_ID},
     ),
     "pauses of a sender": (lambda s: s.pauses.of(MAIN), {"pause PRIMARY sender=?"}),
+    "left unknown": (
+        lambda s: s.messages.left_unknown(limit=10),
+        {"message message_unknown on_unknown=?"},
+    ),
     "list": (_listed(), {"message PRIMARY rowid<?"}),
     "list by number": (_listed(to="+15551230001"), {"message message_to to=? AND "}),
     "list by number and more": (
@@ -452,7 +457,11 @@ _PURGED: dict[Kind, tuple[str, set[str]]] = {
     Kind.CONTACTS: ("contact PRIMARY (sender,wa_id)>(?,?)", set()),
     Kind.ALIASES: (
         "alias PRIMARY (sender,number)>(?,?)",
-        {"contact PRIMARY sender=? AND wa_id=?", "message message_to to=?"},
+        {
+            "contact PRIMARY sender=? AND wa_id=?",
+            "message message_to to=?",
+            "message message_recipient recipient=?",
+        },
     ),
 }
 
@@ -484,7 +493,28 @@ def test_purging_goes_on_where_it_came_to_and_looks_the_rest_up(
         assert not query.sorts
     below = [found for query in rest for found in query.found("SEARCH")]
     is_message = kind is Kind.MESSAGES
-    assert below == ["attempt PRIMARY message_id=?", "receipt PRIMARY message_id=?"] * is_message
+    assert (
+        below
+        == [_BY_ID, "attempt PRIMARY message_id=?", "receipt PRIMARY message_id=?"] * is_message
+    )
+
+
+def test_nothing_asks_of_sqlite_what_only_a_newer_one_knows(plans_of: PlansOf) -> None:
+    """RETURNING came with 3.35; systems with Python 3.11 on them may bring 3.34."""
+
+    async def forget(s: Stores) -> None:
+        await s.sent(to="+15551230001")
+        people = PersonStore(s.database, Restless(s.clock))
+        person = await people.known_as("15551230001")
+        s.clock.leap(86_400)
+        await s.aged.remove(Kind.MESSAGES, before=s.clock.now(), after=None, upto=(1,))
+        await people.forget(person)
+
+    deeds = [forget, *(deed for deed, _ in (*HOT.values(), *ALL_OF_A_FEW.values()))]
+    ran = [plan.sql for deed in deeds for plan in plans_of(deed)]
+
+    assert any(sql.startswith("DELETE FROM message") for sql in ran)
+    assert [sql for sql in ran if "RETURNING" in sql] == []
 
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import orjson
@@ -23,20 +24,27 @@ from alir.api.door import (
     respond_problem,
 )
 from alir.api.ports import Gateway
-from alir.api.problems import Problem, Refusal, problem_of
+from alir.api.problems import BATCH_RETRY, Problem, Refusal, problem_of
+from alir.api.room import Room
 from alir.clock import Breath
 from alir.errors import AlirError, Fault, RequestInvalid
 from alir.intake.batch import MOST_MESSAGES
 from alir.intake.idempotency import HEADER
 from alir.intake.ports import Stored
+from alir.intake.tokens import ApiToken
 from alir.intake.tokens import Scope as TokenScope
 from alir.strictjson import Element
 
 NDJSON: Final = "application/x-ndjson"
 
-#: How many batches are taken at once; the others wait before their bodies are read. Bounds the
-#: memory of batches: a body, and what is made of it, each some times as large.
+#: Memory for the bodies of batches, those that are still on their way included: eight of the
+#: largest, or some hundreds of the usual size. Past that a batch is refused before it is read.
+ROOM_BYTES = 128 * 1024 * 1024
+#: How many batches are taken at once, out of bodies that are here: what is made of a body takes up
+#: some times as much memory.
 AT_ONCE: Final = 4
+#: How long a batch that is here waits for its turn: a hundred of the usual size have theirs in it.
+TURN_SECONDS = 10.0
 #: After so much is read the event loop gets to do other things: 1 ms.
 _STEP_BYTES: Final = 64 * 1024
 #: What a message costs whose text is short, in bytes that cost the same.
@@ -48,6 +56,7 @@ class SendBatch:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._room = Room(ROOM_BYTES)
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,11 +64,7 @@ class SendBatch:
         request = Request(scope, receive)
         try:
             token = await authenticated(request.header(b"authorization"), self._gateway.tokens)
-            async with self._turns:
-                elements = await self._read(request)
-                require_scope(token, TokenScope.SEND)
-                _require_batch(elements, request)
-                answers = await self._gateway.batches.accept(elements, token)
+            answers = await self._take(request, token)
             await respond(send, 200, orjson.dumps({"data": self._items(answers, request.path)}))
         except Disconnected:
             return  # nobody is there to be answered, and nothing was stored
@@ -70,14 +75,42 @@ class SendBatch:
         finally:
             self._gateway.measure.answered("batch", self._gateway.clock.elapsed() - begun)
 
-    async def _read(self, request: Request) -> list[Element]:
+    async def _take(self, request: Request, token: ApiToken) -> list[Stored | AlirError]:
+        limit = self._gateway.limits.batch_bytes
+        size = limit if request.declared is None else min(request.declared, limit)
+        if not self._room.has(size):
+            await request.drain()
+            detail = "Too many batches are on their way; nothing of this one was stored."
+            headers = BATCH_RETRY | {"connection": "close"}
+            raise Refusal(Problem("too_many_batches", detail, headers=headers))
+        with self._room.taken(size):
+            body = await request.body(limit=limit, seconds=door.BODY_SECONDS)
+            form = required_type(request.header(b"content-type"), JSON, NDJSON)
+            async with self._turn():
+                elements = await self._read(body, form)
+                require_scope(token, TokenScope.SEND)
+                _require_batch(elements, request)
+                return await self._gateway.batches.accept(elements, token)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            detail = f"Other batches came first for {TURN_SECONDS:g} seconds; nothing was stored."
+            raise Refusal(Problem("too_many_batches", detail, headers=BATCH_RETRY)) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _read(self, body: bytes, form: str) -> list[Element]:
         """The messages of the body; where there are too many, one more than there may be."""
-        limits = self._gateway.limits
-        body = await request.body(limit=limits.batch_bytes, seconds=door.BODY_SECONDS)
-        form = required_type(request.header(b"content-type"), JSON, NDJSON)
+        largest = self._gateway.limits.message_bytes
         elements: list[Element] = []
         breath = Breath(_STEP_BYTES)
-        for element in _elements(body, form, limits.message_bytes):
+        for element in _elements(body, form, largest):
             if element is not None:
                 elements.append(element)
             if len(elements) > MOST_MESSAGES:

@@ -42,10 +42,11 @@ def upgrade_sqlite(path: Path) -> None:
     engine.dispose()
 
 
-def upgrade_postgresql(url: str) -> None:
+def upgrade_postgresql(url: str) -> str | None:
     """Bring the PostgreSQL database at `url` to `HEAD`, all of it in one transaction.
 
-    In a thread and an event loop of its own, so that it can be called from within one.
+    Works in a thread and an event loop of its own, so that it can be called from within one.
+    Returns the version that the tables were of; none: there were none.
 
     Raises:
         DatabaseInUse: its tables have to change, and a gateway runs on it.
@@ -54,10 +55,10 @@ def upgrade_postgresql(url: str) -> None:
         ValueError: the URL cannot be read.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="alir-migrate") as thread:
-        thread.submit(asyncio.run, _upgrade_postgresql(url)).result()
+        return thread.submit(asyncio.run, _upgrade_postgresql(url)).result()
 
 
-async def _upgrade_postgresql(url: str) -> None:
+async def _upgrade_postgresql(url: str) -> str | None:
     import asyncpg  # who is on SQLite need not load it
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -67,11 +68,12 @@ async def _upgrade_postgresql(url: str) -> None:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
-        await connection.run_sync(_upgrade_known)
+        version = await connection.run_sync(_upgrade_known)
     await engine.dispose()
+    return version
 
 
-def _upgrade_known(connection: Connection) -> None:
+def _upgrade_known(connection: Connection) -> str | None:
     version = MigrationContext.configure(connection).get_current_revision()
     if version is not None and version > HEAD:
         raise StoreUnavailable(
@@ -87,6 +89,7 @@ def _upgrade_known(connection: Connection) -> None:
             )
     if version != HEAD:
         _upgrade(connection)
+    return version
 
 
 def _upgrade(connection: Connection) -> None:
