@@ -14,7 +14,7 @@ from alir.ids import SenderName
 from alir.receipts.ports import RawCallback
 from alir.store import rows, tables
 from alir.store.database import Database
-from alir.store.sql import Connection, Statement, run
+from alir.store.sql import Connection, Statement
 
 #: Bounds what is read of unapplied callbacks at once, and what is applied together. A callback
 #: may have 4 MiB, and then comes alone.
@@ -32,6 +32,12 @@ _APPLIED = Statement(
     update(tables.callback)
     .where(_c.seq == bindparam("seq_"))
     .values({"applied_at": bindparam("applied_at")})
+)
+_UNAPPLIED = Statement(
+    select(_c.seq, _c.provider, _c.senders, _c.body)
+    .where(text("callback.applied_at IS NULL"), _c.seq > bindparam("after"))
+    .order_by(_c.seq)
+    .limit(bindparam("limit"))
 )
 
 
@@ -64,14 +70,9 @@ class CallbackStore:
 
 
 def _page(connection: Connection, *, after: int) -> Sequence[RawCallback]:
-    query = (
-        select(_c.seq, _c.provider, _c.senders, _c.body)
-        .where(text("callback.applied_at IS NULL"), _c.seq > after)
-        .order_by(_c.seq)
-        .limit(LARGEST_PAGE)
-    )
     page, size = [], 0
-    for seq, provider, senders, body in run(connection, query):
+    values = {"after": after, "limit": LARGEST_PAGE}
+    for seq, provider, senders, body in _UNAPPLIED.run(connection, values):
         page.append(RawCallback(seq, provider, tuple(orjson.loads(senders)), body))
         size += len(body)
         if size >= LARGEST_PAGE_BYTES:
