@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
+
+import orjson
 
 from alir.outbound.http import Answer
 from alir.receipts.ports import CallbackRequest
@@ -94,7 +94,7 @@ class Carrier:
 
     def take(self, authorization: str, body: bytes) -> Answer:
         """A request arrives; what it is answered."""
-        asked: dict[str, Any] = json.loads(body)
+        asked: dict[str, Any] = orjson.loads(body)
         _, message, attempt = asked["biz_opaque_callback_data"].split(":")
         arrival = Arrival(
             at=self._loop.time(),
@@ -180,8 +180,8 @@ class Carrier:
             "messages": messages,
         }
         changes = [{"field": "messages", "value": value}]
-        body = json.dumps({"entry": [{"changes": changes}]}).encode()
-        digest = hmac.new(SECRETS[sender].encode(), body, hashlib.sha256).hexdigest()
+        body = orjson.dumps({"entry": [{"changes": changes}]})
+        digest = hmac.digest(SECRETS[sender].encode(), body, "sha256").hex()
         request = CallbackRequest({"x-hub-signature-256": f"sha256={digest}"}, body)
         task = self._loop.create_task(self._tell(request, receipts, max(0.0, seconds)))
         self._calls.add(task)
@@ -213,4 +213,4 @@ class Carrier:
 
 
 def _answer(status: int, content: object) -> Answer:
-    return Answer(status, {"content-type": "application/json"}, json.dumps(content).encode())
+    return Answer(status, {"content-type": "application/json"}, orjson.dumps(content))

@@ -5,7 +5,6 @@ Source: Meta, "Webhooks" and the message status reference, read 2026-09-14.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -78,7 +77,7 @@ class CloudCallbacks:
             sharing.setdefault(sender.app_secret.reveal(), []).append(name)
         signers: list[SenderName] = []
         for secret, names in sharing.items():
-            expected = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
+            expected = hmac.digest(secret.encode(), request.body, "sha256").hex()
             if hmac.compare_digest(presented, expected.encode()):
                 signers += names
         return tuple(signers)
