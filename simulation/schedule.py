@@ -69,8 +69,8 @@ def run(seed: int, platter: Platter, *, bug: str | None = None) -> Outcome:
         seconds=loop.time(),
         trace=trace,
         figures=Counter(
-            messages=len(plan.requests),
-            faults=len(plan.faults),
+            messages=sum(asked.calls > 0 for asked in world.callers.asked.values()),
+            faults=world.befallen,
             processes=len(world.processes),
             calls=len(world.network.departures),
         ),
