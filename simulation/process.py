@@ -28,7 +28,15 @@ class Process:
         is_suspended: it does not run for now.
     """
 
-    def __init__(self, number: int, plan: Plan, loop: VirtualLoop, trace: Trace) -> None:
+    def __init__(
+        self,
+        number: int,
+        plan: Plan,
+        loop: VirtualLoop,
+        trace: Trace,
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed`: told where it is up, or runs on."""
         self.number = number
         self.ended_at: float | None = None
         self.was_killed = False
@@ -39,6 +47,7 @@ class Process:
         self._plan = plan
         self._loop = loop
         self._trace = trace
+        self._changed = changed
         self._steps_left: int | None = None
         self._kept: list[Step] = []
         # In the order in which they came, which the order of a set would not be each time.
@@ -107,6 +116,7 @@ class Process:
             self.is_suspended = False
             kept, self._kept = self._kept, []
             self._loop.run_again(kept)
+            self._changed()
 
     def serve(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
         """What it answers a caller; `ConnectionError` where it ends first."""
@@ -146,6 +156,7 @@ class Process:
         self._running = [self._run(work) for work in works]
         self.is_up = True
         self._say("is up")
+        self._changed()
 
     async def _stop(self) -> None:
         await self.gateway.stop(self._running)

@@ -37,7 +37,7 @@ _LATE: Final = (0.1, 4.0, 8.0)
 _RESUMING_SECONDS: Final = 1.0
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
-#: How often it is looked whether somebody is there.
+#: How often it is looked whether the database is free.
 _PROBE_SECONDS: Final = 0.1
 _RANDOM_BITS: Final = 80
 
@@ -114,6 +114,7 @@ class World:
         self.befallen = 0
         self.is_calm = False
         self.came_to_rest = False
+        self._waiting_for_change: list[asyncio.Future[None]] = []
         # Senders of which an operator was told that they stand still.
         self._paused: list[str] = []
         # After how many steps the next process dies; it had no luck.
@@ -180,9 +181,11 @@ class World:
     async def _supervise(self) -> None:
         """Have a process running, always."""
         while True:
-            process = Process(len(self.processes) + 1, self.plan, self.loop, self.trace)
+            number = len(self.processes) + 1
+            process = Process(number, self.plan, self.loop, self.trace, self._changed)
             self.processes.append(process)
             process.start(Outside(self, process))
+            self._changed()
             if self._unlucky is not None and not self.is_calm:
                 process.kill_after(self._unlucky, within=_DUE_WITHIN)
                 self._unlucky = None
@@ -234,9 +237,17 @@ class World:
 
     async def _find(self, fits: Callable[[Process], bool]) -> Process:
         """The process that runs now or later, once it fits."""
-        while not fits(self.processes[-1]):  # noqa: ASYNC110 - one event for all that may fit
-            await asyncio.sleep(_PROBE_SECONDS)
+        while not fits(self.processes[-1]):
+            change = self.loop.create_future()
+            self._waiting_for_change.append(change)
+            await change
         return self.processes[-1]
+
+    def _changed(self) -> None:
+        """The process that runs is another one, or does something else now."""
+        waiting, self._waiting_for_change = self._waiting_for_change, []
+        for change in waiting:
+            change.set_result(None)
 
     async def _do(self, deed: Deed) -> None:
         sender = SenderName(SENDERS[deed.target % len(SENDERS)])
