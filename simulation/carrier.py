@@ -21,6 +21,7 @@ from simulation.plan import Temper
 NUMBERS: Final = {"main": "1065550001", "other": "1065550002"}
 SECRETS: Final = {"main": "secret-main", "other": "secret-other"}
 TOKENS: Final = {"main": "token-main", "other": "token-other"}
+_SIGNATURES: Final = {name: hmac.new(s.encode(), None, "sha256") for name, s in SECRETS.items()}
 _BY_TOKEN: Final = {f"Bearer {token}": sender for sender, token in TOKENS.items()}
 
 #: Errors with which it refuses for good, or for a while. Source: codes.tsv of alir.
@@ -181,8 +182,9 @@ class Carrier:
         }
         changes = [{"field": "messages", "value": value}]
         body = orjson.dumps({"entry": [{"changes": changes}]})
-        digest = hmac.digest(SECRETS[sender].encode(), body, "sha256").hex()
-        request = CallbackRequest({"x-hub-signature-256": f"sha256={digest}"}, body)
+        signature = _SIGNATURES[sender].copy()
+        signature.update(body)
+        request = CallbackRequest({"x-hub-signature-256": f"sha256={signature.hexdigest()}"}, body)
         task = self._loop.create_task(self._tell(request, receipts, max(0.0, seconds)))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)

@@ -5,6 +5,7 @@ Source: Meta, "Webhooks" and the message status reference, read 2026-09-14.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ class CloudCallbacks:
             sharing.setdefault(sender.app_secret.reveal(), []).append(name)
         signers: list[SenderName] = []
         for secret, names in sharing.items():
-            expected = hmac.digest(secret.encode(), request.body, "sha256").hex()
+            expected = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
             if hmac.compare_digest(presented, expected.encode()):
                 signers += names
         return tuple(signers)
