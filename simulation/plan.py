@@ -195,6 +195,19 @@ def draw(chance: Random) -> Plan:
     )
 
 
+def spare(number: int) -> Request:
+    """A request that makes up for one of which nothing was stored."""
+    return Request(
+        at=0.0,
+        token=f"spare-{number}",
+        to=PEOPLE[number % len(PEOPLE)],
+        sender=SENDERS[number % len(SENDERS)],
+        flow=_FLOWS[0],
+        on_unknown="hold",
+        key=f"spare-{number}",
+    )
+
+
 def _request(chance: Random, number: int, spread: float) -> Request:
     is_keyed = chance.random() < 0.6
     return Request(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, Final, TypeVar
@@ -19,7 +19,17 @@ from simulation.gateway import Gateway
 from simulation.happened import Trace
 from simulation.loop import VirtualLoop
 from simulation.network import Departure, Network, Wire
-from simulation.plan import CALM_AT, PATIENCE, PEOPLE, SENDERS, Deed, Fault, Plan
+from simulation.plan import (
+    CALM_AT,
+    LEAST_MESSAGES,
+    PATIENCE,
+    PEOPLE,
+    SENDERS,
+    Deed,
+    Fault,
+    Plan,
+    spare,
+)
 from simulation.process import Process
 from simulation.promises import at_departure
 
@@ -131,11 +141,18 @@ class World:
         await asyncio.sleep(CALM_AT)
         await asyncio.gather(*faults)
         self._be_calm()
+        asking.extend(self._make_up())
         await self._rest(asking)
         supervising.cancel()
         # What is no answer that a door could make something of is a fault of alir's own.
         broke = [task.exception() for task in asking if task.done()]
         self.broken += [f"alir broke: {fault!r}" for fault in broke if fault is not None]
+
+    @property
+    def stored(self) -> int:
+        """How many messages are."""
+        [[count]] = self.disk.look("SELECT count(*) FROM message")
+        return int(count)
 
     async def opened(self) -> None:
         """See `Door.opened`."""
@@ -158,6 +175,15 @@ class World:
         self.network.be_calm()
         self.carrier.be_calm()
         self.processes[-1].resume()
+
+    def _make_up(self) -> Iterator[asyncio.Task[None]]:
+        """Have more messages asked for where too few are stored.
+
+        A clock that goes wrong has some refused, and with a process that dies one may be gone that
+        its caller, who has no key, must not ask for again.
+        """
+        for number in range(LEAST_MESSAGES - self.stored):
+            yield asyncio.ensure_future(self.callers.ask(spare(number)))
 
     async def _rest(self, asking: Sequence[asyncio.Future[None]]) -> None:
         """Until nothing is under way any more, or nobody believes that it ever will be."""
