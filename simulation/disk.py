@@ -29,6 +29,8 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder inside has a name o
 #: and not in the file, which no other process opens: to ask the kernel took 6 % of a schedule.
 _ALONE: Final = "unix-excl"
 _READ_SECONDS: Final = 0.001
+#: A disk that is gone takes up to so long to say so.
+_ERROR_SECONDS: Final = 0.5
 _HALF: Final = 0.5
 
 
@@ -189,6 +191,9 @@ class SimulatedLink:
 
     async def run(self, work: Work[T]) -> T:
         """See `Link.run`."""
+        if self._disk.is_broken:
+            await asyncio.sleep(self._disk.chance.uniform(0.0, _ERROR_SECONDS))
+            raise sqlite3.OperationalError("disk I/O error")
         return work(self._open())
 
     async def commit(self) -> None:
@@ -238,8 +243,6 @@ class SimulatedLink:
         self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        if self._disk.is_broken:
-            raise sqlite3.OperationalError("disk I/O error")
         if self._connection is None:
             self._connection = self._disk.platter.connect()
         return self._connection
