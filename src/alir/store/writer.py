@@ -323,7 +323,7 @@ class GroupWriter:
         give_up_at = _now() + PATIENCE_SECONDS
         while True:
             try:
-                number = await self._link.run(self._stored_number)
+                number = await self._link.run(partial(number_stored, writer=self._name))
             except Exception:  # whatever it is: it says nothing of the commit, so ask again
                 await self._link.disconnect()
             else:
@@ -332,9 +332,11 @@ class GroupWriter:
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _stored_number(self, connection: Connection) -> int | None:
-        row = _NUMBER_OF.run(connection, {"writer": self._name}).fetchone()
-        return None if row is None else row[0]
+
+def number_stored(connection: Connection, *, writer: str) -> int | None:
+    """The number of the last group of this writer that is on disk; none: there is none."""
+    row = _NUMBER_OF.run(connection, {"writer": writer}).fetchone()
+    return None if row is None else row[0]
 
 
 def _now() -> float:
