@@ -210,7 +210,7 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"pause PRIMARY sender=? AND scope=? AND key=?"},
     ),
     "a commit in doubt": (
-        lambda s: s.database.read(lambda c: number_stored(c, writer="writer-1")),
+        lambda s: s.database.write(lambda c: number_stored(c, writer="writer-1")),
         {"commit_group sqlite_autoindex_commit_group_1 writer=?"},
     ),
     "who waits where": (
