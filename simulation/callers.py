@@ -61,6 +61,10 @@ class Done:
 class Door(Protocol):
     """Where the gateway is reached, whichever process that is now."""
 
+    async def opened(self) -> None:
+        """Return once somebody is there."""
+        ...
+
     def ask(self, work: Callable[[Gateway], Coroutine[Any, Any, T]]) -> asyncio.Future[T]: ...
 
 
@@ -119,6 +123,8 @@ class Callers:
 
     async def _until_heard(self, asked: Asked, body: object) -> None:
         for _ in range(TRIES if asked.request.key else 1):
+            # Where nobody is there nothing was asked: to come again is safe without a key, too.
+            await self._door.opened()
             asked.calls += 1
             asked_at = asyncio.get_running_loop().time()
             status, message = await self._ask_once(asked.request, body)

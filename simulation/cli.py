@@ -100,6 +100,8 @@ def _run(options: argparse.Namespace) -> int:
         f"({rate:,.0f} a second, {options.jobs} at once): {len(tally.broken):,} broke a promise"
     )
     print("in them: " + ", ".join(f"{count:,} {name}" for name, count in tally.figures.items()))
+    least = tally.least
+    print(f"in each: {least['messages']} messages or more, {least['faults']} faults or more")
     return 1 if tally.broken else 0
 
 

@@ -7,7 +7,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol, TypeVarTuple, Unpack
 
 Ts = TypeVarTuple("Ts")
@@ -29,41 +29,26 @@ class Deadlock(Exception):
     """Nothing is ready, and no timer will ever make anything so."""
 
 
-class Step(asyncio.Handle):
-    """A callback that is due, and whose it is."""
+class Step:
+    """A callback that is due, now or later, and whose it is.
 
-    __slots__ = ("owner",)
+    Handed out where asyncio speaks of a handle, which costs more than most steps do.
+    """
 
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        loop: VirtualLoop,
-        context: Context | None,
-    ) -> None:
-        super().__init__(callback, args, loop, context)
-        self.owner = OWNER.get() if context is None else context.get(OWNER)
-
-    def run(self) -> None:
-        """Run it, whoever it belongs to."""
-        self._run()
-
-
-class Timer(asyncio.TimerHandle):
-    """A callback that is due later, and whose it is."""
-
-    __slots__ = ("owner",)
+    __slots__ = ("args", "callback", "context", "is_cancelled", "owner")
 
     def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        loop: VirtualLoop,
-        context: Context | None,
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> None:
-        super().__init__(when, callback, args, loop, context)
-        self.owner = OWNER.get() if context is None else context.get(OWNER)
+        self.callback = callback
+        self.args = args
+        self.context = copy_context() if context is None else context
+        self.owner = self.context.get(OWNER)
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Let it not run."""
+        self.is_cancelled = True
 
 
 class _Task(asyncio.Task[Any]):
@@ -94,59 +79,67 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._shuffle = shuffle
         self._now = 0.0
         self._numbers = 0
-        self._turn: deque[Any] = deque()
-        self._timers: list[tuple[float, int, Timer]] = []
+        self._turn: deque[Step] = deque()
+        self._later: list[tuple[float, int, Step]] = []
         self._tasks: list[_Task] = []
-        self.set_task_factory(self._make_task)
 
     def time(self) -> float:
         """Seconds since the loop was made."""
         return self._now
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # see `Step`
         self,
         callback: Callable[[Unpack[Ts]], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> asyncio.Handle:
+    ) -> Step:
         """See asyncio."""
-        step = Step(callback, args, self, context)
+        step = Step(callback, args, context)
         self._turn.append(step)
         return step
 
-    def call_later(
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]  # there is one thread
+
+    def call_later(  # type: ignore[override]  # see `Step`
         self,
         delay: float,
         callback: Callable[[Unpack[Ts]], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> Timer:
+    ) -> Step:
         """See asyncio."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        step = Step(callback, args, context)
+        self._numbers += 1
+        heapq.heappush(self._later, (self._now + delay, self._numbers, step))
+        return step
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # see `Step`
         self,
         when: float,
         callback: Callable[[Unpack[Ts]], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> Timer:
+    ) -> Step:
         """See asyncio."""
-        timer = Timer(when, callback, args, self, context)
+        step = Step(callback, args, context)
         self._numbers += 1
-        heapq.heappush(self._timers, (when, self._numbers, timer))
-        return timer
+        heapq.heappush(self._later, (when, self._numbers, step))
+        return step
 
-    def call_soon_threadsafe(
+    def create_task(
         self,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: *Ts,
+        coro: Any,
+        *,
+        name: object = None,
         context: Context | None = None,
-    ) -> asyncio.Handle:
-        """See asyncio: there is one thread only."""
-        return self.call_soon(callback, *args, context=context)
+    ) -> asyncio.Task[Any]:
+        """See asyncio."""
+        self._numbers += 1
+        task = _Task(self._numbers, coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
+        return task
 
-    def run_again(self, steps: list[Any]) -> None:
+    def run_again(self, steps: list[Step]) -> None:
         """Let steps run that their owner kept."""
         self._turn.extend(steps)
 
@@ -163,47 +156,44 @@ class VirtualLoop(asyncio.BaseEventLoop):
         asyncio._set_running_loop(None)
         self._tasks.clear()
         self._turn.clear()
-        self._timers.clear()
+        self._later.clear()
 
     def _run_once(self) -> None:
-        turn = self._turn
+        turn, later = self._turn, self._later
         if not turn:
             self._pass_time()
-        elif self._timers and self._timers[0][0] <= self._now:
+        if later and later[0][0] <= self._now:
             self._end_timers()
         for _ in range(len(turn)):
             step = turn.popleft()
-            if step._cancelled:
+            if step.is_cancelled:
                 continue
             owner = step.owner
             if owner is None or owner.may_run(step):
-                step._run()
+                try:
+                    step.context.run(step.callback, *step.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    told = f"a fault in {step.callback!r}"
+                    self.call_exception_handler({"message": told, "exception": error})
 
     def _pass_time(self) -> None:
         """Go to the moment of the next timer."""
-        timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-        if not timers:
+        later = self._later
+        while later and later[0][2].is_cancelled:
+            heapq.heappop(later)
+        if not later:
             raise Deadlock(f"nothing happens any more after {self._now:.3f} s")
-        self._now = max(self._now, timers[0][0])
-        self._end_timers()
+        self._now = max(self._now, later[0][0])
 
     def _end_timers(self) -> None:
+        later, now = self._later, self._now
         ended = []
-        while self._timers and self._timers[0][0] <= self._now:
-            timer = heapq.heappop(self._timers)[2]
-            if not timer._cancelled:
-                ended.append(timer)
+        while later and later[0][0] <= now:
+            step = heapq.heappop(later)[2]
+            if not step.is_cancelled:
+                ended.append(step)
         if len(ended) > 1:
             self._shuffle(ended)
         self._turn.extend(ended)
-
-    def _make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> _Task:
-        self._numbers += 1
-        task = _Task(self._numbers, coro, loop=loop, **kwargs)
-        self._tasks.append(task)
-        return task
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Nothing to count: a cancelled timer is passed over when its moment comes."""

@@ -8,14 +8,14 @@ import multiprocessing.pool
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from simulation.disk import Platter, folder
-from simulation.schedule import run
+from simulation.schedule import Outcome, run
 
 #: Schedules that a process runs at a time; after them it clears its memory up.
 _AT_A_TIME: Final = 50
@@ -27,17 +27,32 @@ class Tally:
 
     Attributes:
         broken: the promises that were broken, by seed.
+        figures: of all together.
+        least: of the schedule that had the fewest.
     """
 
     schedules: int = 0
     broken: dict[int, tuple[str, ...]] = field(default_factory=dict)
     figures: Counter[str] = field(default_factory=Counter)
+    least: dict[str, int] = field(default_factory=dict)
+
+    def note(self, outcome: Outcome) -> None:
+        """Count one more schedule."""
+        self.schedules += 1
+        if outcome.broken:
+            self.broken[outcome.seed] = outcome.broken
+        self._add(outcome.figures, outcome.figures)
 
     def __iadd__(self, other: Tally) -> Tally:
         self.schedules += other.schedules
         self.broken |= other.broken
-        self.figures += other.figures
+        self._add(other.figures, other.least)
         return self
+
+    def _add(self, figures: Mapping[str, int], least: Mapping[str, int]) -> None:
+        self.figures.update(figures)
+        for name, count in least.items():
+            self.least[name] = min(count, self.least.get(name, count))
 
 
 class Found(NamedTuple):
@@ -76,18 +91,15 @@ def _begin(place: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began this one ends it
     gc.disable()  # schedules leave much behind, and it is quicker to clear up after many
     _platters.append(Platter(Path(place) / f"{os.getpid()}.db"))
-    gc.freeze()  # what is there by now stays
 
 
 def _run_some(seeds: Sequence[int], *, bug: str | None) -> Tally:
     [platter] = _platters
-    tally = Tally(len(seeds))
+    tally = Tally()
     for seed in seeds:
-        outcome = run(seed, platter, bug=bug)
-        tally.figures += outcome.figures
-        if outcome.broken:
-            tally.broken[seed] = outcome.broken
+        tally.note(run(seed, platter, bug=bug))
     gc.collect()
+    gc.freeze()  # what is there still stays, and need not be looked at again
     return tally
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from contextvars import Context
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
+
+import orjson
 
 from alir.outbound.http import Answer, NeverConnected, NoAnswer
 from simulation.carrier import Carrier
@@ -170,7 +171,7 @@ class Wire:
         self, _method: str, _url: str, /, *, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
         """See `HttpClient.request`."""
-        asked: dict[str, Any] = json.loads(body)
+        asked: dict[str, Any] = orjson.loads(body)
         _, message, attempt = asked["biz_opaque_callback_data"].split(":")
         departure = Departure(
             at=asyncio.get_running_loop().time(),

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-#: Faults come before this, in seconds; from then on the world is calm, and all must come to rest.
+#: Faults come before this, in seconds; from then on, or from the last of them on where that finds
+#: nothing to befall until later, the world is calm, and all must come to rest.
 CALM_AT: Final = 10.0
+#: A schedule has no fewer messages and faults. Source: issue on faults, point 7.
+LEAST_MESSAGES: Final = 5
+LEAST_FAULTS: Final = 2
 #: How long the world is watched after that before what has not come to rest counts as stuck:
 #: longer than every pause and sweep that a schedule may set going.
 PATIENCE: Final = 900.0
@@ -77,9 +81,9 @@ class Fault:
     """Something that goes wrong at a moment.
 
     Attributes:
-        kind: `kill` a process after `steps` more steps, `stop` it cleanly, `suspend` it for
-            `seconds`, set its `clock` by `seconds`; `lock` the database, make the `disk` stall or
-            `break` it, or `cut` the network, for `seconds`.
+        kind: `kill` a process after `steps` more steps, or after a while; `stop` it cleanly,
+            `suspend` it for `seconds`, set its `clock` by `seconds`; `lock` the database, make the
+            disk `stall` or `break` it, or `cut` the network, for `seconds`.
         then: after how many steps of its own the process dies that starts after a kill; none: not.
     """
 
@@ -163,17 +167,17 @@ _KINDS: Final = (
 
 
 def draw(chance: Random) -> Plan:
-    """A plan: at least 5 messages, and 2 faults besides what the weather brings."""
+    """A plan: at least 5 messages, and 2 faults besides what weather and disk bring."""
     spread = chance.choice((0.0, 1.0, 6.0))
+    messages = LEAST_MESSAGES + chance.randint(0, 3)
     requests = tuple(
         sorted(
-            (_request(chance, number, spread) for number in range(chance.randint(5, 10))),
+            (_request(chance, number, spread) for number in range(messages)),
             key=lambda request: request.at,
         )
     )
-    faults = tuple(
-        sorted((_fault(chance) for _ in range(chance.randint(2, 4))), key=lambda f: f.at)
-    )
+    count = LEAST_FAULTS + chance.randint(0, 2)
+    faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda f: f.at))
     deeds = tuple(
         sorted((_deed(chance) for _ in range(chance.choice((0, 0, 1, 3)))), key=lambda d: d.at)
     )
@@ -188,6 +192,19 @@ def draw(chance: Random) -> Plan:
         pair_seconds=chance.choice((0.0, 0.0, 0.5, 3.0)),
         pair_burst=chance.choice((1, 3)),
         max_calls=chance.choice((1, 3, 500)),
+    )
+
+
+def spare(number: int) -> Request:
+    """A request that makes up for one of which nothing was stored."""
+    return Request(
+        at=0.0,
+        token=f"spare-{number}",
+        to=PEOPLE[number % len(PEOPLE)],
+        sender=SENDERS[number % len(SENDERS)],
+        flow=_FLOWS[0],
+        on_unknown="hold",
+        key=f"spare-{number}",
     )
 
 

@@ -24,19 +24,31 @@ class Process:
         is_up: it takes requests.
         ended_at: in the loop's time; none: it lives.
         was_killed: it had no time to put its affairs in order.
+        is_doomed: it is going to be killed.
+        is_suspended: it does not run for now.
     """
 
-    def __init__(self, number: int, plan: Plan, loop: VirtualLoop, trace: Trace) -> None:
+    def __init__(
+        self,
+        number: int,
+        plan: Plan,
+        loop: VirtualLoop,
+        trace: Trace,
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed`: told where it is up, or runs on."""
         self.number = number
         self.ended_at: float | None = None
         self.was_killed = False
         self.is_up = False
+        self.is_doomed = False
+        self.is_suspended = False
         self.ended = loop.create_future()
         self._plan = plan
         self._loop = loop
         self._trace = trace
+        self._changed = changed
         self._steps_left: int | None = None
-        self._is_suspended = False
         self._kept: list[Step] = []
         # In the order in which they came, which the order of a set would not be each time.
         self._serving: dict[asyncio.Future[Any], None] = {}
@@ -52,7 +64,7 @@ class Process:
         """See `Owner`."""
         if self.ended_at is not None:
             return False
-        if self._is_suspended:
+        if self.is_suspended:
             self._kept.append(step)
             return False
         if self._steps_left is not None:
@@ -70,9 +82,11 @@ class Process:
         self.gateway = self._context.run(Gateway, self._plan, outside)
         self._run(self._start())
 
-    def kill_after(self, steps: int) -> None:
-        """Have it die once it has done so many more steps."""
+    def kill_after(self, steps: int, within: float) -> None:
+        """Have it die once it has done so many more steps, or after so many seconds."""
+        self.is_doomed = True
         self._steps_left = steps
+        self._loop.call_later(within, self.kill)
 
     def kill(self) -> None:
         """It is gone, wherever it was."""
@@ -82,25 +96,27 @@ class Process:
             self._end()
 
     def stop(self) -> None:
-        """It is asked to end."""
-        if self.lives and self.is_up:
-            self.is_up = False
-            self._say("stops")
-            self._run(self._stop())
+        """It is asked to end; one that has just begun, or was asked before, ends at once."""
+        if not self.is_up:
+            self.kill()
+            return
+        self.is_up = False
+        self._say("stops")
+        self._run(self._stop())
 
     def suspend(self, seconds: float) -> None:
         """It does not run for so long."""
-        if self.lives and not self._is_suspended:
-            self._say("is suspended", seconds=seconds)
-            self._is_suspended = True
-            self._loop.call_later(seconds, self.resume)
+        self._say("is suspended", seconds=seconds)
+        self.is_suspended = True
+        self._loop.call_later(seconds, self.resume)
 
     def resume(self) -> None:
         """It runs on."""
-        if self._is_suspended:
-            self._is_suspended = False
+        if self.is_suspended:
+            self.is_suspended = False
             kept, self._kept = self._kept, []
             self._loop.run_again(kept)
+            self._changed()
 
     def serve(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
         """What it answers a caller; `ConnectionError` where it ends first."""
@@ -140,6 +156,7 @@ class Process:
         self._running = [self._run(work) for work in works]
         self.is_up = True
         self._say("is up")
+        self._changed()
 
     async def _stop(self) -> None:
         await self.gateway.stop(self._running)

@@ -4,12 +4,14 @@ what the provider got. Nothing here asks alir's own functions: they may be what 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from sqlite3 import Row
+from typing import TYPE_CHECKING, Final
+
+import orjson
 
 from simulation.callers import UNAVAILABLE
 from simulation.carrier import Arrival
@@ -57,14 +59,14 @@ _PENDING: Final = frozenset({"queued", "sending"})
 class Kept:
     """A message as the store holds it: its row, and what belongs to it."""
 
-    row: Mapping[str, Any]
-    attempts: list[Mapping[str, Any]] = field(default_factory=list)
-    receipts: list[Mapping[str, Any]] = field(default_factory=list)
-    events: list[Mapping[str, Any]] = field(default_factory=list)
+    row: Row
+    attempts: list[Row] = field(default_factory=list)
+    receipts: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
 
     @property
     def flags(self) -> list[str]:
-        flags: list[str] = json.loads(self.row["flags"])
+        flags: list[str] = orjson.loads(self.row["flags"])
         return flags
 
     def stands(self, attempt: int) -> str | None:
@@ -147,7 +149,7 @@ def _answers(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
     """What callers were answered, beside the store."""
     by_token: dict[str, list[Kept]] = defaultdict(list)
     for message in kept.values():
-        by_token[json.loads(message.row["flow"])["token"]].append(message)
+        by_token[orjson.loads(message.row["flow"])["token"]].append(message)
     for token, asked in world.callers.asked.items():
         found = by_token[token]
         if len(found) > 1:
@@ -279,7 +281,7 @@ def _events(message: Kept) -> Iterator[str]:
     failed = 0
     for event in message.events:
         name = event["type"].removeprefix("message.")
-        data = json.loads(event["data"])
+        data = orjson.loads(event["data"])
         if name == "duplicated":
             continue
         known_failed, failed = failed, sum(r["status"] == "failed" for r in data["receipts"])
@@ -313,7 +315,7 @@ def _states(message: Kept) -> Iterator[str]:
         yield f"its attempts are not numbered from 1 to {row['attempts']}: {id_}"
         return
     for attempt in message.attempts:
-        if attempt["error"] is not None and json.loads(attempt["error"])["code"] == "overdue":
+        if attempt["error"] is not None and orjson.loads(attempt["error"])["code"] == "overdue":
             yield f"left begun by a process that lives: {id_}, attempt {attempt['number']}"
     stands = [message.stands(attempt["number"]) for attempt in message.attempts]
     furthest = max((_RANK.get(stood or "", -1) for stood in stands), default=-1)
@@ -342,8 +344,7 @@ def _store_of(disk: Disk) -> dict[str, Kept]:
     return kept
 
 
-def _rows(disk: Disk, table: str, order: str) -> Iterator[Mapping[str, Any]]:
-    cursor = disk.platter.reader.execute(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - alir's own tables
-    names = [column[0] for column in cursor.description]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))
+def _rows(disk: Disk, table: str, order: str) -> Iterator[Row]:
+    cursor = disk.platter.reader.cursor()
+    cursor.row_factory = Row
+    return iter(cursor.execute(f"SELECT * FROM {table} ORDER BY {order}"))  # noqa: S608 - alir's own tables

@@ -69,8 +69,8 @@ def run(seed: int, platter: Platter, *, bug: str | None = None) -> Outcome:
         seconds=loop.time(),
         trace=trace,
         figures=Counter(
-            messages=len(plan.requests),
-            faults=len(plan.faults),
+            messages=world.stored,
+            faults=world.befallen,
             processes=len(world.processes),
             calls=len(world.network.departures),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, Final, TypeVar
@@ -19,7 +19,17 @@ from simulation.gateway import Gateway
 from simulation.happened import Trace
 from simulation.loop import VirtualLoop
 from simulation.network import Departure, Network, Wire
-from simulation.plan import CALM_AT, PATIENCE, PEOPLE, SENDERS, Deed, Fault, Plan
+from simulation.plan import (
+    CALM_AT,
+    LEAST_MESSAGES,
+    PATIENCE,
+    PEOPLE,
+    SENDERS,
+    Deed,
+    Fault,
+    Plan,
+    spare,
+)
 from simulation.process import Process
 from simulation.promises import at_departure
 
@@ -35,6 +45,10 @@ _RATES: Final = (1.0, 0.999, 1.001)
 #: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
 _LATE: Final = (0.1, 4.0, 8.0)
 _RESUMING_SECONDS: Final = 1.0
+#: Who is to die does within so many seconds, and a disk that is to break breaks.
+_DUE_WITHIN: Final = 2.0
+#: How often it is looked whether the database is free.
+_PROBE_SECONDS: Final = 0.1
 _RANDOM_BITS: Final = 80
 
 # A callback whose storing was in doubt is told again, and only that one is sure to be applied.
@@ -91,6 +105,7 @@ class World:
     Attributes:
         processes: every one that was started.
         broken: promises that were seen to break as it happened.
+        befallen: how many of the faults planned have befallen something.
     """
 
     def __init__(
@@ -106,8 +121,10 @@ class World:
         self.callers = Callers(self, chance, trace)
         self.processes: list[Process] = []
         self.broken: list[str] = []
+        self.befallen = 0
         self.is_calm = False
         self.came_to_rest = False
+        self._waiting_for_change: list[asyncio.Future[None]] = []
         # Senders of which an operator was told that they stand still.
         self._paused: list[str] = []
         # After how many steps the next process dies; it had no luck.
@@ -115,22 +132,31 @@ class World:
 
     async def run(self) -> None:
         """Let the schedule happen, and all of it come to rest."""
-        background = [
-            asyncio.ensure_future(self._supervise()),
-            *(asyncio.ensure_future(self._happen(fault)) for fault in self.plan.faults),
-        ]
+        supervising = asyncio.ensure_future(self._supervise())
+        faults = [asyncio.ensure_future(self._happen(fault)) for fault in self.plan.faults]
         asking = [
             *(asyncio.ensure_future(self.callers.ask(one)) for one in self.plan.requests),
             *(asyncio.ensure_future(self._do(deed)) for deed in self.plan.deeds),
         ]
         await asyncio.sleep(CALM_AT)
+        await asyncio.gather(*faults)
         self._be_calm()
+        asking.extend(self._make_up())
         await self._rest(asking)
-        for task in background:
-            task.cancel()
+        supervising.cancel()
         # What is no answer that a door could make something of is a fault of alir's own.
-        faults = [task.exception() for task in asking if task.done()]
-        self.broken += [f"alir broke: {fault!r}" for fault in faults if fault is not None]
+        broke = [task.exception() for task in asking if task.done()]
+        self.broken += [f"alir broke: {fault!r}" for fault in broke if fault is not None]
+
+    @property
+    def stored(self) -> int:
+        """How many messages are."""
+        [[count]] = self.disk.look("SELECT count(*) FROM message")
+        return int(count)
+
+    async def opened(self) -> None:
+        """See `Door.opened`."""
+        await self._find(lambda process: process.is_up)
 
     def ask(self, work: Callable[[Gateway], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
         """See `Door.ask`."""
@@ -149,6 +175,15 @@ class World:
         self.network.be_calm()
         self.carrier.be_calm()
         self.processes[-1].resume()
+
+    def _make_up(self) -> Iterator[asyncio.Task[None]]:
+        """Have more messages asked for where too few are stored.
+
+        A clock that goes wrong has some refused, and with a process that dies one may be gone that
+        its caller, who has no key, must not ask for again.
+        """
+        for number in range(LEAST_MESSAGES - self.stored):
+            yield asyncio.ensure_future(self.callers.ask(spare(number)))
 
     async def _rest(self, asking: Sequence[asyncio.Future[None]]) -> None:
         """Until nothing is under way any more, or nobody believes that it ever will be."""
@@ -172,40 +207,73 @@ class World:
     async def _supervise(self) -> None:
         """Have a process running, always."""
         while True:
-            process = Process(len(self.processes) + 1, self.plan, self.loop, self.trace)
+            number = len(self.processes) + 1
+            process = Process(number, self.plan, self.loop, self.trace, self._changed)
             self.processes.append(process)
             process.start(Outside(self, process))
+            self._changed()
             if self._unlucky is not None and not self.is_calm:
-                process.kill_after(self._unlucky)
+                process.kill_after(self._unlucky, within=_DUE_WITHIN)
                 self._unlucky = None
             await process.ended
             await asyncio.sleep(self.chance.uniform(0.0, _RESTART_SECONDS))
 
     async def _happen(self, fault: Fault) -> None:
+        """Have a fault befall something; return once it has."""
         await asyncio.sleep(fault.at)
-        process = self.processes[-1]
-        until = self.loop.time() + fault.seconds
         self.trace.add("world", fault.kind, seconds=fault.seconds, steps=fault.steps)
         match fault.kind:
             case "kill":
-                process.kill_after(fault.steps)
-                self._unlucky = fault.then
+                await self._kill(fault)
+            case "stop" | "suspend" | "clock":
+                await self._meet(fault)
+            case "lock":
+                while not self.disk.lock():  # noqa: ASYNC110 - SQLite tells nobody when it is free
+                    await asyncio.sleep(_PROBE_SECONDS)
+                self.loop.call_later(fault.seconds, self.disk.unlock)
+            case "stall":
+                self.disk.stalled_until = self.loop.time() + fault.seconds
+            case "break":
+                self.disk.breaks_for = fault.seconds
+                await asyncio.sleep(_DUE_WITHIN)
+                self.disk.break_if_due()
+            case "cut":
+                self.network.cut_until = self.loop.time() + fault.seconds
+        self.befallen += 1
+
+    async def _kill(self, fault: Fault) -> None:
+        """Have a process die that did not end by itself before."""
+        process = None
+        while process is None or not process.was_killed:
+            process = await self._find(lambda one: one.lives and not one.is_doomed)
+            self._unlucky = fault.then
+            process.kill_after(fault.steps, within=_DUE_WITHIN)
+            await process.ended
+
+    async def _meet(self, fault: Fault) -> None:
+        """Have a process stop, stand still, or find its clock set."""
+        process = await self._find(lambda one: one.lives and not one.is_suspended)
+        match fault.kind:
             case "stop":
                 process.stop()
             case "suspend":
                 process.suspend(fault.seconds)
             case "clock":
                 process.clock.set_by(fault.seconds)
-            case "lock":
-                self.disk.lock()
-                await asyncio.sleep(fault.seconds)
-                self.disk.unlock()
-            case "stall":
-                self.disk.stalled_until = until
-            case "break":
-                self.disk.breaks_for = fault.seconds
-            case "cut":
-                self.network.cut_until = until
+
+    async def _find(self, fits: Callable[[Process], bool]) -> Process:
+        """The process that runs now or later, once it fits."""
+        while not fits(self.processes[-1]):
+            change = self.loop.create_future()
+            self._waiting_for_change.append(change)
+            await change
+        return self.processes[-1]
+
+    def _changed(self) -> None:
+        """The process that runs is another one, or does something else now."""
+        waiting, self._waiting_for_change = self._waiting_for_change, []
+        for change in waiting:
+            change.set_result(None)
 
     async def _do(self, deed: Deed) -> None:
         sender = SenderName(SENDERS[deed.target % len(SENDERS)])

@@ -15,7 +15,7 @@ from alir.messages.model import ReceiptStatus
 from alir.receipts.guess import Candidate
 from alir.receipts.model import Mark, Told
 from alir.store import rows, tables
-from alir.store.sql import Connection, Statement, insert_or_ignore, is_among, run
+from alir.store.sql import Connection, Statement, insert_or_ignore, is_among
 
 _p, _a, _m = tables.parked_receipt.c, tables.attempt.c, tables.message.c
 _alias = tables.alias.c
@@ -38,6 +38,63 @@ _FORGET = Statement(
     delete(tables.parked_receipt).where(
         _p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender")
     )
+)
+_FORGET_OLDER = Statement(
+    delete(tables.parked_receipt).where(
+        _p.seq.in_(
+            select(_p.seq)
+            .where(_p.parked_at < bindparam("than"))
+            .order_by(_p.parked_at)
+            .limit(bindparam("limit"))
+        )
+    )
+)
+
+
+def _waiting() -> Statement:
+    # Asked of each parked receipt: a join might walk through every attempt there ever was.
+    attempt_is_known = or_(
+        *(
+            select(_a.number)
+            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+            .where(known == told, _m.sender == _p.sender)
+            .exists()
+            for told in (_p.provider_id, _p.wamid)
+            for known in (_a.provider_id, _a.wamid)
+        )
+    )
+    message_is_marked = (
+        select(_m.id)
+        .where(_m.id == func.substr(_p.mark, 1, MESSAGE_ID_LENGTH), _m.sender == _p.sender)
+        .exists()
+    )
+    return Statement(
+        select(
+            *(_p.sender, _p.provider_id, _p.status, _p.mark),
+            attempt_is_known.label("is_known"),
+            message_is_marked.label("is_marked"),
+        ).where(or_(attempt_is_known, message_is_marked))
+    )
+
+
+def _candidates(condition: str) -> Statement:
+    digits = func.substr(_m.to, 2)
+    same_person = and_(_p.sender == _m.sender, _p.wa_id.in_([digits, _m.wa_id, _alias.wa_id]))
+    return Statement(
+        select(*_CANDIDATE)
+        .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
+        .outerjoin(tables.alias, and_(_alias.sender == _m.sender, _alias.number == digits))
+        .join(tables.parked_receipt, same_person)
+        .where(_a.provider_id.is_(None), is_among(_m.sender, "senders"), _p.mark.is_(None))
+        .where(text(condition))
+    )
+
+
+_WAITING = _waiting()
+# Asked one by one: each has an index of just those.
+_CANDIDATES = (
+    _candidates("attempt.outcome IS NULL"),
+    _candidates("attempt.outcome = 'unknown'"),
 )
 
 
@@ -98,27 +155,6 @@ def waiting(connection: Connection) -> list[Waiting]:
 
     It looks at everything that is parked, so it is for a reading connection.
     """
-    # Asked of each parked receipt: a join might walk through every attempt there ever was.
-    attempt_is_known = or_(
-        *(
-            select(_a.number)
-            .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-            .where(known == told, _m.sender == _p.sender)
-            .exists()
-            for told in (_p.provider_id, _p.wamid)
-            for known in (_a.provider_id, _a.wamid)
-        )
-    )
-    message_is_marked = (
-        select(_m.id)
-        .where(_m.id == func.substr(_p.mark, 1, MESSAGE_ID_LENGTH), _m.sender == _p.sender)
-        .exists()
-    )
-    query = select(
-        *(_p.sender, _p.provider_id, _p.status, _p.mark),
-        attempt_is_known.label("is_known"),
-        message_is_marked.label("is_marked"),
-    ).where(or_(attempt_is_known, message_is_marked))
     return [
         Waiting(
             sender,
@@ -127,7 +163,7 @@ def waiting(connection: Connection) -> list[Waiting]:
             _mark(mark) if is_marked else None,
             bool(is_known),
         )
-        for sender, provider_id, status, mark, is_known, is_marked in run(connection, query)
+        for sender, provider_id, status, mark, is_known, is_marked in _WAITING.run(connection, {})
     ]
 
 
@@ -136,22 +172,8 @@ def candidates(connection: Connection, senders: Sequence[SenderName]) -> list[Ca
 
     It looks at every such attempt of `senders`, so it is for a reading connection.
     """
-    digits = func.substr(_m.to, 2)
-    same_person = and_(_p.sender == _m.sender, _p.wa_id.in_([digits, _m.wa_id, _alias.wa_id]))
-    beside = (
-        select(*_CANDIDATE)
-        .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-        .outerjoin(tables.alias, and_(_alias.sender == _m.sender, _alias.number == digits))
-        .join(tables.parked_receipt, same_person)
-        .where(_a.provider_id.is_(None), _m.sender.in_(senders), _p.mark.is_(None))
-    )
-    # Asked one by one: each has an index of just those.
-    conditions = (text("attempt.outcome IS NULL"), text("attempt.outcome = 'unknown'"))
-    return [
-        _candidate(row)
-        for condition in conditions
-        for row in run(connection, beside.where(condition))
-    ]
+    values = {"senders": rows.text(senders)}
+    return [_candidate(row) for each in _CANDIDATES for row in each.run(connection, values)]
 
 
 def _candidate(row: rows.Row) -> Candidate:
@@ -169,13 +191,8 @@ def _candidate(row: rows.Row) -> Candidate:
 
 def forget_older(connection: Connection, than: datetime, *, limit: int) -> int:
     """Forget what was parked before `than`, the oldest `limit` of it; how many that were."""
-    oldest = (
-        select(_p.seq)
-        .where(_p.parked_at < to_milliseconds(than))
-        .order_by(_p.parked_at)
-        .limit(limit)
-    )
-    return run(connection, delete(tables.parked_receipt).where(_p.seq.in_(oldest))).rowcount
+    values = {"than": to_milliseconds(than), "limit": limit}
+    return _FORGET_OLDER.run(connection, values).rowcount
 
 
 def _told(row: rows.Row) -> Told:

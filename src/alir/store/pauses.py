@@ -14,7 +14,7 @@ from alir.events.types import SENDER_PAUSED, SENDER_RESUMED
 from alir.ids import EventId, SenderName, new_event_id
 from alir.store import rows, tables
 from alir.store.database import Database
-from alir.store.sql import Connection, Statement, run, upsert
+from alir.store.sql import Connection, Statement, upsert
 from alir.store.writing import put_event
 
 _p = tables.pause.c
@@ -25,6 +25,9 @@ _PUT = Statement(
         tables.pause,
         replaced=[c.name for c in tables.pause.c if not c.primary_key],
     )
+)
+_REMOVE = Statement(
+    delete(tables.pause).where(*(c == bindparam(c.name) for c in tables.pause.primary_key))
 )
 # Asked every second, like what time does to messages.
 _ALL = Statement(select(*tables.pause.c))
@@ -64,12 +67,10 @@ class PauseStore:
 
     async def remove(self, pause: Pause) -> None:
         """It is over, and users are told, once."""
-        gone = delete(tables.pause).where(
-            _p.sender == pause.sender, _p.scope == pause.scope.value, _p.key == pause.key
-        )
+        place = {"sender": pause.sender, "scope": pause.scope.value, "key": pause.key}
 
         def work(connection: Connection) -> None:
-            if run(connection, gone).rowcount:
+            if _REMOVE.run(connection, place).rowcount:
                 self._tell(connection, SENDER_RESUMED, pause)
 
         await self._database.write(work)

@@ -96,6 +96,11 @@ _LATELY = Statement(
     .where(_a.begun_at >= bindparam("since"), _m.sender == bindparam("sender"))
     .order_by(_a.begun_at)
 )
+_PARKED = Statement(
+    select(_m.parked, func.count())
+    .where(_m.sender == bindparam("sender"), PARKED)
+    .group_by(_m.parked)
+)
 _EXPIRED = Statement(
     select(_m.id)
     .where(_QUEUED, _m.expires_at.is_not(None), _m.expires_at <= bindparam("now"), _NOT_OTHERS)
@@ -206,11 +211,10 @@ class QueueReader:
 
     async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
         """Where messages wait for their turn, and how many at each place."""
-        query = (
-            select(_m.parked, func.count()).where(_m.sender == sender, PARKED).group_by(_m.parked)
-        )
         return await self._database.read(
-            lambda connection: [(place, count) for place, count in run(connection, query)]
+            lambda connection: [
+                (place, count) for place, count in _PARKED.run(connection, {"sender": sender})
+            ]
         )
 
     async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:

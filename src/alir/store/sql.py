@@ -180,9 +180,10 @@ class RowStatement:
 
 def _picker(names: tuple[str, ...], constants: Values) -> Callable[[Values], Sequence[Any]]:
     """Picks the values of a statement in the order in which the driver wants them."""
-    if len(names) < 2 or constants:  # noqa: PLR2004 - itemgetter answers with a tuple from two on
+    if len(names) < 2:  # noqa: PLR2004 - itemgetter answers with a tuple from two on
         return lambda values: [constants[n] if n in constants else values[n] for n in names]
-    return itemgetter(*names)
+    pick = itemgetter(*names)
+    return (lambda values: pick({**constants, **values})) if constants else pick
 
 
 def dialect_of(connection: Connection) -> Dialect:

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from alir.errors import StoreUnavailable
 from alir.store import tables
-from alir.store.sql import Connection, Statement, run, upsert
+from alir.store.sql import Connection, Statement, upsert
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -44,6 +44,10 @@ HEAVIEST_GROUP = 1_000
 
 _group = tables.commit_group.c
 _NUMBERED = Statement(upsert(tables.commit_group, replaced=["number"]))
+# Where databases have more than one writer, it waits for one that is still under way.
+_NUMBER_OF = Statement(
+    select(_group.number).where(_group.writer == bindparam("writer")).with_for_update()
+)
 
 
 class Observe(Protocol):
@@ -349,7 +353,7 @@ class GroupWriter:
         give_up_at = _now() + PATIENCE_SECONDS
         while True:
             try:
-                number = await self._link.run(self._stored_number)
+                number = await self._link.run(partial(number_stored, writer=self._name))
             except Exception:  # whatever it is: it says nothing of the commit, so ask again
                 await self._link.disconnect()
             else:
@@ -358,11 +362,11 @@ class GroupWriter:
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _stored_number(self, connection: Connection) -> int | None:
-        # Where databases have more than one writer, it waits for one that is still under way.
-        query = select(_group.number).where(_group.writer == self._name).with_for_update()
-        row = run(connection, query).fetchone()
-        return None if row is None else row[0]
+
+def number_stored(connection: Connection, *, writer: str) -> int | None:
+    """The number of the last group of this writer that is on disk; none: there is none."""
+    row = _NUMBER_OF.run(connection, {"writer": writer}).fetchone()
+    return None if row is None else row[0]
 
 
 def _now() -> float:

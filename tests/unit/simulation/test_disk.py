@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from typing import Any
@@ -126,6 +127,31 @@ def test_a_commit_under_way_when_its_process_dies_is_stored_whole_or_not_at_all(
         run(work, seed=seed)
 
     assert found == {0, 1}
+
+
+def test_one_holds_the_database_at_a_time(run: Callable[..., None]) -> None:
+    async def work(disk: Disk, database: SimulatedDatabase) -> None:
+        disk.stalled_until = 5.0
+        writing = asyncio.ensure_future(database.write(lambda c: c.execute(INSERT).rowcount))
+        await asyncio.sleep(1.0)
+        assert not disk.lock()
+        await writing
+        assert disk.lock()
+        assert not disk.lock()
+        disk.unlock()
+        assert disk.lock()
+        disk.unlock()
+
+    run(work)
+
+
+def test_who_reads_cannot_write(run: Callable[..., None]) -> None:
+    async def work(disk: Disk, database: SimulatedDatabase) -> None:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await database.read(lambda c: c.execute(INSERT).rowcount)
+        assert stored(disk) == 0
+
+    run(work)
 
 
 def test_the_writer_waits_for_another_process_that_holds_the_database(

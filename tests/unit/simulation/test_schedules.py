@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -11,8 +13,10 @@ from random import Random
 import pytest
 from simulation.bugs import BUGS, planted
 from simulation.disk import Platter, folder
+from simulation.happened import Trace
+from simulation.many import Tally
 from simulation.plan import draw
-from simulation.schedule import run
+from simulation.schedule import Outcome, run
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEDULES = 200
@@ -31,15 +35,51 @@ def test_no_promise_is_broken(platter: Platter, portion: int) -> None:
         outcome = run(seed, platter)
 
         assert outcome.broken == (), f'make simulate ARGS="--replay {seed}"'
+        assert outcome.figures["messages"] >= 5
+        assert outcome.figures["faults"] >= 2
 
 
-def test_schedules_have_messages_faults_and_processes_that_take_over(platter: Platter) -> None:
-    plans = [draw(Random(seed)) for seed in range(50)]
-    assert all(len(plan.requests) >= 5 and len(plan.faults) >= 2 for plan in plans)
+def test_plans_have_five_messages_and_two_faults_at_least() -> None:
+    plans = [draw(Random(seed)) for seed in range(500)]
 
-    outcomes = [run(seed, platter) for seed in range(20)]
-    assert sum(outcome.figures["processes"] for outcome in outcomes) > 30
-    assert sum(outcome.figures["calls"] for outcome in outcomes) > 50
+    assert min(len(plan.requests) for plan in plans) == 5
+    assert min(len(plan.faults) for plan in plans) == 2
+
+
+def test_all_that_is_planned_comes_about(platter: Platter) -> None:
+    for seed in range(40):
+        outcome = run(seed, platter)
+
+        assert outcome.figures["messages"] >= 5
+        assert outcome.figures["faults"] == len(outcome.plan.faults)
+        kills = sum(fault.kind == "kill" for fault in outcome.plan.faults)
+        killed = sum(line.endswith("is killed") for line in outcome.trace)
+        assert killed > kills  # the last one goes with its world
+        assert outcome.figures["processes"] > kills
+
+
+def test_what_some_schedules_came_to_is_told_of_all_and_of_the_least() -> None:
+    outcomes = [
+        Outcome(
+            seed=seed,
+            plan=draw(Random(seed)),
+            broken=broken,
+            seconds=30.0,
+            trace=Trace(lambda: 0.0),
+            figures=Counter(messages=messages, faults=2),
+        )
+        for seed, messages, broken in ((1, 7, ()), (2, 5, ("lost",)), (3, 6, ()))
+    ]
+    total, other = Tally(), Tally()
+    for outcome in outcomes[:2]:
+        total.note(outcome)
+    other.note(outcomes[2])
+    total += other
+
+    assert total.schedules == 3
+    assert total.broken == {2: ("lost",)}
+    assert total.figures == {"messages": 18, "faults": 6}
+    assert total.least == {"messages": 5, "faults": 2}
 
 
 def test_the_same_seed_gives_the_same_trace_and_another_one_another(platter: Platter) -> None:
@@ -85,6 +125,18 @@ def test_a_failure_is_printed_with_the_command_that_replays_it() -> None:
     assert replays[0].returncode == 1
     assert "broken: sent before it was begun on disk" in replays[0].stdout
     assert replays[0].stdout == replays[1].stdout
+
+
+def test_the_closing_lines_tell_how_quick_it_was_and_what_was_in_the_schedules() -> None:
+    done = _ran([sys.executable, "-m", "simulation", "--schedules", "6", "--jobs", "1"])
+
+    assert done.returncode == 0
+    [speed, total, least] = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"6 schedules in [\d.]+ s \(\d+ a second, 1 at once\): 0 broke a promise", speed
+    )
+    assert re.fullmatch(r"in them: \d+ messages, \d+ faults, \d+ processes, \d+ calls", total)
+    assert re.fullmatch(r"in each: [5-8] messages or more, [2-4] faults or more", least)
 
 
 def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -38,6 +38,7 @@ from alir.store.leases import LeaseStore
 from alir.store.parked import parked_among
 from alir.store.person import PersonStore
 from alir.store.sql import RowStatement, Statement
+from alir.store.writer import number_stored
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
 
@@ -212,6 +213,18 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"callback PRIMARY rowid=?", "alias PRIMARY sender=? AND number=?"},
     ),
     "a pause": (lambda s: s.pauses.put(PAUSE, is_new=True), set()),
+    "a pause ends": (
+        lambda s: s.pauses.remove(PAUSE),
+        {"pause PRIMARY sender=? AND scope=? AND key=?"},
+    ),
+    "a commit in doubt": (
+        lambda s: s.database.write(lambda c: number_stored(c, writer="writer-1")),
+        {"commit_group sqlite_autoindex_commit_group_1 writer=?"},
+    ),
+    "who waits where": (
+        lambda s: s.messages.parked(MAIN),
+        {"message message_parked sender=?"},
+    ),
     "a persons window": (
         _learn_and_look_up,
         {"contact PRIMARY sender=? AND wa_id=?", "alias PRIMARY sender=? AND number=?"},
