@@ -70,6 +70,7 @@ async def _begin_uncommitted(
     judge: Any,
     turns: Any = (),
     stood_back: Any = NOBODY,
+    fence: Any = None,  # noqa: ARG001 - whoever has the disk alone has none
 ) -> Begun:
     ran = asyncio.Event()
     found: list[tuple[Begun, list[Message]]] = []
