@@ -288,7 +288,8 @@ class SoleOwner:
             self._owner.taken(sender)
 
     async def run(self) -> None:
-        """Nothing changes hands."""
+        """Nothing changes hands, for ever."""
+        await asyncio.Event().wait()
 
     def wake(self) -> None:
         """There is nobody else to wake it."""

@@ -130,7 +130,7 @@ class Inbox:
 
     async def _every(self, seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._try(deed, "sweep")
+            await self._try(deed)
             await self._clock.sleep(seconds)
 
     async def _remind(self) -> None:
@@ -140,17 +140,17 @@ class Inbox:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            await self._try(self._apply_free, "claim")
+            await self._try(self._apply_free)
 
-    async def _try(self, deed: Callable[[], Awaitable[None]], name: str) -> None:
+    async def _try(self, deed: Callable[[], Awaitable[None]]) -> None:
         try:
             await deed()
         except StoreUnavailable as error:
             self._missed()
-            _log.warning(f"{name}_failed", reason=str(error))
+            _log.warning("sweep_failed", reason=str(error))
         except Exception as fault:
             # A fault of alir's own, for once. Its text may hold a person's number.
-            _log.error(f"{name}_broke", fault=type(fault).__name__)
+            _log.error("sweep_broke", fault=type(fault).__name__)
 
     async def _apply_free(self) -> None:
         """Apply what nobody applies, until nothing is left of it."""

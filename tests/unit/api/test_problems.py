@@ -25,6 +25,7 @@ NOT_ANSWERED = {
     "AlirError",
     "SettingsInvalid",
     "DatabaseInUse",
+    "LeaseLost",
     "NameTaken",
     "SendFailure",
     "ProviderBusy",
