@@ -63,13 +63,13 @@ SHAPES: Final = (
     ),
 )
 
-#: In a moment a hundred of them came; all are due by the time that they are there.
-_MOMENT = "one.{} + n / 100"
+#: Four of them came in a millisecond, as many as alir takes; the last of them just now.
+_MOMENT = "one.{} - ({messages} - n) / 4"
+_MOMENTS = ("created_at", "due_at", "first_due_at", "send_at")
 _MESSAGE: Final[Mapping[str, str]] = {
     "id": "'msg_' || '000000000000000000' || CAST(10000000 + n AS text)",
     "to": _TO,
     "flow_token": f"'visit-' || CAST(1000000 + n * {STRIDE} % {PRIME} AS text)",
-    **{name: _MOMENT.format(name) for name in ("created_at", "due_at", "first_due_at", "send_at")},
 }
 _EVENT: Final[Mapping[str, str]] = {
     "id": "'evt_' || '000000000000000000' || CAST(10000000 + n AS text) || '_1.0'",
@@ -83,12 +83,13 @@ def fill(alir: Alir, folder: Path, shape: Shape, messages: int) -> None:
     Args:
         folder: of a store of which no gateway runs.
     """
+    moments = {name: _MOMENT.format(name, messages=messages) for name in _MOMENTS}
     for start in range(1, messages, _AT_ONCE):
         end = min(start + _AT_ONCE, messages)
         _run(
             alir,
             folder,
-            _multiplied(tables.message, {**_MESSAGE, **shape.values}, start, end),
+            _multiplied(tables.message, {**_MESSAGE, **moments, **shape.values}, start, end),
             _multiplied(tables.event, _EVENT, start, end),
             f"UPDATE queue_count SET queued = queued + {end - start}",
         )

@@ -37,6 +37,7 @@ from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load
 from alir.store.sql import Connection
+from alir.store.starts import Starts
 from alir.store.together import LARGEST_PIECE, insert_each, not_stored
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
@@ -65,6 +66,7 @@ class MessageStore(QueueReader):
         # Messages that this process stored a moment ago, so that beginning them does not read
         # and take apart what was just put together. Only one whose version stands is used.
         self._fresh: dict[str, Message] = {}
+        self._starts = Starts(clock)
 
     async def accept(
         self,
@@ -209,7 +211,7 @@ class MessageStore(QueueReader):
 
         def work(connection: Connection) -> tuple[Begun, list[Message]]:
             nonlocal last
-            begin = Beginning(sender, limit, judge, turns, stood_back)
+            begin = Beginning(sender, limit, judge, turns, stood_back, self._starts)
             last, others = begin.run(connection, self._fresh, self._clock.now())
             return last, others
 
