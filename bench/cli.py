@@ -42,7 +42,7 @@ _DEFAULTS: dict[str, tuple[Any, Any]] = {
     "latency_seconds": (25.0, 2.0),
     "memory_messages": (100_000, 2_000),
     "pacing_messages": (20_000, 2_000),
-    "waiting_messages": (1_000_000, 5_000),
+    "waiting_messages": (1_000_000, 20_000),
     "waiting_piece": (15_000, 500),
     "shapes": (SHAPES, SHAPES[1:2]),
 }
