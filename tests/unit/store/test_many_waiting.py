@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class _Stepping(sqlite3.Connection):
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+def steps(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """What every connection opened from now on counts."""
     seen: Counter[str] = Counter()
     plain = sqlite3.connect
