@@ -21,11 +21,12 @@ from bench.batches import in_batches
 from bench.bodies import bodies
 from bench.contenders import Alir, Contender, Plain, prototype
 from bench.fill import SHAPES, Shape
-from bench.measure import CONNECTIONS, Bench, Round, Single
+from bench.measure import CONNECTIONS, Bench
 from bench.pacing import PAIR_SECONDS, RECIPIENTS, Pacing, in_process
 from bench.postgres import databases
 from bench.processes import BenchFailed
 from bench.report import ON_POSTGRESQL, Results, Row, as_text
+from bench.rounds import Round, Single
 from bench.waiting import Full, Waiting
 
 MEASURES = ("accept", "carry", "latency", "memory", "pacing", "batch")

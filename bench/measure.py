@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from bench import generators, machine
 from bench.contenders import Contender, Spot
 from bench.generators import Load
 from bench.load import Job
 from bench.processes import BenchFailed, Launch, Server, call, call_json
+from bench.rounds import Round, Single
 
 CONNECTIONS = 64
 LATENCY_CONNECTIONS = 32
@@ -28,64 +28,7 @@ SLOW_PROVIDER_RATE = 3000
 #: How long the last messages may take once the generator is done.
 CARRY_SECONDS = 120.0
 _LOOK_SECONDS = 0.02
-#: A core that is used more than this has nothing left to give.
-FULL = 0.95
 _TAKEN = range(200, 300)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """One figure of one contender, once.
-
-    Attributes:
-        messages: on disk, or recorded as accepted: what the server itself has kept.
-        per_second: answers a second, or messages carried a second.
-        per_cpu_second: messages for each CPU second of the server.
-        server_share: how much of a core the server used, 1 being all of it.
-        others_share: the same of the generator and the provider together.
-        latencies_ms: of the answers: p50, p99, max.
-        problems: what should not have happened.
-    """
-
-    contender: str
-    generator: str
-    messages: int
-    per_second: float
-    per_cpu_second: float
-    server_share: float
-    others_share: float
-    latencies_ms: dict[str, float]
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def others_were_the_limit(self) -> bool:
-        """True where the generator and the provider held the server back."""
-        return self.others_share >= FULL and self.server_share < FULL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Single:
-    """Figures of alir alone, by name, with what should not have happened.
-
-    Attributes:
-        rounds: the figures of each round, where `figures` are their medians.
-    """
-
-    figures: dict[str, float]
-    problems: list[str]
-    rounds: list[dict[str, float]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, rounds: Sequence[Single]) -> Single:
-        """The medians of several rounds; `messages` is what they had together."""
-        names = rounds[0].figures
-        figures = {name: median(one.figures[name] for one in rounds) for name in names}
-        figures["messages"] = sum(one.figures["messages"] for one in rounds)
-        return cls(
-            figures=figures,
-            problems=[problem for one in rounds for problem in one.problems],
-            rounds=[one.figures for one in rounds],
-        )
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from bench.measure import Round, Single
 from bench.pacing import CONTACTS, PAIR_SECONDS, RECIPIENTS, Pacing
+from bench.rounds import Round, Single
 from bench.waiting import Pair, Waiting
 
 #: The name of the contender that is alir with its messages in PostgreSQL.

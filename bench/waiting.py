@@ -12,8 +12,9 @@ from statistics import median
 
 from bench.contenders import Alir, Spot
 from bench.fill import Shape, fill
-from bench.measure import Bench, Kept, Round
+from bench.measure import Bench, Kept
 from bench.processes import BenchFailed, Server, call
+from bench.rounds import Round
 
 #: So many pieces of the long line in one go, to see whether it gets slower on its way.
 PIECES = 7
