@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.contenders import Posting
-from bench.measure import Single
+from bench.rounds import Single
 
 MESSAGES = 1_000
 _TAKEN = 202

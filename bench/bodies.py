@@ -9,11 +9,15 @@ from itertools import islice
 import phonenumbers
 
 _AREA_CODES = range(201, 990)
+STRIDE, PRIME = 611_953, 1_000_003
 _FICTION = range(100, 200)  # 555-0100 to 555-0199: kept for fiction in every North American area
 
 
-def bodies(recipients: int = 1) -> list[str]:
+def bodies(recipients: int = 1, *, sender: str | None = None) -> list[str]:
     """JSON bodies, alike but for `to`, one for each of so many recipients.
+
+    Args:
+        sender: to be named; then each has a flow token of its own, too.
 
     Raises:
         ValueError: so many made-up numbers do not exist (there are some 45,000).
@@ -21,7 +25,18 @@ def bodies(recipients: int = 1) -> list[str]:
     numbers = list(islice(_made_up_numbers(), recipients))
     if len(numbers) < recipients:
         raise ValueError(f"at most {len(numbers)} recipients")
-    return [_body(number) for number in numbers]
+    if sender is None:
+        return [_body(number) for number in numbers]
+    return [_body(to, sender, scattered(at)) for at, to in enumerate(numbers)]
+
+
+def scattered(number: int) -> str:
+    """A flow token, unlike any other's and in no order, as those of callers are.
+
+    >>> scattered(1), scattered(2)
+    ('visit-1611953', 'visit-1223903')
+    """
+    return f"visit-{1_000_000 + number * STRIDE % PRIME}"
 
 
 def _made_up_numbers() -> Iterator[str]:
@@ -31,14 +46,14 @@ def _made_up_numbers() -> Iterator[str]:
             yield from (f"+1{area}555{number:04d}" for number in _FICTION)
 
 
-def _body(to: str) -> str:
-    message = {
+def _body(to: str, sender: str | None = None, token: str = "7c9e6679-7425-40de") -> str:
+    message: dict[str, object] = {
         "to": to,
         "type": "flow",
         "callback_data": "booking-2026-0000417",
         "flow": {
             "id": "1029384756102938",
-            "token": "7c9e6679-7425-40de",
+            "token": token,
             "text": "Choose a time",
             "action": "navigate",
             "screen": "VISIT",
@@ -52,4 +67,6 @@ def _body(to: str) -> str:
             },
         },
     }
+    if sender is not None:
+        message["from"] = sender
     return json.dumps(message, separators=(",", ":"))

@@ -14,30 +14,51 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from bench import machine
 from bench.batches import in_batches
 from bench.bodies import bodies
 from bench.contenders import Alir, Contender, Plain, prototype
-from bench.measure import CONNECTIONS, Bench, Round, Single
+from bench.fill import SHAPES, Shape
+from bench.measure import CONNECTIONS, Bench
 from bench.pacing import PAIR_SECONDS, RECIPIENTS, Pacing, in_process
 from bench.postgres import databases
 from bench.processes import BenchFailed
 from bench.report import ON_POSTGRESQL, Results, Row, as_text
+from bench.rounds import Round, Single
+from bench.waiting import Full, Waiting
 
 MEASURES = ("accept", "carry", "latency", "memory", "pacing", "batch")
+#: Only where it is asked for: it takes 20 minutes by itself.
+BY_NAME = ("waiting",)
 DELAYS_MS = (0, 100)
 LATENCY_RATE = 200.0
+_NAMES = (*MEASURES, *BY_NAME)
+#: Of options that were not given, in a run and in a quick one.
+_DEFAULTS: dict[str, tuple[Any, Any]] = {
+    "only": (MEASURES, _NAMES),
+    "rounds": (5, 1),
+    "seconds": (3.0, 1.0),
+    "latency_seconds": (25.0, 2.0),
+    "memory_messages": (100_000, 2_000),
+    "pacing_messages": (20_000, 2_000),
+    "waiting_messages": (1_000_000, 20_000),
+    "waiting_piece": (15_000, 500),
+    "shapes": (SHAPES, SHAPES[1:2]),
+}
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 _DESCRIPTION = """\
 Measures alir on this machine, beside a plain design and, where ALIR_BENCH_PROTOTYPE names its
-folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 9 minutes.
+folder, beside a bare prototype. Prints a table and writes JSON. A whole run takes about 9 minutes;
+`waiting`, a million messages waiting, is only measured where it is named.
 """
 _EXAMPLES = """\
 examples:
   python -m bench                                   everything, medians of 5 rounds
   python -m bench --only accept --rounds 9          one measure, more carefully
+  python -m bench --only waiting --rounds 3         a million messages waiting
   python -m bench --quick                           does the bench itself work?
   ALIR_BENCH_PROTOTYPE=../speed python -m bench     the prototypes too
 
@@ -79,12 +100,15 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--only", type=_measures, default=MEASURES, help="some of " + ",".join(MEASURES))
+    add("--only", type=_measures, help="some of " + ",".join(_NAMES))
     add("--rounds", type=int, help="rounds for each figure (5)")
     add("--seconds", type=float, help="seconds of load a round (3)")
     add("--latency-seconds", type=float, help="seconds of the latency rounds together (25)")
     add("--memory-messages", type=int, help="messages before memory is read (100000)")
     add("--pacing-messages", type=int, help="messages a run of pacing in the process (20000)")
+    add("--waiting-messages", type=int, help="messages that wait (1000000)")
+    add("--waiting-piece", type=int, help="messages of a line that are carried in a round (15000)")
+    add("--shapes", type=_shapes, help="some of " + ",".join(one.name for one in SHAPES))
     add("--recipients", type=int, default=1, help="different recipients to accept and carry (1)")
     add("--quick", action="store_true", help="a smoke run: 1 round of 1 s, little of the rest")
     add("--json", type=Path, default=_RESULTS / "latest.json", help="where the JSON goes")
@@ -93,19 +117,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     command = Path(sys.executable).with_name("alir")
     add("--alir", type=Path, default=command, help="the alir command to measure")
     options = parser.parse_args(arguments)
-    defaults = (1, 1.0, 2.0, 2000, 2000) if options.quick else (5, 3.0, 25.0, 100_000, 20_000)
-    names = ("rounds", "seconds", "latency_seconds", "memory_messages", "pacing_messages")
-    for name, default in zip(names, defaults, strict=True):
+    for name, (default, quick) in _DEFAULTS.items():
         if getattr(options, name) is None:
-            setattr(options, name, default)
+            setattr(options, name, quick if options.quick else default)
     return options
 
 
 def _measures(text: str) -> tuple[str, ...]:
     chosen = tuple(text.split(","))
-    if unknown := set(chosen) - set(MEASURES):
+    if unknown := set(chosen) - set(_NAMES):
         raise argparse.ArgumentTypeError(f"no such measure: {', '.join(sorted(unknown))}")
     return chosen
+
+
+def _shapes(text: str) -> tuple[Shape, ...]:
+    by_name = {one.name: one for one in SHAPES}
+    try:
+        return tuple(by_name[name] for name in text.split(","))
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(f"no such shape: {error.args[0]}") from error
 
 
 def _run(options: argparse.Namespace, during: ExitStack) -> Results:
@@ -114,9 +144,11 @@ def _run(options: argparse.Namespace, during: ExitStack) -> Results:
     alir = Alir(options.alir.absolute())
     bare = prototype()
     contenders: list[Contender] = [alir, Plain(), *([bare] if bare else [])]
-    if {"accept", "carry"}.intersection(options.only):
+    on_postgresql = alir
+    if {"accept", "carry", "waiting"}.intersection(options.only):
         on = during.enter_context(databases())
-        contenders.insert(1, replace(alir, name=ON_POSTGRESQL, on=on))
+        on_postgresql = replace(alir, name=ON_POSTGRESQL, on=on)
+        contenders.insert(1, on_postgresql)
     cores = machine.Cores.of_this_machine()
     results = Results(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -148,6 +180,8 @@ def _run(options: argparse.Namespace, during: ExitStack) -> Results:
             results.batch = _batch(bench, alir, options)
         if "pacing" in options.only:
             results.pacing = _pacing(bench, alir, options)
+        if "waiting" in options.only:
+            results.waiting = _waiting(bench, [alir, on_postgresql], options)
     return results
 
 
@@ -206,6 +240,26 @@ def _pacing(bench: Bench, alir: Alir, options: argparse.Namespace) -> Pacing:
     return Pacing(pieces=pieces, runs=runs, unpaced=unpaced, paced=paced)
 
 
+def _waiting(
+    bench: Bench, contenders: Sequence[Alir], options: argparse.Namespace
+) -> list[Waiting]:
+    found = []
+    for contender in contenders:
+        alir = replace(contender, has_slow=True)
+        for shape in options.shapes:
+            _progress(f"waiting, {shape.name}, {alir.name}: {options.waiting_messages:,} messages")
+            with Full.opened(
+                bench,
+                alir,
+                shape,
+                messages=options.waiting_messages,
+                piece=options.waiting_piece,
+                seconds=options.seconds,
+            ) as full:
+                found.append(full.measure(options.rounds, _progress))
+    return found
+
+
 def _settings(options: argparse.Namespace) -> dict[str, object]:
     return {
         "quick": options.quick,
@@ -213,6 +267,7 @@ def _settings(options: argparse.Namespace) -> dict[str, object]:
         "seconds": options.seconds,
         "connections": CONNECTIONS,
         "recipients": options.recipients,
+        "waiting_messages": options.waiting_messages,
         "body_bytes": len(bodies()[0].encode()),
     }
 

@@ -21,6 +21,10 @@ from bench.postgres import Databases
 from bench.processes import BenchFailed, Launch
 
 _ROOT = Path(__file__).resolve().parent.parent
+#: The sender of alir's that is measured, and one that sends a message a second.
+SENDER, SLOW = "bench", "slow"
+#: Sorts after the ids of messages that a store is filled with, and before those of alir's own.
+AFTER_FILLED = "msg_01"
 #: What a child may see of our environment: nothing that could set alir up otherwise.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
@@ -93,19 +97,21 @@ class Alir:
     Attributes:
         command: path of the `alir` command.
         pair_seconds: between two messages to one recipient; 0: no limit, and nothing is kept.
+        has_slow: whether it has another sender, `SLOW`, besides the one that is measured.
         on: the PostgreSQL databases that it keeps its messages in; none: SQLite.
     """
 
     command: Path
     name: str = "alir"
     pair_seconds: float = 0
+    has_slow: bool = False
     on: Databases | None = None
 
     _TOKEN = "bench-only-token-of-more-than-32-characters"
     _STORED = "SELECT count(*) FROM message"
-    _RECORDED = (
-        "SELECT count(*) FROM message WHERE status IN ('accepted', 'sent', 'delivered', 'read')"
-    )
+    # Of attempts: among a million messages that wait, looking for those that do not takes long.
+    _RECORDED = "SELECT count(*) FROM attempt WHERE outcome = 'accepted'"
+    _FILLED = f"message_id < '{AFTER_FILLED}'"
 
     def launch(self, spot: Spot) -> Launch:
         if not self.command.exists():
@@ -113,43 +119,66 @@ class Alir:
         settings = spot.folder / "alir.toml"
         settings.write_text(self._settings(spot))
         command = [str(self.command), "serve", "--host", "127.0.0.1", "--port", str(spot.port)]
-        database = self.on.url(spot.folder) if self.on else f"sqlite:///{_database(spot)}"
+        database = self.on.url(spot.folder) if self.on else f"sqlite:///{database_of(spot.folder)}"
         command += ["--database", database, "--config", str(settings)]
         environment = _environment(ALIR_API_TOKEN=self._TOKEN)
-        return Launch(command, spot.folder, environment, ready="/healthz")
+        return Launch(command, spot.folder, environment, ready="/readyz")
 
     def posting(self, *, waits: bool = False, recipients: int = 1) -> Posting:
         headers = {"Authorization": f"Bearer {self._TOKEN}"}
         if not waits:
             headers["Prefer"] = "respond-async"
         path = "/api/whatsapp/v1/messages"
-        return Posting(path=path, headers=headers, bodies=bodies(recipients))
+        sender = SENDER if self.has_slow else None  # else it is the only one
+        return Posting(path=path, headers=headers, bodies=bodies(recipients, sender=sender))
 
     def stored(self, spot: Spot) -> int:
-        return self._count(spot, self._STORED)
+        return self.count(spot, self._STORED)
 
     def recorded(self, spot: Spot) -> int:
-        return self._count(spot, self._RECORDED)
+        """How many messages are recorded as accepted, of those that were posted."""
+        return self.count(spot, f"{self._RECORDED} AND NOT {self._FILLED}")
 
-    def _count(self, spot: Spot, query: str) -> int:
-        return self.on.count(spot.folder, query) if self.on else count(_database(spot), query)
+    def recorded_of_filled(self, spot: Spot) -> int:
+        """The same of those that waited there before."""
+        return self.count(spot, f"{self._RECORDED} AND {self._FILLED}")
+
+    def count(self, spot: Spot, query: str) -> int:
+        return (
+            self.on.count(spot.folder, query) if self.on else count(database_of(spot.folder), query)
+        )
 
     def _settings(self, spot: Spot) -> str:
+        slow = ""
+        if self.has_slow:
+            slow = _sender(SLOW, "2", spot, "/aside", messages_per_second=1, pair_seconds=6)
         return f"""\
 [simulator]
 enabled = false
 
 [dispatch]
 enabled = {str(spot.sending).lower()}
+{_sender(SENDER, "1", spot, "", pair_seconds=self.pair_seconds)}{slow}"""
 
-[senders.bench]
+
+def _sender(
+    name: str,
+    number: str,
+    spot: Spot,
+    path: str,
+    *,
+    messages_per_second: float = 0,
+    pair_seconds: float = 0,
+) -> str:
+    return f"""
+[senders.{name}]
 provider = "cloud"
-phone_number_id = "1"
+phone_number_id = "{number}"
 access_token = "bench"
 app_secret = "bench"
-graph_url = "http://127.0.0.1:{spot.provider_port}"
-messages_per_second = 0
-pair_seconds = {self.pair_seconds:g}
+graph_url = "http://127.0.0.1:{spot.provider_port}{path}"
+messages_per_second = {messages_per_second:g}
+pair_seconds = {pair_seconds:g}
 """
 
 
@@ -163,7 +192,7 @@ class Plain:
 
     def launch(self, spot: Spot) -> Launch:
         command = [sys.executable, "-m", "bench.plain", "--port", str(spot.port)]
-        command += ["--database", str(_database(spot))]
+        command += ["--database", str(database_of(spot.folder))]
         command += ["--url", f"http://127.0.0.1:{spot.provider_port}/v24.0/1/messages"]
         command += ["--calls", str(self._calls(spot))]
         return Launch(command, _ROOT, _environment(PLAIN_TOKEN=self._TOKEN))
@@ -182,11 +211,11 @@ class Plain:
         return 32 if spot.delay_ms else 5
 
     def stored(self, spot: Spot) -> int:
-        return count(_database(spot), "SELECT count(*) FROM message")
+        return count(database_of(spot.folder), "SELECT count(*) FROM message")
 
     def recorded(self, spot: Spot) -> int:
         query = "SELECT count(*) FROM message WHERE status = 'accepted'"
-        return count(_database(spot), query)
+        return count(database_of(spot.folder), query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,5 +313,6 @@ def _install(package: str, folder: Path) -> None:
         raise BenchFailed(f"the prototype needs {package}:\n{done.stderr.strip()}")
 
 
-def _database(spot: Spot) -> Path:
-    return spot.folder / "messages.db"
+def database_of(folder: Path) -> Path:
+    """The SQLite file of a round."""
+    return folder / "messages.db"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from bench import generators, machine
 from bench.contenders import Contender, Spot
 from bench.generators import Load
 from bench.load import Job
 from bench.processes import BenchFailed, Launch, Server, call, call_json
+from bench.rounds import Round, Single
 
 CONNECTIONS = 64
 LATENCY_CONNECTIONS = 32
@@ -28,68 +28,28 @@ SLOW_PROVIDER_RATE = 3000
 #: How long the last messages may take once the generator is done.
 CARRY_SECONDS = 120.0
 _LOOK_SECONDS = 0.02
-#: A core that is used more than this has nothing left to give.
-FULL = 0.95
 _TAKEN = range(200, 300)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """One figure of one contender, once.
+@dataclass(slots=True)
+class Kept:
+    """A store that outlives its servers, and what each of them took.
 
     Attributes:
-        messages: on disk, or recorded as accepted: what the server itself has kept.
-        per_second: answers a second, or messages carried a second.
-        per_cpu_second: messages for each CPU second of the server.
-        server_share: how much of a core the server used, 1 being all of it.
-        others_share: the same of the generator and the provider together.
-        latencies_ms: of the answers: p50, p99, max.
-        problems: what should not have happened.
+        folder: where it is.
+        ready_s: from its start until it was ready and had taken a message.
+        at_start_mb: what it held in RAM then.
+        resident_mb: what it held in RAM at its end.
     """
 
-    contender: str
-    generator: str
-    messages: int
-    per_second: float
-    per_cpu_second: float
-    server_share: float
-    others_share: float
-    latencies_ms: dict[str, float]
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def others_were_the_limit(self) -> bool:
-        """True where the generator and the provider held the server back."""
-        return self.others_share >= FULL and self.server_share < FULL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Single:
-    """Figures of alir alone, by name, with what should not have happened.
-
-    Attributes:
-        rounds: the figures of each round, where `figures` are their medians.
-    """
-
-    figures: dict[str, float]
-    problems: list[str]
-    rounds: list[dict[str, float]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, rounds: Sequence[Single]) -> Single:
-        """The medians of several rounds; `messages` is what they had together."""
-        names = rounds[0].figures
-        figures = {name: median(one.figures[name] for one in rounds) for name in names}
-        figures["messages"] = sum(one.figures["messages"] for one in rounds)
-        return cls(
-            figures=figures,
-            problems=[problem for one in rounds for problem in one.problems],
-            rounds=[one.figures for one in rounds],
-        )
+    folder: Path
+    ready_s: list[float] = field(default_factory=list)
+    at_start_mb: list[float] = field(default_factory=list)
+    resident_mb: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class _Clock:
+class Clock:
     """Reads what the server and the provider have used since it was made."""
 
     server: Server
@@ -139,12 +99,25 @@ class Bench:
             ) as provider:
                 yield cls(provider, cores=cores, folder=Path(scratch), recipients=recipients)
 
-    def accept(self, contender: Contender, *, seconds: float) -> Round:
-        """How many messages it takes and keeps while it sends none."""
-        with self._running(contender, sending=False) as (server, spot):
-            self._warm_up(contender, server)
-            before, clock = contender.stored(spot), self._clock(server)
-            load = self._load(contender, server, seconds=seconds, generator=generators.strongest())
+    def accept(
+        self,
+        contender: Contender,
+        *,
+        seconds: float,
+        recipients: int | None = None,
+        kept: Kept | None = None,
+    ) -> Round:
+        """How many messages it takes and keeps while it sends none; in a store of its own."""
+        with self.running(contender, sending=False, kept=kept) as (server, spot):
+            self.warm_up(contender, server, recipients, kept=kept)
+            before, clock = contender.stored(spot), self.clock(server)
+            load = self.load(
+                contender,
+                server,
+                seconds=seconds,
+                recipients=recipients,
+                generator=generators.strongest(),
+            )
             messages = _settled_count(contender, spot) - before
             cpu = clock.server_cpu()
         problems = load.problems()
@@ -163,16 +136,22 @@ class Bench:
         )
 
     def carry(
-        self, contender: Contender, *, seconds: float, delay_ms: int, recipients: int | None = None
+        self,
+        contender: Contender,
+        *,
+        seconds: float,
+        delay_ms: int,
+        recipients: int | None = None,
+        kept: Kept | None = None,
     ) -> Round:
         """How many messages it carries, from the first request to the last one recorded."""
-        with self._running(contender, delay_ms=delay_ms) as (server, spot):
-            warm = self._warm_up(contender, server, recipients)
+        with self.running(contender, delay_ms=delay_ms, kept=kept) as (server, spot):
+            warm = self.warm_up(contender, server, recipients, kept=kept)
             self._await_carried(contender, server, spot, warm)
-            before, clock = contender.recorded(spot), self._clock(server)
+            before, clock = contender.recorded(spot), self.clock(server)
             self._reset(delay_ms)
             cap = round(seconds * SLOW_PROVIDER_RATE) if delay_ms else None
-            load = self._load(contender, server, seconds=seconds, count=cap, recipients=recipients)
+            load = self.load(contender, server, seconds=seconds, count=cap, recipients=recipients)
             self._await_carried(contender, server, spot, load.answered, before=before)
             took = time.monotonic() - load.began_at
             cpu, others = clock.server_cpu(), clock.provider_cpu() + load.cpu_seconds
@@ -192,11 +171,11 @@ class Bench:
 
     def latency(self, contender: Contender, *, rate: float, seconds: float) -> Single:
         """What it adds to a call whose answer waits for the provider, which answers at once."""
-        with self._running(contender) as (server, spot):
-            self._await_carried(contender, server, spot, self._warm_up(contender, server))
+        with self.running(contender) as (server, spot):
+            self._await_carried(contender, server, spot, self.warm_up(contender, server))
             self._reset(0)
-            clock = self._clock(server)
-            load = self._load(
+            clock = self.clock(server)
+            load = self.load(
                 contender,
                 server,
                 seconds=seconds,
@@ -217,9 +196,9 @@ class Bench:
 
     def memory(self, contender: Contender, *, messages: int) -> Single:
         """What it holds in memory once so many messages were taken and carried."""
-        with self._running(contender) as (server, spot):
+        with self.running(contender) as (server, spot):
             figures: dict[str, float] = {"at_start_mb": machine.resident_bytes(server.pid) / 1e6}
-            load = self._load(
+            load = self.load(
                 contender,
                 server,
                 seconds=CARRY_SECONDS,
@@ -239,21 +218,32 @@ class Bench:
     @contextmanager
     def holding(self, contender: Contender) -> Iterator[int]:
         """The port of a fresh server that takes messages, is warm, and sends none."""
-        with self._running(contender, sending=False) as (server, _):
-            self._warm_up(contender, server)
+        with self.running(contender, sending=False) as (server, _):
+            self.warm_up(contender, server)
             yield server.port
             server.check_alive()
 
     @contextmanager
-    def _running(
-        self, contender: Contender, *, sending: bool = True, delay_ms: int = 0
-    ) -> Iterator[tuple[Server, Spot]]:
-        """A fresh server with an empty store, and a provider that has counted nothing."""
-        self._reset(delay_ms)
+    def folder(self, contender: Contender) -> Iterator[Path]:
+        """A folder for a store, gone afterwards with all that is in it."""
         with tempfile.TemporaryDirectory(prefix=f"{contender.name}-", dir=self._folder) as folder:
+            yield Path(folder)
+
+    @contextmanager
+    def running(
+        self,
+        contender: Contender,
+        *,
+        sending: bool = True,
+        delay_ms: int = 0,
+        kept: Kept | None = None,
+    ) -> Iterator[tuple[Server, Spot]]:
+        """A fresh server with an empty store or the one kept, and a provider that knows nothing."""
+        self._reset(delay_ms)
+        with nullcontext(kept.folder) if kept else self.folder(contender) as folder:
             spot = Spot(
                 port=machine.free_port(),
-                folder=Path(folder),
+                folder=folder,
                 provider_port=self._provider.port,
                 delay_ms=delay_ms,
                 sending=sending,
@@ -262,11 +252,20 @@ class Bench:
                 contender.launch(spot),
                 port=spot.port,
                 core=self._cores.server,
-                log=Path(folder, "server.log"),
+                log=folder / "server.log",
             ) as server:
                 yield server, spot
+                if kept:
+                    kept.resident_mb.append(machine.resident_bytes(server.pid) / 1e6)
 
-    def _warm_up(self, contender: Contender, server: Server, recipients: int | None = None) -> int:
+    def warm_up(
+        self,
+        contender: Contender,
+        server: Server,
+        recipients: int | None = None,
+        *,
+        kept: Kept | None = None,
+    ) -> int:
         """Open connections and fill caches; how many messages that took.
 
         Raises:
@@ -279,12 +278,15 @@ class Bench:
         if status not in _TAKEN:
             text = answer.decode(errors="replace")
             raise BenchFailed(server.story(f"answered its first message with {status}: {text}"))
-        load = self._load(contender, server, count=WARM_UP, recipients=recipients)
+        if kept:
+            kept.ready_s.append(time.monotonic() - server.began_at)
+            kept.at_start_mb.append(machine.resident_bytes(server.pid) / 1e6)
+        load = self.load(contender, server, count=WARM_UP, recipients=recipients)
         if load.problems():
             raise BenchFailed(server.story(f"when warmed up: {'; '.join(load.problems())}"))
         return load.answered + 1
 
-    def _load(
+    def load(
         self,
         contender: Contender,
         server: Server,
@@ -314,13 +316,13 @@ class Bench:
             raise BenchFailed(server.story(f"took no message: {'; '.join(load.problems())}"))
         return load
 
-    def _clock(self, server: Server) -> _Clock:
-        return _Clock(server, self._provider)
+    def clock(self, server: Server) -> Clock:
+        return Clock(server, self._provider)
 
     def _reset(self, delay_ms: int) -> None:
         call_json(self._provider.port, "POST", "/bench/reset", {"delay_ms": delay_ms})
 
-    def _counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         counts: dict[str, int] = call_json(self._provider.port, "GET", "/bench/counts")
         return counts
 
@@ -333,7 +335,7 @@ class Bench:
         but it costs the disk and the other core.
         """
         give_up = time.monotonic() + CARRY_SECONDS
-        while self._counts()["messages"] < messages and time.monotonic() < give_up:
+        while self.counts()["messages"] < messages and time.monotonic() < give_up:
             server.check_alive()
             time.sleep(_LOOK_SECONDS)
         while contender.recorded(spot) - before < messages and time.monotonic() < give_up:
@@ -341,7 +343,7 @@ class Bench:
             time.sleep(_LOOK_SECONDS)
 
     def _carry_problems(self, load: Load, recorded: int) -> list[str]:
-        counts = self._counts()
+        counts = self.counts()
         found = []
         if recorded != load.answered:
             found.append(f"{load.answered} messages answered, {recorded} recorded as accepted")

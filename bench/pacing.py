@@ -29,8 +29,8 @@ from alir.receipts.model import Heard
 from alir.store.contacts import anybody_heard, hear, heard_at
 from alir.store.database import open_database
 from alir.store.sqlite import connect
-from bench.measure import Round
 from bench.processes import BenchFailed
+from bench.rounds import Round
 
 #: Who wrote to the sender before; every second message goes to one of them.
 CONTACTS = 100_000

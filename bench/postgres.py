@@ -29,6 +29,10 @@ class Databases:
             execute(self._server, f"CREATE DATABASE {self._names[folder]}")
         return named(self._server, self._names[folder])
 
+    def run(self, folder: Path, *statements: str) -> None:
+        """Run these in the folder's database, each by itself."""
+        execute(self.url(folder), *statements)
+
     def count(self, folder: Path, query: str) -> int:
         """The one number that a query gives."""
         return self._runner.run(self._count(self.url(folder), query))
@@ -39,13 +43,20 @@ class Databases:
         number: int = await self._connections[url].fetchval(query)
         return number
 
+    def drop(self, folder: Path) -> None:
+        """Drop the folder's database."""
+        name = self._names.pop(folder, None)
+        if name is None:
+            return
+        if connection := self._connections.pop(named(self._server, name), None):
+            self._runner.run(connection.close())
+        execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+
     def close(self) -> None:
         """Drop them all."""
-        for connection in self._connections.values():
-            self._runner.run(connection.close())
+        for folder in tuple(self._names):
+            self.drop(folder)
         self._runner.close()
-        for name in self._names.values():
-            execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

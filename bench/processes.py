@@ -43,7 +43,13 @@ class Launch:
 
 
 class Server:
-    """A server process on a port of the loopback address. Use as a context manager."""
+    """A server process on a port of the loopback address. Use as a context manager.
+
+    Attributes:
+        began_at: when it was started, on the monotonic clock.
+    """
+
+    began_at: float
 
     def __init__(self, launch: Launch, *, port: int, core: int | None, log: Path) -> None:
         self._launch = launch
@@ -52,6 +58,7 @@ class Server:
         self.port = port
 
     def __enter__(self) -> Self:
+        self.began_at = time.monotonic()
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C reaches only the bench, which then ends all it started.
             self._process = subprocess.Popen(
@@ -99,6 +106,11 @@ class Server:
         """
         if self._process.poll() is not None:
             raise BenchFailed(self.story(f"ended by itself with {self._process.returncode}"))
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def _await_ready(self) -> None:
         give_up = time.monotonic() + START_SECONDS

@@ -2,7 +2,8 @@
 
 A hand-written protocol on uvloop; a framework would cost more than the gateway it is to measure.
 
-    POST any path ending in /messages    a Graph answer with a new wamid, after the delay
+    POST any path ending in /messages    a Graph answer with a new wamid, after the delay; not
+                                         counted where it begins with /aside/
     GET  /bench/counts                   {"requests", "messages"}: all, and distinct ones
     POST /bench/reset {"delay_ms": 0}    forgets the counts, sets the delay, answers the counts
 
@@ -35,21 +36,24 @@ class Ledger:
         self._marks: set[bytes] = set()
         self._number = 0
 
-    def take(self, body: bytes) -> bytes:
-        """Count a message; the body of its answer."""
+    def take(self, body: bytes, *, counts: bool = True) -> bytes:
+        """Count a message, where it counts; the body of its answer."""
         self._number += 1
-        self._requests += 1
-        mark = _MARK.search(body)
-        if mark is None:
-            self._unmarked += 1
-        else:
-            self._marks.add(mark[1])
+        if counts:
+            self._count(_MARK.search(body))
         to = _TO.search(body)
         wa_id = to[1] if to else b""
         return (
             b'{"messaging_product":"whatsapp","contacts":[{"input":"+%b","wa_id":"%b"}],'
             b'"messages":[{"id":"wamid.BENCH%040d"}]}' % (wa_id, wa_id, self._number)
         )
+
+    def _count(self, mark: re.Match[bytes] | None) -> None:
+        self._requests += 1
+        if mark is None:
+            self._unmarked += 1
+        else:
+            self._marks.add(mark[1])
 
     def counts(self) -> dict[str, int]:
         return {"requests": self._requests, "messages": self._unmarked + len(self._marks)}
@@ -88,7 +92,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._path.endswith(b"/messages"):
-            answer, delay = self._ledger.take(self._body), self._ledger.delay
+            counts = not self._path.startswith(b"/aside/")
+            answer, delay = self._ledger.take(self._body, counts=counts), self._ledger.delay
             if delay:
                 asyncio.get_running_loop().call_later(delay, self._answer, answer)
             else:

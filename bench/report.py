@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from bench.measure import Round, Single
 from bench.pacing import CONTACTS, PAIR_SECONDS, RECIPIENTS, Pacing
+from bench.rounds import Round, Single
+from bench.waiting import Pair, Waiting
 
 #: The name of the contender that is alir with its messages in PostgreSQL.
 ON_POSTGRESQL = "alir on pg"
@@ -89,6 +90,7 @@ class Results:
     memory: Single | None = None
     pacing: Pacing | None = None
     batch: Single | None = None
+    waiting: list[Waiting] = field(default_factory=list)
 
     def targets(self) -> list[Target]:
         """What the gateway is to reach, in the order in which it was agreed."""
@@ -119,6 +121,7 @@ class Results:
                 at_least=False,
                 measured=self.pacing.together_us if self.pacing else None,
             ),
+            *_with_many_waiting(self.waiting),
         ]
 
     def failures(self) -> list[str]:
@@ -132,7 +135,9 @@ class Results:
         for name, single in self._singles().items():
             found += [f"{name}: {problem}" for problem in (single.problems if single else [])]
         paced = self.pacing.problems() if self.pacing else []
-        return found + [f"pacing, {problem}" for problem in paced]
+        found += [f"pacing, {problem}" for problem in paced]
+        waited = [(one.contender, problem) for one in self.waiting for problem in one.problems()]
+        return found + [f"waiting, {contender}, {problem}" for contender, problem in waited]
 
     def _singles(self) -> dict[str, Single | None]:
         return {"latency": self.latency, "memory": self.memory, "batch": self.batch}
@@ -146,6 +151,7 @@ class Results:
             "rows": [asdict(row) for row in self.rows],
             **{name: asdict(one) if one else None for name, one in self._singles().items()},
             "pacing": asdict(self.pacing) if self.pacing else None,
+            "waiting": [asdict(one) for one in self.waiting],
             "targets": [asdict(target) | {"verdict": target.verdict} for target in self.targets()],
             "failures": self.failures(),
         }
@@ -171,6 +177,32 @@ class Results:
         return Target(name=name, bound=times, unit="x", at_least=True, measured=measured)
 
 
+def _with_many_waiting(found: Sequence[Waiting]) -> Iterator[Target]:
+    """The worst of all shapes counts, in each database that was measured."""
+    for contender in dict.fromkeys(one.contender for one in found):
+        of_it = [one for one in found if one.contender == contender]
+        pairs = [(name, pair) for one in of_it for name, pair in one.pairs.items()]
+        for what, names in (("taken", {"taken"}), ("carried", {"carried", "of the line"})):
+            yield Target(
+                name=f"{what} while many wait, of the rate on an empty store; {contender}",
+                bound=90,
+                unit="%",
+                at_least=True,
+                measured=min(pair.percent("per_second") for name, pair in pairs if name in names),
+            )
+        for name, bound, unit, measured in (
+            ("from start to ready", 5, "s", [s for one in of_it for s in one.ready_s]),
+            ("resident memory", 400, "MB", [mb for o in of_it for mb in o.waiting_mb + o.after_mb]),
+        ):
+            yield Target(
+                name=f"{name} while many wait; {contender}",
+                bound=bound,
+                unit=unit,
+                at_least=False,
+                measured=max(measured),
+            )
+
+
 def _below(name: str, bound: float, unit: str, single: Single | None, figure: str) -> Target:
     measured = single.figures.get(figure) if single else None
     return Target(name=name, bound=bound, unit=unit, at_least=False, measured=measured)
@@ -190,6 +222,8 @@ def as_text(results: Results) -> str:
         parts.append(_batch(results.batch))
     if results.pacing:
         parts.append(_pacing(results.pacing))
+    if results.waiting:
+        parts.append(_waiting(results))
     parts.append("targets\n" + _aligned([_target_cells(one) for one in results.targets()]))
     failures = results.failures()
     if failures:
@@ -297,6 +331,38 @@ def _pacing(pacing: Pacing) -> str:
         f"  {median(pacing.differences_us):+.1f} a message (rounds in pairs {differences}); "
         "what is smaller than these differ is noise"
     )
+
+
+def _waiting(results: Results) -> str:
+    head = ["of which there are", "", "", "empty /s", "full /s", "", "empty per CPU-s"]
+    lines = [[*head, "full per CPU-s", "", "runs, full of empty"]]
+    for one in results.waiting:
+        for name, pair in one.pairs.items():
+            cells = [one.title, one.contender, name, *_medians(pair, "per_second")]
+            lines.append([*cells, *_medians(pair, "per_cpu_second"), _ratios(pair)])
+    also = []
+    for one in results.waiting:
+        ready, last = max(one.ready_s), one.ready_s[-1]
+        start, after = max(one.waiting_mb), max(one.after_mb)
+        also.append(
+            f"  {one.title}, {one.contender}: ready after {ready:.1f} s at most, "
+            f"{last:.1f} s after a crash; resident {start:.0f} MB, {after:.0f} MB after a load"
+        )
+        if one.pieces:
+            pieces = " ".join(f"{piece:,.0f}" for piece in one.pieces)
+            also.append(f"    carried on and on, messages/s: {pieces}")
+    many = results.settings["waiting_messages"]
+    return "\n".join([f"{many:,} messages waiting", _aligned(lines), *also])
+
+
+def _medians(pair: Pair, figure: str) -> list[str]:
+    empty, full = pair.medians(figure)
+    return [f"{empty:,.0f}", f"{full:,.0f}", f"{pair.percent(figure):.0f}%"]
+
+
+def _ratios(pair: Pair) -> str:
+    both = zip(pair.empty, pair.full, strict=True)
+    return " ".join(f"{full.per_second / empty.per_second:.0%}" for empty, full in both)
 
 
 def _target_cells(target: Target) -> list[str]:

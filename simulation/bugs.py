@@ -77,7 +77,7 @@ async def _begin_uncommitted(
 
     def work(connection: Any) -> None:
         found.append(
-            Beginning(sender, limit, judge, turns, stood_back).run(
+            Beginning(sender, limit, judge, turns, stood_back, self._starts).run(
                 connection, self._fresh, self._clock.now()
             )
         )

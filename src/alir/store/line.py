@@ -61,11 +61,21 @@ _LIMIT: Final = bindparam("limit", type_=BigInteger)
 _NOW: Final = bindparam("now", type_=BigInteger)
 _IN_CLASS: Final = _m.queue_class == bindparam("queue_class")
 
+
+def _since(name: str) -> ColumnElement[bool]:
+    return _m.due_at >= bindparam(name, type_=BigInteger)
+
+
 #: The head of each class, due or not, and the next, so that it is known whether there are more.
-_HEADS = _in_turn(*(_longest_first(IN_LINE, of_class(one)).limit(_TWO) for one in QueueClass))
+_HEADS = _in_turn(
+    *(
+        _longest_first(IN_LINE, of_class(one), _since(f"{one.value}_since")).limit(_TWO)
+        for one in QueueClass
+    )
+)
 #: Of one class, those that are due, its head among them; then the first that is due later.
 _LINE = _in_turn(
-    _longest_first(IN_LINE, _IN_CLASS, _m.due_at <= _NOW).limit(_LIMIT),
+    _longest_first(IN_LINE, _IN_CLASS, _since("since"), _m.due_at <= _NOW).limit(_LIMIT),
     _longest_first(IN_LINE, _IN_CLASS, _m.due_at > _NOW).limit(_ONE),
 )
 #: The first few of each class at a place.
@@ -95,8 +105,12 @@ class Line:
 
     Nothing of it is read before it is asked for.
 
+    Args:
+        starts: since when who stands in each class can be due; see `Starts`.
+
     Attributes:
         gone: how many went.
+        heads_due: when the first of each class in line is due, in milliseconds; none: left out.
     """
 
     def __init__(
@@ -104,13 +118,16 @@ class Line:
         connection: Connection,
         sender: SenderName,
         turns: Sequence[Turn],
+        starts: Mapping[QueueClass, int],
         *,
         limit: int,
         now: datetime,
     ) -> None:
         self.gone = 0
+        self.heads_due: dict[QueueClass, int] = {}
         self._connection = connection
         self._sender = sender
+        self._starts = starts
         self._now = to_milliseconds(now)
         self._most_looked_at = limit + MOST_PARKED
         self._looked_at = 0
@@ -194,8 +211,12 @@ class Line:
 
     def _find(self) -> None:
         """Look who stands in line in each class."""
-        for id_, version, due_at, of in _HEADS.run(self._connection, {"sender": self._sender}):
+        values = {f"{one.value}_since": since for one, since in self._starts.items()}
+        for id_, version, due_at, of in _HEADS.run(
+            self._connection, {"sender": self._sender, **values}
+        ):
             one = QueueClass(of)
+            self.heads_due.setdefault(one, due_at)
             if due_at > self._now:
                 self._later.append(due_at)
             elif one not in self._heads:
@@ -212,6 +233,7 @@ class Line:
         values = {
             "sender": self._sender,
             "queue_class": of.value,
+            "since": self._starts[of],
             "now": self._now,
             "limit": self._most_looked_at,
         }

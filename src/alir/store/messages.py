@@ -39,6 +39,7 @@ from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load, moved
 from alir.store.sql import Connection
+from alir.store.starts import Starts
 from alir.store.together import LARGEST_PIECE, insert_each, not_stored
 from alir.store.writing import Decide, NewMessage, change, event_row, insert_all, save_all
 
@@ -68,6 +69,7 @@ class MessageStore(QueueReader):
         # Messages that this process stored a moment ago, so that beginning them does not read
         # and take apart what was just put together. Only one whose version stands is used.
         self._fresh: dict[str, Message] = {}
+        self._starts = Starts(clock)
 
     async def accept(
         self,
@@ -223,7 +225,7 @@ class MessageStore(QueueReader):
             nonlocal last
             if fence is not None and not stands(connection, fence):
                 return None
-            begin = Beginning(sender, limit, judge, turns, stood_back)
+            begin = Beginning(sender, limit, judge, turns, stood_back, self._starts)
             last, others = begin.run(connection, self._fresh, self._clock.now())
             return last, others
 

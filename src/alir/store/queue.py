@@ -34,6 +34,7 @@ from alir.store.database import Database
 from alir.store.line import IN_LINE, PARKED, Line, of_class
 from alir.store.reading import load, with_rest
 from alir.store.sql import Connection, Statement, is_among, run
+from alir.store.starts import Starts
 from alir.store.writing import save_all
 
 _m, _a = tables.message.c, tables.attempt.c
@@ -117,6 +118,7 @@ class Beginning(NamedTuple):
     judge: Judge
     turns: Sequence[Turn]
     stood_back: StoodBack
+    starts: Starts
 
     def run(
         self, connection: Connection, fresh: Mapping[str, Message], now: datetime
@@ -137,7 +139,8 @@ class Beginning(NamedTuple):
         """As `run`; None, and nothing, where another process changed one of them meanwhile."""
         changes: list[tuple[Message, life.Change]] = []
         stood_back = self.stood_back
-        line = Line(connection, self.sender, self.turns, limit=self.limit, now=now)
+        starts = self.starts.of(self.sender)
+        line = Line(connection, self.sender, self.turns, starts, limit=self.limit, now=now)
         while line.gone < self.limit and (waiting := line.waiting()):
             slot = next_slot(waiting, stood_back)
             head = line.take(slot.of)
@@ -159,7 +162,13 @@ class Beginning(NamedTuple):
         saved = save_all(connection, changes, now) if changes else []
         if saved is None:
             return None
-        more = line.gone >= self.limit or line.is_too_long
+        more = self.starts.looked(
+            self.sender,
+            line.heads_due,
+            now,
+            gone=line.gone,
+            more=line.gone >= self.limit or line.is_too_long,
+        )
         next_due = None if more else line.next_due
         sending = tuple(message for message in saved if message.status is Status.SENDING)
         others = [message for message in saved if message.status is not Status.SENDING]

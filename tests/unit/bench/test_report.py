@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench.measure import Round, Single
 from bench.pacing import Pacing, in_process
 from bench.report import ON_POSTGRESQL, Results, Row, as_text
+from bench.rounds import Round, Single
 
 
 def one_round(
