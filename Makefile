@@ -30,7 +30,7 @@ run: $(VENV)/.run    ## set up, then run the gateway with its simulator
 
 test: $(VENV)/.dev   ## set up, then run every test, the browser's too
 	@$(BIN)/python -m tests.browser_setup
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=25 $(ARGS)
 
 check: $(VENV)/.dev  ## lint, types, import rules, docs
 	$(BIN)/ruff check .
