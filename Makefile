@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `coverage[toml]` as soon as one newer than the locked one is out, and then miss its hash.
 LOCKED := --require-hashes --no-deps
 
-.PHONY: help setup run test check format docs bench simulate lock clean
+.PHONY: help setup run test check format docs bench simulate faults lock clean
 
 help:                ## list the commands
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench: $(VENV)/.dev  ## print the speed tables
 
 simulate: $(VENV)/.dev  ## break the gateway's world by seeds, on a virtual clock
 	@$(BIN)/python -m simulation $(ARGS)
+
+faults: $(VENV)/.dev  ## kill and break real gateways, and compare the books
+	@$(BIN)/python -m faults $(ARGS)
 
 lock:                ## pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock

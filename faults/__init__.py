@@ -1,0 +1,1 @@
+"""The fault bench: real gateways, broken on purpose, and three books that have to agree."""

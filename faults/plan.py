@@ -1,0 +1,257 @@
+"""The runs: which processes on which database, with which provider, and what befalls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final
+
+from faults.points import INSIDE, MOST_CALLS, Moment
+from faults.proxy import Fate
+
+
+class Kept(StrEnum):
+    """Where messages are kept."""
+
+    SQLITE = "sqlite"
+    SMALL_DISK = "small_disk"  #: SQLite, on a disk that can be filled.
+    POSTGRESQL = "postgresql"
+    OWN_POSTGRESQL = "own_postgresql"  #: A server of the run's own, which can be stopped.
+
+
+class Carrier(StrEnum):
+    """Who carries messages, and whether its receipts name the attempt."""
+
+    CLOUD = "cloud"
+    ROUTE_MOBILE = "routemobile"  #: As it is documented: they do not.
+    WITH_EXTRA = "routemobile-extra"  #: They do.
+
+
+@dataclass(frozen=True, slots=True)
+class KilledInside:
+    """A process kills itself at a point, the nth time that it comes there.
+
+    Attributes:
+        which: of the run's processes.
+    """
+
+    point: str
+    nth: int
+    which: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KilledOnTheWire:
+    """A process is killed at a moment of the nth call that comes to it."""
+
+    moment: Moment
+    nth: int
+    which: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KilledUnderLoad:
+    """A process is killed so long after callers have begun, whatever it does."""
+
+    seconds: float
+    which: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KilledStarting:
+    """A process is killed so long after it was started, whether it is ready or not."""
+
+    seconds: float
+    which: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Callers ask, and nothing happens but what the network does."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsCut:
+    """The database ends every session of the gateways, under load."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStopped:
+    """The database's server crashes under load, and is started again."""
+
+    after: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFull:
+    """The disk is full for a while, under load."""
+
+    after: float
+    seconds: float
+
+
+Trouble = (
+    KilledInside
+    | KilledOnTheWire
+    | KilledUnderLoad
+    | KilledStarting
+    | Load
+    | SessionsCut
+    | ServerStopped
+    | DiskFull
+)
+
+#: Receipts that come soon, so that there are callbacks whenever a process is killed.
+SOON: Final[Mapping[str, Any]] = {
+    "delays_ms": {"sent": 5, "delivered": 20, "read": 50, "failed": 5},
+    "jitter_ms": 20,
+}
+#: Callbacks as bad as they come.
+TANGLED: Final[Mapping[str, Any]] = {
+    "delays_ms": {"sent": 5, "delivered": 20, "read": 50, "failed": 5},
+    "jitter_ms": 200,
+    "repeat": {"probability": 0.3, "times": 3},
+    "reorder": 0.5,
+    "batch": {"size": 1000, "window_ms": 150},
+    "drop": 0.05,
+    "before_answer": ["sent", "delivered"],
+}
+#: One call in seven meets something; of five in a row without an answer there are a few.
+STORMY: Final[Mapping[Fate, float]] = dict.fromkeys(
+    (fate for fate in Fate if fate is not Fate.PASSED), 0.014
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run.
+
+    Attributes:
+        processes: the further arguments of `alir serve`, for each of its processes.
+        troubles: what befalls it, drawn from the seed.
+        behaviour: the simulator's.
+        weather: the network's, as the probability of each fate.
+        clock: whether the wall clock is set back and forth.
+        bug: what is planted in the gateways, one of `simulation.bugs.BUGS`.
+    """
+
+    name: str
+    kept: Kept
+    carrier: Carrier
+    on_unknown: str
+    troubles: Callable[[Random], Sequence[Trouble]]
+    processes: Sequence[Sequence[str]] = ((),)
+    behaviour: Mapping[str, Any] = field(default_factory=lambda: SOON)
+    weather: Mapping[Fate, float] = field(default_factory=dict)
+    clock: bool = False
+    bug: str | None = None
+
+
+def inside(chance: Random, *, points: Sequence[str] = tuple(INSIDE)) -> list[Trouble]:
+    """Each of these points once."""
+    return [KilledInside(name, chance.randint(1, INSIDE[name].most)) for name in points]
+
+
+def on_the_wire(chance: Random, *, times: int = 1) -> list[Trouble]:
+    """Each moment on the wire so often."""
+    return [KilledOnTheWire(m, chance.randint(1, MOST_CALLS)) for m in Moment for _ in range(times)]
+
+
+def at_random(chance: Random, *, times: int) -> list[Trouble]:
+    """Kills under load, at any moment."""
+    return [KilledUnderLoad(chance.uniform(0.05, 0.6)) for _ in range(times)]
+
+
+def _every_point(chance: Random) -> list[Trouble]:
+    troubles = [*inside(chance), *on_the_wire(chance, times=2), *at_random(chance, times=5)]
+    troubles += [KilledStarting(chance.uniform(0.3, 1.5)) for _ in range(2)]
+    return _shuffled(chance, troubles)
+
+
+def _stormy(chance: Random) -> list[Trouble]:
+    return _shuffled(chance, [*at_random(chance, times=4), *[Load(2.0)] * 4])
+
+
+def _callbacks(chance: Random) -> list[Trouble]:
+    points = [name for name in INSIDE if name.startswith("callback")]
+    kills = inside(chance, points=points) + at_random(chance, times=2)
+    return _shuffled(chance, [*kills, *[Load(1.5)] * 2])
+
+
+def _clocks(chance: Random) -> list[Trouble]:
+    kills = [*on_the_wire(chance), *at_random(chance, times=2)]
+    return _shuffled(chance, [*kills, *[Load(3.0)] * 3])
+
+
+def _sessions(chance: Random) -> list[Trouble]:
+    cuts = [SessionsCut(chance.uniform(0.1, 0.8)) for _ in range(10)]
+    return _shuffled(chance, [*cuts, *at_random(chance, times=2)])
+
+
+def _server(chance: Random) -> list[Trouble]:
+    stops = [ServerStopped(chance.uniform(0.3, 1.0), chance.uniform(0.2, 3.0)) for _ in range(4)]
+    return _shuffled(chance, [*stops, *at_random(chance, times=2)])
+
+
+def _disk(chance: Random) -> list[Trouble]:
+    full = [DiskFull(chance.uniform(0.3, 1.0), chance.uniform(0.5, 6.0)) for _ in range(4)]
+    return _shuffled(chance, [*full, *at_random(chance, times=2)])
+
+
+def _shuffled(chance: Random, troubles: list[Trouble]) -> list[Trouble]:
+    chance.shuffle(troubles)
+    return troubles
+
+
+def _kills() -> list[Run]:
+    return [
+        Run(
+            name=f"{kept}-{carrier}-{on_unknown}",
+            kept=kept,
+            carrier=carrier,
+            on_unknown=on_unknown,
+            troubles=_every_point,
+        )
+        for kept in (Kept.SQLITE, Kept.POSTGRESQL)
+        for carrier in Carrier
+        for on_unknown in ("hold", "retry")
+    ]
+
+
+def _others() -> list[Run]:
+    cloud, lite, server = Carrier.CLOUD, Kept.SQLITE, Kept.POSTGRESQL
+    route_mobile, with_extra = Carrier.ROUTE_MOBILE, Carrier.WITH_EXTRA
+
+    def run(name: str, kept: Kept, carrier: Carrier, on_unknown: str, **more: Any) -> Run:
+        return Run(name=name, kept=kept, carrier=carrier, on_unknown=on_unknown, **more)
+
+    stormy: dict[str, Any] = {"troubles": _stormy, "weather": STORMY}
+    tangled: dict[str, Any] = {"troubles": _callbacks, "behaviour": TANGLED}
+    clocks: dict[str, Any] = {"troubles": _clocks, "clock": True}
+    return [
+        run("network-cloud-hold", lite, cloud, "hold", **stormy),
+        run("network-cloud-retry", server, cloud, "retry", **stormy),
+        run("network-routemobile-hold", server, route_mobile, "hold", **stormy),
+        run("network-routemobile-extra-retry", lite, with_extra, "retry", **stormy),
+        run("callbacks-cloud-hold", lite, cloud, "hold", **tangled),
+        run("callbacks-routemobile-extra-retry", server, with_extra, "retry", **tangled),
+        run("clock-sqlite", lite, cloud, "hold", **clocks),
+        run("clock-postgresql", server, with_extra, "retry", **clocks),
+        run("sessions-cut", server, cloud, "hold", troubles=_sessions),
+        run("server-stopped", Kept.OWN_POSTGRESQL, cloud, "hold", troubles=_server),
+        run("disk-full", Kept.SMALL_DISK, cloud, "hold", troubles=_disk),
+    ]
+
+
+#: What `make faults` runs, by name.
+RUNS: Final[Mapping[str, Run]] = MappingProxyType(
+    {run.name: run for run in [*_kills(), *_others()]}
+)

@@ -1,0 +1,79 @@
+"""Two of the three books, read over HTTP: what is stored, and what the provider got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from faults.books import Arrived, Stored
+from faults.callers import MESSAGES
+from faults.programs import API_TOKEN
+
+_PAGE: Final = 200
+#: A list may be long, and the machine busy.
+_SECONDS: Final = 60.0
+
+
+async def stored(port: int) -> list[Stored]:
+    """Every message that a gateway has."""
+    headers = {"authorization": f"Bearer {API_TOKEN}"}
+    found: list[Stored] = []
+    cursor: dict[str, str] = {}
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_SECONDS) as api:
+        while True:
+            answer = await api.get(MESSAGES, params={"limit": str(_PAGE), **cursor})
+            answer.raise_for_status()
+            page = orjson.loads(answer.content)
+            found += map(_stored, page["data"])
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+
+async def arrived(port: int) -> tuple[list[Arrived], int]:
+    """Every call that the simulator took, and of how many receipts it has yet to tell."""
+    async with httpx.AsyncClient(timeout=_SECONDS) as simulator:
+        answer = await simulator.get(f"http://127.0.0.1:{port}/simulator/api/messages")
+    answer.raise_for_status()
+    calls = orjson.loads(answer.content)["data"]
+    waiting = sum(
+        receipt["callback"]["state"] == "waiting" for call in calls for receipt in call["receipts"]
+    )
+    return [_arrived(call) for call in calls], waiting
+
+
+async def behave(port: int, behaviour: Mapping[str, Any]) -> None:
+    """Have the simulator behave so."""
+    async with httpx.AsyncClient(timeout=_SECONDS) as simulator:
+        url = f"http://127.0.0.1:{port}/simulator/api/behaviour"
+        (await simulator.put(url, json=dict(behaviour))).raise_for_status()
+
+
+def _stored(message: Mapping[str, Any]) -> Stored:
+    return Stored(
+        id=message["id"],
+        token=message["flow"]["token"],
+        status=message["status"],
+        flags=frozenset(message["flags"]),
+        attempts=len(message["attempts"]),
+    )
+
+
+def _arrived(call: Mapping[str, Any]) -> Arrived:
+    told = [
+        receipt["status"]
+        for receipt in call["receipts"]
+        if receipt["callback"]["state"] == "answered"
+    ]
+    return Arrived(_token(call["request"]), tuple(told))
+
+
+def _token(request: Mapping[str, Any]) -> str:
+    """The flow token, where each of the two providers has it."""
+    flow = request.get("flow") or request["interactive"]["action"]["parameters"]
+    token: str = flow["flow_token"]
+    return token

@@ -1,0 +1,74 @@
+"""The fault bench, as short as it goes: each crash point once, and bugs that it must find."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+from faults.plan import Carrier, Kept, KilledOnTheWire, Load, Run, Trouble, inside, on_the_wire
+from faults.points import NAMES, Moment
+from faults.stage import Result, play
+
+SEED = 1
+
+
+def run(kept: Kept, troubles: Sequence[Trouble], *, bug: str | None = None) -> Run:
+    return Run(
+        name=f"short-{kept}",
+        kept=kept,
+        carrier=Carrier.CLOUD,
+        on_unknown="hold",
+        troubles=lambda _: troubles,
+        bug=bug,
+    )
+
+
+def played(short: Run, folder: Path, *, server: str | None = None) -> Result:
+    return asyncio.run(play(short, SEED, folder, server=server))
+
+
+@pytest.mark.timeout(180)
+def test_a_gateway_killed_once_at_each_point_loses_doubles_and_leaves_nothing(
+    tmp_path: Path, postgresql_server: str
+) -> None:
+    chance = Random(SEED)
+    everywhere = [*inside(chance), *on_the_wire(chance)]
+    some = [*inside(chance, points=("committing", "begun")), *on_the_wire(chance)[:1]]
+
+    async def both() -> tuple[Result, Result]:
+        folders = [tmp_path / kept for kept in ("sqlite", "postgresql")]
+        for folder in folders:
+            folder.mkdir()
+        return await asyncio.gather(
+            play(run(Kept.SQLITE, everywhere), SEED, folders[0], server=None),
+            play(run(Kept.POSTGRESQL, some), SEED, folders[1], server=postgresql_server),
+        )
+
+    lite, server = asyncio.run(both())
+
+    assert (lite.broken, server.broken) == ((), ())
+    assert lite.kills.total() == len(NAMES)
+    assert len(lite.kills.keys() & set(NAMES)) >= len(NAMES) - 1, lite.kills
+    assert server.kills.total() == 3
+    for result in (lite, server):
+        assert result.verdict is not None
+        assert result.verdict.accepted > result.kills.total()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("bug", "breaks"),
+    [
+        ("begun_again_after_a_restart", "doubled"),
+        ("answered_without_storing", "lost"),
+    ],
+)
+def test_a_planted_bug_is_found(tmp_path: Path, bug: str, breaks: str) -> None:
+    kills = [KilledOnTheWire(Moment.TAKEN, nth) for nth in (5, 20)]
+
+    result = played(run(Kept.SQLITE, [*kills, Load(0.2)], bug=bug), tmp_path)
+
+    assert any(one.startswith(breaks) for one in result.broken), result
