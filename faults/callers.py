@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -39,8 +39,8 @@ _AREAS: Final = 750
 class _Request:
     """One request and what came of it; see `Asked`."""
 
-    number: int
     token: str
+    body: bytes
     key: str | None
     waits: bool
     answers: list[Answer] = field(default_factory=list)
@@ -53,15 +53,15 @@ class _Request:
         }
         if self.key is not None:
             headers["idempotency-key"] = self.key
-        return wire.request("POST", MESSAGES, headers, orjson.dumps(_body(self.number, self.token)))
+        return wire.request("POST", MESSAGES, headers, self.body)
 
 
-def _body(number: int, token: str) -> dict[str, Any]:
-    """A message that breaks no rule, to a person of its own."""
-    area, last = divmod(number, _IN_AREA)
-    return {
-        "to": f"+1{_FIRST_AREA + area % _AREAS}5550{_IN_AREA + last}",
-        "from": "main",
+def _body(person: int, token: str, sender: str) -> bytes:
+    """A message that breaks no rule."""
+    area, last = divmod(person, _IN_AREA)
+    message = {
+        "to": f"+1{_FIRST_AREA + area}5550{_IN_AREA + last}",
+        "from": sender,
         "type": "flow",
         "flow": {
             "id": "1029384756102938",
@@ -71,6 +71,7 @@ def _body(number: int, token: str) -> dict[str, Any]:
             "param": {"body": "When would you like to come by?"},
         },
     }
+    return orjson.dumps(message)
 
 
 class Callers:
@@ -78,11 +79,22 @@ class Callers:
 
     Args:
         up: the ports of the gateways that take requests now.
+        senders: in whose names they ask.
+        people: to how many persons they write; each message goes to another, as long as there are.
     """
 
-    def __init__(self, up: Callable[[], Sequence[int]], chance: Random) -> None:
+    def __init__(
+        self,
+        up: Callable[[], Sequence[int]],
+        chance: Random,
+        *,
+        senders: Sequence[str],
+        people: int | None = None,
+    ) -> None:
         self._up = up
         self._chance = chance
+        self._senders = senders
+        self._people = people or _IN_AREA * _AREAS
         self._numbers = count()
         self._requests: list[_Request] = []
         self._calling = asyncio.Event()
@@ -142,7 +154,9 @@ class Callers:
     def _new(self) -> _Request:
         number = next(self._numbers)
         key = f"key-{number}" if self._chance.random() < _KEYED else None
-        return _Request(number, f"flow-{number}", key, self._chance.random() >= _ASYNC)
+        token, sender = f"flow-{number}", self._chance.choice(self._senders)
+        body = _body(number % self._people, token, sender)
+        return _Request(token, body, key, self._chance.random() >= _ASYNC)
 
     async def _ask(self, request: _Request, line: _Line) -> None:
         """Ask until there is an answer that tells what became of it; without a key, once."""

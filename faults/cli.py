@@ -98,6 +98,7 @@ def _run(options: argparse.Namespace) -> int:
         results = asyncio.run(_play_all(runs, options, server))
     print(report.total(results))
     print(report.kills(results))
+    print("\n".join(report.seen(results)))
     print(f"{len(runs)} runs in {time.monotonic() - began:,.0f} s, {options.jobs} at once")
     return 1 if any(result.broken for result in results) else 0
 

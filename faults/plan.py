@@ -130,11 +130,34 @@ STORMY: Final[Mapping[Fate, float]] = dict.fromkeys(
 )
 
 
+#: How long a store is gone, in seconds: alir repeats a write for 5 s before it answers 503.
+_OUTAGES: Final = ((0.2, 1.0), (1.0, 4.0), (6.0, 9.0), (6.0, 9.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the provider takes, and the gateways keep to; one more is refused, and counted.
+
+    Attributes:
+        per_second: messages of one sender in any second.
+        pair_seconds: one person gets a message of a sender in so many seconds,
+        pair_burst: and so many at once on credit.
+        people: to so many persons callers write, over and over.
+    """
+
+    per_second: int
+    pair_seconds: int
+    pair_burst: int
+    people: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run.
 
     Attributes:
+        senders: how many; several only at the Cloud API.
+        limits: none: the provider takes whatever comes, and nobody gets two messages.
         processes: the further arguments of `alir serve`, for each of its processes.
         troubles: what befalls it, drawn from the seed.
         behaviour: the simulator's.
@@ -149,6 +172,8 @@ class Run:
     on_unknown: str
     troubles: Callable[[Random], Sequence[Trouble]]
     processes: Sequence[Sequence[str]] = ((),)
+    senders: int = 1
+    limits: Limits | None = None
     behaviour: Mapping[str, Any] = field(default_factory=lambda: SOON)
     weather: Mapping[Fate, float] = field(default_factory=dict)
     clock: bool = False
@@ -197,13 +222,19 @@ def _sessions(chance: Random) -> list[Trouble]:
 
 
 def _server(chance: Random) -> list[Trouble]:
-    stops = [ServerStopped(chance.uniform(0.3, 1.0), chance.uniform(0.2, 3.0)) for _ in range(4)]
+    lengths = [chance.uniform(*outage) for outage in _OUTAGES]
+    stops = [ServerStopped(chance.uniform(0.3, 1.0), seconds) for seconds in lengths]
     return _shuffled(chance, [*stops, *at_random(chance, times=2)])
 
 
 def _disk(chance: Random) -> list[Trouble]:
-    full = [DiskFull(chance.uniform(0.3, 1.0), chance.uniform(0.5, 6.0)) for _ in range(4)]
+    lengths = [chance.uniform(*outage) for outage in _OUTAGES]
+    full = [DiskFull(chance.uniform(0.3, 1.0), seconds) for seconds in lengths]
     return _shuffled(chance, [*full, *at_random(chance, times=2)])
+
+
+def _paced(chance: Random) -> list[Trouble]:
+    return _shuffled(chance, [*at_random(chance, times=6), *[Load(2.0)] * 4])
 
 
 def _shuffled(chance: Random, troubles: list[Trouble]) -> list[Trouble]:
@@ -236,6 +267,8 @@ def _others() -> list[Run]:
     stormy: dict[str, Any] = {"troubles": _stormy, "weather": STORMY}
     tangled: dict[str, Any] = {"troubles": _callbacks, "behaviour": TANGLED}
     clocks: dict[str, Any] = {"troubles": _clocks, "clock": True}
+    few = Limits(per_second=25, pair_seconds=6, pair_burst=3, people=100)
+    paced: dict[str, Any] = {"troubles": _paced, "senders": 3, "limits": few}
     return [
         run("network-cloud-hold", lite, cloud, "hold", **stormy),
         run("network-cloud-retry", server, cloud, "retry", **stormy),
@@ -245,6 +278,8 @@ def _others() -> list[Run]:
         run("callbacks-routemobile-extra-retry", server, with_extra, "retry", **tangled),
         run("clock-sqlite", lite, cloud, "hold", **clocks),
         run("clock-postgresql", server, with_extra, "retry", **clocks),
+        run("pace-sqlite", lite, cloud, "hold", **paced),
+        run("pace-postgresql", server, cloud, "hold", **paced),
         run("sessions-cut", server, cloud, "hold", troubles=_sessions),
         run("server-stopped", Kept.OWN_POSTGRESQL, cloud, "hold", troubles=_server),
         run("disk-full", Kept.SMALL_DISK, cloud, "hold", troubles=_disk),

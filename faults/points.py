@@ -76,66 +76,66 @@ INSIDE: Final[Mapping[str, Point]] = MappingProxyType(
             "a request is read, and nothing of it stored",
             Side.BEFORE,
             [(MessageStore, "accept")],
-            40,
+            120,
         ),
-        "committing": Point("a group is written, and not committed", Side.BEFORE, _COMMIT, 60),
+        "committing": Point("a group is written, and not committed", Side.BEFORE, _COMMIT, 90),
         "committed": Point(
             "a group is on disk, its messages and events, and nobody is told",
             Side.AFTER,
             _COMMIT,
-            60,
+            90,
         ),
         "stored": Point(
             "a message is stored, and its caller not answered",
             Side.AFTER,
             [(MessageStore, "accept")],
-            40,
+            120,
         ),
         "queued": Point(
             "a message is stored, and not begun",
             Side.AFTER,
             [(MessageStore, "accept")],
-            10,
+            30,
             lambda stored, *_, **__: _is_queued(stored),
         ),
         "begun": Point(
             "messages of the queue are begun, and none is handed over",
             Side.AFTER,
             [(MessageStore, "begin")],
-            10,
+            30,
             lambda begun, *_, **__: _has_begun(begun),
         ),
         "handing_over": Point(
             "a message is begun, and not a byte of it has left",
             Side.BEFORE,
             _CALL,
-            40,
+            120,
             _is_message,
         ),
         "answer_read": Point(
             "the provider's answer is read, and not settled",
             Side.AFTER,
             _CALL,
-            40,
+            120,
             _is_message_answered,
         ),
         "settled": Point(
             "an attempt is settled, and its caller not answered",
             Side.AFTER,
             [(MessageStore, "settle")],
-            40,
+            120,
         ),
         "callback_read": Point(
-            "a callback is read, and not stored", Side.BEFORE, [(CallbackStore, "keep")], 40
+            "a callback is read, and not stored", Side.BEFORE, [(CallbackStore, "keep")], 120
         ),
         "callback_kept": Point(
-            "a callback is stored, and not answered", Side.AFTER, [(CallbackStore, "keep")], 40
+            "a callback is stored, and not answered", Side.AFTER, [(CallbackStore, "keep")], 120
         ),
         "callback_applying": Point(
-            "a callback is stored, and not applied", Side.BEFORE, [(ReceiptStore, "apply")], 40
+            "a callback is stored, and not applied", Side.BEFORE, [(ReceiptStore, "apply")], 120
         ),
         "callback_applied": Point(
-            "a callback is applied", Side.AFTER, [(ReceiptStore, "apply")], 40
+            "a callback is applied", Side.AFTER, [(ReceiptStore, "apply")], 120
         ),
         "taking_over": Point(
             "a start has found what was begun, and not called it unknown",
@@ -165,6 +165,6 @@ class Moment(StrEnum):
 
 
 #: On the wire a call is met at least so soon.
-MOST_CALLS: Final = 40
+MOST_CALLS: Final = 120
 #: Every name, inside and on the wire.
 NAMES: Final = (*INSIDE, *Moment)

@@ -46,6 +46,15 @@ async def arrived(port: int) -> tuple[list[Arrived], int]:
     return [_arrived(call) for call in calls], waiting
 
 
+async def refused(port: int) -> dict[str, int]:
+    """How often the simulator gave which error code."""
+    async with httpx.AsyncClient(timeout=_SECONDS) as simulator:
+        answer = await simulator.get(f"http://127.0.0.1:{port}/simulator/api/errors")
+    answer.raise_for_status()
+    errors: dict[str, int] = answer.json()["data"]
+    return errors
+
+
 async def behave(port: int, behaviour: Mapping[str, Any]) -> None:
     """Have the simulator behave so."""
     async with httpx.AsyncClient(timeout=_SECONDS) as simulator:

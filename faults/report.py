@@ -49,6 +49,16 @@ def kills(results: Sequence[Result]) -> str:
     return "killed at: " + ", ".join(f"{name} {counted[name]}" for name in names)
 
 
+def seen(results: Sequence[Result]) -> list[str]:
+    """What befell calls on the wire, and what callers were answered, in all."""
+    calls = sum((result.calls for result in results), Counter[str]())
+    answers = sum((result.answers for result in results), Counter[str]())
+    return [
+        "calls to the provider: " + ", ".join(f"{n} {what}" for what, n in sorted(calls.items())),
+        "answers to callers: " + ", ".join(f"{n} {what}" for what, n in sorted(answers.items())),
+    ]
+
+
 def _is(result: Result) -> bool:
     return result.verdict is not None
 

@@ -1,8 +1,9 @@
-"""The settings of a run's gateways: one sender, `main`, whose provider is the proxy."""
+"""The settings of a run: of its gateways, whose provider is the proxy, and of the simulator."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from faults.plan import Carrier, Run
 
@@ -13,10 +14,11 @@ CALL_SECONDS: Final = 2
 #: How long evidence is waited for before `on_unknown` decides, in seconds.
 UNKNOWN_SECONDS: Final = 2
 _SECRET: Final = "a-callback-secret-of-the-fault-bench"
+_FIRST_NUMBER_ID: Final = 1065000000
 
 _CLOUD: Final = """
 provider = "cloud"
-phone_number_id = "1065000000"
+phone_number_id = "{number_id}"
 access_token = "simulator"
 app_secret = "simulator"
 graph_url = "{provider}/graph"
@@ -28,17 +30,21 @@ username = "simulator"
 password = "simulator"
 callback_secret = "{_SECRET}"
 """
-_SENDERS: Final = {
+_CARRIERS: Final = {
     Carrier.CLOUD: _CLOUD,
     Carrier.ROUTE_MOBILE: _ROUTE_MOBILE,
     Carrier.WITH_EXTRA: f"{_ROUTE_MOBILE}send_extra = true\n",
 }
 
 
+def senders(run: Run) -> list[str]:
+    """The names of a run's senders."""
+    return [f"sender-{number}" for number in range(run.senders)]
+
+
 def config(run: Run, *, provider: int, database: str) -> str:
     """The text of `alir.toml`; `provider`: the port at which gateways find the simulator."""
-    sender = _SENDERS[run.carrier].format(provider=f"http://127.0.0.1:{provider}/simulator")
-    return f"""
+    text = f"""
 database = "{database}"
 [dispatch]
 max_calls_per_sender = {MAX_CALLS}
@@ -47,11 +53,34 @@ connect_timeout_seconds = {CALL_SECONDS}
 unknown_after_seconds = {UNKNOWN_SECONDS}
 [log]
 format = "json"
-[senders.main]
-messages_per_second = 0
-pair_seconds = 0
-on_unknown = "{run.on_unknown}"
-{sender}"""
+"""
+    url = f"http://127.0.0.1:{provider}/simulator"
+    for number, name in enumerate(senders(run)):
+        carrier = _CARRIERS[run.carrier].format(provider=url, number_id=_FIRST_NUMBER_ID + number)
+        text += f'[senders.{name}]\non_unknown = "{run.on_unknown}"\n{_pace(run)}{carrier}'
+    return text
+
+
+def _pace(run: Run) -> str:
+    if run.limits is None:
+        return "messages_per_second = 0\npair_seconds = 0\n"
+    return (
+        f"messages_per_second = {run.limits.per_second}\n"
+        f"pair_seconds = {run.limits.pair_seconds}\n"
+        f"pair_burst = {run.limits.pair_burst}\n"
+    )
+
+
+def behaviour(run: Run, seed: int) -> Mapping[str, Any]:
+    """How the simulator behaves."""
+    if run.limits is None:
+        return {**run.behaviour, "seed": seed}
+    limits = {
+        "messages_per_second": run.limits.per_second,
+        "pair_seconds": run.limits.pair_seconds,
+        "pair_burst": run.limits.pair_burst,
+    }
+    return {**run.behaviour, "seed": seed, "limits": limits}
 
 
 def callbacks(run: Run, *, door: int) -> list[str]:

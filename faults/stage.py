@@ -32,7 +32,15 @@ from faults.plan import (
 )
 from faults.programs import BenchFailed, Program
 from faults.proxy import Proxy, Trap
-from faults.settings import CALL_SECONDS, MAX_CALLS, UNKNOWN_SECONDS, callbacks, config
+from faults.settings import (
+    CALL_SECONDS,
+    MAX_CALLS,
+    UNKNOWN_SECONDS,
+    behaviour,
+    callbacks,
+    config,
+    senders,
+)
 from faults.start import Harm
 from faults.stores import Store
 
@@ -46,24 +54,30 @@ _LOOK_SECONDS: Final = 1.0
 _STILL_SECONDS: Final = UNKNOWN_SECONDS + 2.0
 #: Callers get the answers that they still want within this.
 _ANSWERS_SECONDS: Final = 60.0
+#: Meta's codes for too much in a second, and for too much to one person.
+_TOO_FAST: Final = frozenset({"130429", "131056"})
 #: What is counted in place of a point that was not met.
 ELSEWHERE: Final = "elsewhere"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What a run came to.
 
     Attributes:
         kills: how often processes were killed, by where.
-        faults: errors that alir logged: faults of its own.
+        calls: what befell calls on the wire.
+        answers: what callers were answered, by status; `missed`: those of them that missed all.
+        faults: what else is wrong: errors that alir logged, and calls that came too fast.
         failure: why it could not be judged, if it could not.
     """
 
     run: Run
     seed: int
-    seconds: float
+    seconds: float = 0.0
     kills: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
     verdict: Verdict | None = None
     faults: tuple[str, ...] = ()
     failure: str | None = None
@@ -73,7 +87,7 @@ class Result:
         """All that is wrong, in words."""
         found = () if self.verdict is None else self.verdict.broken
         failed = () if self.failure is None else (self.failure,)
-        return (*found, *(f"logged: {fault}" for fault in self.faults), *failed)
+        return (*found, *self.faults, *failed)
 
 
 async def play(run: Run, seed: int, folder: Path, *, server: str | None) -> Result:
@@ -82,28 +96,26 @@ async def play(run: Run, seed: int, folder: Path, *, server: str | None) -> Resu
     Args:
         server: a PostgreSQL in which databases may be made, for who has none of its own.
     """
+    result = Result(run, seed)
     began = time.monotonic()
-    stage: _Stage | None = None
-    verdict, failure = None, None
     chance = Random(f"{run.name} {seed}")
     troubles = run.troubles(chance)
     try:
-        async with _set_up(run, folder, server, chance) as stage:
+        async with _set_up(run, folder, server, chance) as parts:
+            stage = _Stage(run, chance, parts, result)
             for trouble in troubles:
                 await stage.bring(trouble)
-            verdict = await stage.calm_down()
+            await stage.calm_down()
     except BenchFailed as error:
-        failure = str(error)
-    seconds = time.monotonic() - began
-    kills = Counter[str]() if stage is None else stage.kills
-    faults = () if stage is None else stage.faults()
-    return Result(run, seed, seconds, kills, verdict, faults, failure)
+        result.failure = str(error)
+    result.seconds = time.monotonic() - began
+    return result
 
 
 @asynccontextmanager
 async def _set_up(
     run: Run, folder: Path, server: str | None, chance: Random
-) -> AsyncIterator[_Stage]:
+) -> AsyncIterator[_Parts]:
     async with AsyncExitStack() as during:
         store = await during.enter_async_context(_store(run, folder, server))
         gateways: list[Program] = []
@@ -111,7 +123,7 @@ async def _set_up(
         simulator = Program(folder, "simulator", ["simulator", *callbacks(run, door=door.port)])
         during.push_async_callback(simulator.stop)
         await simulator.start()
-        await reading.behave(simulator.port, {**run.behaviour, "seed": chance.getrandbits(32)})
+        await reading.behave(simulator.port, behaviour(run, chance.getrandbits(32)))
         proxy = Proxy(
             upstream=simulator.port,
             chance=Random(chance.random()),
@@ -124,10 +136,15 @@ async def _set_up(
             gateway = Program(folder, f"gateway-{number}", ["serve", *arguments])
             during.push_async_callback(gateway.stop)
             gateways.append(gateway)
-        callers = Callers(lambda: _up(gateways), Random(chance.random()))
+        callers = Callers(
+            lambda: _up(gateways),
+            Random(chance.random()),
+            senders=senders(run),
+            people=None if run.limits is None else run.limits.people,
+        )
         during.push_async_callback(callers.leave)
         callers.start()
-        yield _Stage(run, chance, _Parts(store, gateways, simulator, proxy, callers))
+        yield _Parts(store, gateways, simulator, proxy, callers)
 
 
 def _store(run: Run, folder: Path, server: str | None) -> stores.Opening:
@@ -155,8 +172,8 @@ class _Parts(NamedTuple):
 class _Stage:
     """The processes of a run, and what is done to them."""
 
-    def __init__(self, run: Run, chance: Random, parts: _Parts) -> None:
-        self.kills: Counter[str] = Counter()
+    def __init__(self, run: Run, chance: Random, parts: _Parts, result: Result) -> None:
+        self._result = result
         self._run = run
         self._chance = chance
         self._store = parts.store
@@ -164,10 +181,6 @@ class _Stage:
         self._simulator = parts.simulator
         self._proxy = parts.proxy
         self._callers = parts.callers
-
-    def faults(self) -> tuple[str, ...]:
-        """What the gateways logged as errors."""
-        return tuple(fault for gateway in self._gateways for fault in gateway.faults())
 
     async def bring(self, trouble: Trouble) -> None:
         """Have it happen."""
@@ -198,14 +211,32 @@ class _Stage:
                 await asyncio.sleep(seconds)
                 self._store.clear(pids)
 
-    async def calm_down(self) -> Verdict:
+    async def calm_down(self) -> None:
         """Let everything come to rest, and compare the books."""
+        await self._settle_down()
+        verdict = await self._when_at_rest()
+        logged = [fault for gateway in self._gateways for fault in gateway.faults()]
+        refused = await reading.refused(self._simulator.port)
+        too_fast = [f"{refused[code]} times {code}" for code in _TOO_FAST & refused.keys()]
+        self._result.verdict = verdict
+        self._result.faults = (
+            *(f"logged: {fault}" for fault in logged),
+            *(f"refused as too fast: {times}" for times in too_fast),
+        )
+        self._result.calls.update({str(fate): times for fate, times in self._proxy.met.items()})
+        for request in self._callers.asked():
+            said = [str(answer.status) for answer in request.answers]
+            self._result.answers.update(said or ["missed"])
+
+    async def _settle_down(self) -> None:
         self._proxy.calm()
         self._callers.pause()
         if self._run.clock:
             await asyncio.gather(*(gateway.stop() for gateway in self._gateways))
         await self._start_all(calmly=True)
         await self._callers.finish(_ANSWERS_SECONDS)
+
+    async def _when_at_rest(self) -> Verdict:
         give_up_at = time.monotonic() + _CALM_SECONDS
         while True:
             verdict, waiting = await self._compare()
@@ -227,7 +258,8 @@ class _Stage:
         rules = Rules(
             resends=self._run.on_unknown == "retry",
             marks=self._run.carrier is not Carrier.ROUTE_MOBILE,
-            on_the_wire=self.kills.total() * MAX_CALLS + self._proxy.broken,
+            on_the_wire=self._result.kills.total() * MAX_CALLS * self._run.senders
+            + self._proxy.broken,
         )
         return compare(self._callers.asked(), stored, arrived, rules), waiting
 
@@ -240,14 +272,14 @@ class _Stage:
             if not is_met:
                 await self._kill(gateway, ELSEWHERE)
                 return
-        self.kills[point] += 1
+        self._result.kills[point] += 1
 
     async def _kill_on_the_wire(self, gateway: Program, trouble: KilledOnTheWire) -> None:
         await self._start_all()
         self._proxy.trap = Trap(trouble.moment, trouble.nth, gateway.strike)
         self._callers.call()
         if await gateway.dies_within(_MET_SECONDS):
-            self.kills[str(trouble.moment)] += 1
+            self._result.kills[str(trouble.moment)] += 1
         else:
             self._proxy.trap = None
             await self._kill(gateway, ELSEWHERE)
@@ -260,11 +292,11 @@ class _Stage:
         gateway.strike()
         if await starting:
             await gateway.kill()
-        self.kills["starting"] += 1
+        self._result.kills["starting"] += 1
 
     async def _kill(self, gateway: Program, where: str) -> None:
         await gateway.kill()
-        self.kills[where] += 1
+        self._result.kills[where] += 1
 
     async def _load(self, seconds: float) -> None:
         await self._start_all()
