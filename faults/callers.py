@@ -18,7 +18,6 @@ from faults.programs import API_TOKEN, BenchFailed
 from faults.wire import GONE
 
 MESSAGES: Final = "/api/whatsapp/v1/messages"
-CALLERS: Final = 12
 #: Between an answer and the next request, in seconds.
 PAUSE_SECONDS: Final = 0.04
 #: Longer than any answer may take; then it counts as missed.
@@ -101,9 +100,9 @@ class Callers:
         self._over = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Have them come; they ask for nothing new until `call`."""
-        self._tasks = [asyncio.create_task(self._one()) for _ in range(CALLERS)]
+    def start(self, callers: int) -> None:
+        """Have so many come; they ask for nothing new until `call`."""
+        self._tasks = [asyncio.create_task(self._one()) for _ in range(callers)]
 
     def call(self) -> None:
         """Have them ask for messages."""

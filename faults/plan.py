@@ -157,6 +157,7 @@ class Run:
 
     Attributes:
         senders: how many; several only at the Cloud API.
+        callers: how many ask at once.
         limits: none: the provider takes whatever comes, and nobody gets two messages.
         processes: the further arguments of `alir serve`, for each of its processes.
         troubles: what befalls it, drawn from the seed.
@@ -164,6 +165,9 @@ class Run:
         weather: the network's, as the probability of each fate.
         clock: whether the wall clock is set back and forth.
         bug: what is planted in the gateways, one of `simulation.bugs.BUGS`.
+        calm_seconds: how long after the last fault all must be at rest. A guess takes 35 s, a
+            callback that was not taken is told again within a minute, and what is parked is tried
+            once a minute.
     """
 
     name: str
@@ -173,11 +177,13 @@ class Run:
     troubles: Callable[[Random], Sequence[Trouble]]
     processes: Sequence[Sequence[str]] = ((),)
     senders: int = 1
+    callers: int = 12
     limits: Limits | None = None
     behaviour: Mapping[str, Any] = field(default_factory=lambda: SOON)
     weather: Mapping[Fate, float] = field(default_factory=dict)
     clock: bool = False
     bug: str | None = None
+    calm_seconds: float = 150.0
 
 
 def inside(chance: Random, *, points: Sequence[str] = tuple(INSIDE)) -> list[Trouble]:

@@ -141,7 +141,11 @@ class Program:
         await self.dies_within(STOP_SECONDS)
 
     async def stop(self) -> None:
-        """End it for good, with SIGTERM; who does not heed that is killed."""
+        """End it with SIGTERM, if it runs.
+
+        Raises:
+            BenchFailed: it did not heed that, and was killed; or it ended with an error.
+        """
         process, self._process = self._process, None
         self.is_up = False
         if process is None:
@@ -151,11 +155,13 @@ class Program:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
         except (ProcessLookupError, TimeoutError):
-            pass  # what it had to say by then is in its log
+            pass  # told below
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()
+        if process.returncode != 0:
+            raise BenchFailed(self.story(f"was told to stop, and ended with {process.returncode}"))
 
     def faults(self) -> list[str]:
         """What it logged as errors: faults of alir's own."""

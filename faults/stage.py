@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
+import httpx
+
 from faults import reading, stores
 from faults.books import Rules, Verdict, compare
 from faults.callers import Callers
@@ -46,9 +48,6 @@ from faults.stores import Store
 
 #: A point that is not met by then is not met; the process is killed where it is.
 _MET_SECONDS: Final = 5.0
-#: All must be at rest so long after the last fault: a guess takes 35 s, a callback that was not
-#: taken for a while is told again within a minute, and what is parked is tried once a minute.
-_CALM_SECONDS: Final = 150.0
 _LOOK_SECONDS: Final = 1.0
 #: Once all is at rest, nothing may happen any more for so long.
 _STILL_SECONDS: Final = UNKNOWN_SECONDS + 2.0
@@ -106,8 +105,8 @@ async def play(run: Run, seed: int, folder: Path, *, server: str | None) -> Resu
             for trouble in troubles:
                 await stage.bring(trouble)
             await stage.calm_down()
-    except BenchFailed as error:
-        result.failure = str(error)
+    except (BenchFailed, httpx.HTTPError, OSError) as error:
+        result.failure = f"{type(error).__name__}: {error}"
     result.seconds = time.monotonic() - began
     return result
 
@@ -143,7 +142,7 @@ async def _set_up(
             people=None if run.limits is None else run.limits.people,
         )
         during.push_async_callback(callers.leave)
-        callers.start()
+        callers.start(run.callers)
         yield _Parts(store, gateways, simulator, proxy, callers)
 
 
@@ -237,7 +236,7 @@ class _Stage:
         await self._callers.finish(_ANSWERS_SECONDS)
 
     async def _when_at_rest(self) -> Verdict:
-        give_up_at = time.monotonic() + _CALM_SECONDS
+        give_up_at = time.monotonic() + self._run.calm_seconds
         while True:
             verdict, waiting = await self._compare()
             if not (verdict.stuck or waiting):

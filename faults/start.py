@@ -19,8 +19,6 @@ from functools import wraps
 from random import Random
 from typing import Any, Final
 
-from simulation.bugs import BUGS
-
 from alir.cli.main import main as alir
 from alir.clock import SystemClock
 from faults.points import INSIDE, Point, Side
@@ -55,6 +53,8 @@ def main(arguments: list[str]) -> None:
     """Do as the first argument says to alir, then run it with the others."""
     harm = Harm(**json.loads(arguments[0]))
     if harm.bug is not None:
+        from simulation.bugs import BUGS  # most starts plant none, and each is waited for
+
         for whose, name, by in BUGS[harm.bug].places:
             setattr(whose, name, by)
     if harm.point is not None:

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
-from faults.plan import Carrier, Kept, KilledOnTheWire, Load, Run, Trouble, inside, on_the_wire
+from faults.plan import (
+    SOON,
+    Carrier,
+    Kept,
+    KilledOnTheWire,
+    Load,
+    Run,
+    Trouble,
+    inside,
+    on_the_wire,
+)
 from faults.points import NAMES, Moment
 from faults.stage import Result, play
 
 SEED = 1
 
 
-def run(kept: Kept, troubles: Sequence[Trouble], *, bug: str | None = None) -> Run:
+def run(kept: Kept, troubles: Sequence[Trouble]) -> Run:
     return Run(
         name=f"short-{kept}",
         kept=kept,
         carrier=Carrier.CLOUD,
         on_unknown="hold",
         troubles=lambda _: troubles,
-        bug=bug,
     )
 
 
@@ -30,7 +40,7 @@ def played(short: Run, folder: Path, *, server: str | None = None) -> Result:
     return asyncio.run(play(short, SEED, folder, server=server))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_gateway_killed_once_at_each_point_loses_doubles_and_leaves_nothing(
     tmp_path: Path, postgresql_server: str
 ) -> None:
@@ -58,17 +68,22 @@ def test_a_gateway_killed_once_at_each_point_loses_doubles_and_leaves_nothing(
         assert result.verdict.accepted > result.kills.total()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("bug", "breaks"),
     [
         ("begun_again_after_a_restart", "doubled"),
         ("answered_without_storing", "lost"),
+        ("parked_never_looked_up", "stuck"),
     ],
 )
 def test_a_planted_bug_is_found(tmp_path: Path, bug: str, breaks: str) -> None:
     kills = [KilledOnTheWire(Moment.TAKEN, nth) for nth in (5, 20)]
+    healthy = run(Kept.SQLITE, [*kills, Load(0.2)])
+    # Receipts that come before the answer, and name no attempt.
+    early = {**SOON, "before_answer": ["sent"]}
+    ill = replace(healthy, bug=bug, carrier=Carrier.ROUTE_MOBILE, behaviour=early, calm_seconds=5)
 
-    result = played(run(Kept.SQLITE, [*kills, Load(0.2)], bug=bug), tmp_path)
+    result = played(ill, tmp_path)
 
     assert any(one.startswith(breaks) for one in result.broken), result
