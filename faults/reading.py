@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import orjson
@@ -34,8 +34,30 @@ async def stored(port: int) -> list[Stored]:
             cursor = {"cursor": page["next_cursor"]}
 
 
-async def arrived(port: int) -> tuple[list[Arrived], int]:
-    """Every call that the simulator took, and of how many receipts it has yet to tell."""
+class Calls(NamedTuple):
+    """The provider's book.
+
+    Attributes:
+        arrived: each call that it took, by the id that it gave it.
+        waiting: how many receipts it has yet to tell.
+    """
+
+    arrived: Mapping[str, Arrived]
+    waiting: int
+
+    def told_by(self, earlier: Calls) -> list[Arrived]:
+        """The calls of now, with what was told of them by then.
+
+        What arrives while the store is read may stand in it, and what is told meanwhile may not.
+        """
+        return [
+            Arrived(call.token, earlier.arrived[id_].told if id_ in earlier.arrived else ())
+            for id_, call in self.arrived.items()
+        ]
+
+
+async def arrived(port: int) -> Calls:
+    """Every call that the simulator took."""
     async with httpx.AsyncClient(timeout=_SECONDS) as simulator:
         answer = await simulator.get(f"http://127.0.0.1:{port}/simulator/api/messages")
     answer.raise_for_status()
@@ -43,7 +65,7 @@ async def arrived(port: int) -> tuple[list[Arrived], int]:
     waiting = sum(
         receipt["callback"]["state"] == "waiting" for call in calls for receipt in call["receipts"]
     )
-    return [_arrived(call) for call in calls], waiting
+    return Calls({call["wamid"]: _arrived(call) for call in calls}, waiting)
 
 
 async def refused(port: int) -> dict[str, int]:

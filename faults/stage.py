@@ -47,7 +47,7 @@ from faults.start import Harm
 from faults.stores import Store
 
 #: A point that is not met by then is not met; the process is killed where it is.
-_MET_SECONDS: Final = 5.0
+_MET_SECONDS: Final = 8.0
 _LOOK_SECONDS: Final = 1.0
 #: Once all is at rest, nothing may happen any more for so long.
 _STILL_SECONDS: Final = UNKNOWN_SECONDS + 2.0
@@ -251,16 +251,17 @@ class _Stage:
         return verdict
 
     async def _compare(self) -> tuple[Verdict, int]:
-        # In this order: what was told before the store is read must be in it.
-        arrived, waiting = await reading.arrived(self._simulator.port)
+        before = await reading.arrived(self._simulator.port)
         stored = await reading.stored(self._gateways[0].port)
+        after = await reading.arrived(self._simulator.port)
         rules = Rules(
             resends=self._run.on_unknown == "retry",
             marks=self._run.carrier is not Carrier.ROUTE_MOBILE,
             on_the_wire=self._result.kills.total() * MAX_CALLS * self._run.senders
             + self._proxy.broken,
         )
-        return compare(self._callers.asked(), stored, arrived, rules), waiting
+        verdict = compare(self._callers.asked(), stored, after.told_by(before), rules)
+        return verdict, after.waiting
 
     async def _kill_inside(self, gateway: Program, point: str, nth: int) -> None:
         await gateway.stop()
