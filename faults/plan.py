@@ -165,9 +165,9 @@ class Run:
         weather: the network's, as the probability of each fate.
         clock: whether the wall clock is set back and forth.
         bug: what is planted in the gateways, one of `simulation.bugs.BUGS`.
-        calm_seconds: how long after the last fault all must be at rest. A guess takes 35 s, a
-            callback that was not taken is told again within a minute, and what is parked is tried
-            once a minute.
+        calm_seconds: after the faults, what is not at rest is stuck once nothing has come to rest
+            for so long. A guess takes 35 s, a callback that was not taken is told again within a
+            minute, and what is parked is tried once a minute.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -52,7 +53,7 @@ _LOOK_SECONDS: Final = 1.0
 #: Once all is at rest, nothing may happen any more for so long.
 _STILL_SECONDS: Final = UNKNOWN_SECONDS + 2.0
 #: Callers get the answers that they still want within this.
-_ANSWERS_SECONDS: Final = 60.0
+_ANSWERS_SECONDS: Final = 120.0
 #: Meta's codes for too much in a second, and for too much to one person.
 _TOO_FAST: Final = frozenset({"130429", "131056"})
 #: What is counted in place of a point that was not met.
@@ -236,13 +237,16 @@ class _Stage:
         await self._callers.finish(_ANSWERS_SECONDS)
 
     async def _when_at_rest(self) -> Verdict:
-        give_up_at = time.monotonic() + self._run.calm_seconds
+        fewest, give_up_at = math.inf, math.inf
         while True:
             verdict, waiting = await self._compare()
             if not (verdict.stuck or waiting):
                 await asyncio.sleep(_STILL_SECONDS)
                 verdict, waiting = await self._compare()
-            if not (verdict.stuck or waiting) or time.monotonic() > give_up_at:
+            left = len(verdict.stuck) + waiting
+            if left < fewest:
+                fewest, give_up_at = left, time.monotonic() + self._run.calm_seconds
+            if not left or time.monotonic() > give_up_at:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         if waiting:
