@@ -168,6 +168,8 @@ def _lost_answers(
 def _two_of_one(request: Asked, kept: Sequence[Stored]) -> Iterator[str]:
     if len(kept) > 1:
         yield f"{request.token} is stored as {len(kept)} messages"
+    if kept and request.key is None and tuple(request.answers) == (Answer(UNAVAILABLE, None),):
+        yield f"{request.token} was answered 503 as not stored, and is; whoever asks again has two"
     ids = {a.id for a in request.answers if a.id is not None and a.status != UNAVAILABLE}
     if len(ids) > 1:
         yield f"{request.token} was answered as {len(ids)} messages"

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from faults import wire
-from faults.books import SUCCESS, UNAVAILABLE, Answer, Asked
+from faults.books import UNAVAILABLE, Answer, Asked
 from faults.programs import API_TOKEN, BenchFailed
 from faults.wire import GONE
 
@@ -165,7 +165,7 @@ class Callers:
             leaves = False
             if answer is not None:
                 request.answers.append(answer)
-                if answer.status in SUCCESS or answer.status != UNAVAILABLE:
+                if answer.status != UNAVAILABLE:
                     return
             if request.key is None:
                 return

@@ -40,13 +40,11 @@ class Program:
 
     Attributes:
         port: where it listens; the same each time.
-        kills: how often it was killed, by itself or from here.
         is_up: whether it takes requests, as far as anybody knows.
     """
 
     def __init__(self, folder: Path, name: str, arguments: Sequence[str]) -> None:
         self.port = free_port()
-        self.kills = 0
         self.is_up = False
         self._folder = folder
         self._arguments = (*arguments, f"--port={self.port}")
@@ -184,7 +182,6 @@ class Program:
         self._process = None
         if code != -signal.SIGKILL:
             raise BenchFailed(self.story(f"ended by itself with {code}"))
-        self.kills += 1
 
     def _lines(self) -> list[str]:
         return self._log.read_text(errors="replace").splitlines() if self._log.exists() else []

@@ -119,6 +119,15 @@ def test_one_key_that_was_answered_as_two_messages_is_a_double() -> None:
     assert f"{TOKEN} was answered as 2 messages" in verdict.doubled
 
 
+def test_what_was_refused_for_now_and_is_stored_all_the_same_is_a_double() -> None:
+    refused, in_doubt = (
+        judged(asked(answer, key=None), [stored()], [arrived()]) for answer in (NOT_NOW, IN_DOUBT)
+    )
+
+    assert "answered 503 as not stored" in refused.doubled[0]
+    assert in_doubt.broken == ()
+
+
 @pytest.mark.parametrize(
     ("request_", "kept", "calls", "rules", "says"),
     [
