@@ -111,12 +111,16 @@ async def _play_all(
     async def play_one(run: Run) -> Result:
         async with room:
             folder = Path(tempfile.mkdtemp(prefix=f"alir-{run.name}-", dir=options.folder))
-            result = await play(run, options.seed, folder, server=server)
+            is_wanted = False
+            try:
+                result = await play(run, options.seed, folder, server=server)
+                is_wanted = bool(result.broken)
+            finally:
+                if not is_wanted:
+                    shutil.rmtree(folder, ignore_errors=True)
             print(report.line(result), flush=True)
             for said in report.broken(result, str(folder)):
                 print(said, flush=True)
-            if not result.broken:
-                shutil.rmtree(folder)
             return result
 
     return await asyncio.gather(*map(play_one, runs))

@@ -84,7 +84,7 @@ class Program:
                         self.is_up = True
                         return True
         except TimeoutError:
-            await self.stop()
+            await self.end()
             raise BenchFailed(self.story("takes no requests")) from None
         await self._ended()
         return False
@@ -144,22 +144,26 @@ class Program:
         Raises:
             BenchFailed: it did not heed that, and was killed; or it ended with an error.
         """
+        code = await self.end()
+        if code != 0:
+            raise BenchFailed(self.story(f"was told to stop, and ended with {code}"))
+
+    async def end(self) -> int:
+        """End it, however it stands: with SIGTERM, or else by force; its exit code."""
         process, self._process = self._process, None
         self.is_up = False
         if process is None:
-            return
-        try:
+            return 0
+        with suppress(ProcessLookupError):
             process.terminate()
+        try:
             async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-        except (ProcessLookupError, TimeoutError):
-            pass  # told below
+                return await process.wait()
+        except TimeoutError:
+            return -signal.SIGKILL
         finally:
             if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-        if process.returncode != 0:
-            raise BenchFailed(self.story(f"was told to stop, and ended with {process.returncode}"))
+                process.kill()
 
     def faults(self) -> list[str]:
         """What it logged as errors: faults of alir's own."""

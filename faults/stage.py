@@ -121,7 +121,7 @@ async def _set_up(
         gateways: list[Program] = []
         door = await during.enter_async_context(Door(lambda: _up(gateways)))
         simulator = Program(folder, "simulator", ["simulator", *callbacks(run, door=door.port)])
-        during.push_async_callback(simulator.stop)
+        during.push_async_callback(simulator.end)
         await simulator.start()
         await reading.behave(simulator.port, behaviour(run, chance.getrandbits(32)))
         proxy = Proxy(
@@ -134,7 +134,7 @@ async def _set_up(
         (folder / "alir.toml").write_text(config(run, provider=proxy.port, database=store.url))
         for number, arguments in enumerate(run.processes):
             gateway = Program(folder, f"gateway-{number}", ["serve", *arguments])
-            during.push_async_callback(gateway.stop)
+            during.push_async_callback(gateway.end)
             gateways.append(gateway)
         callers = Callers(
             lambda: _up(gateways),
@@ -215,6 +215,7 @@ class _Stage:
         """Let everything come to rest, and compare the books."""
         await self._settle_down()
         verdict = await self._when_at_rest()
+        await asyncio.gather(*(gateway.stop() for gateway in self._gateways))
         logged = [fault for gateway in self._gateways for fault in gateway.faults()]
         refused = await reading.refused(self._simulator.port)
         too_fast = [f"{refused[code]} times {code}" for code in _TOO_FAST & refused.keys()]
