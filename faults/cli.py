@@ -27,7 +27,7 @@ from faults.stage import Result, play
 _DESCRIPTION = """\
 Breaks real gateways: kills them at every point of a message's way, cuts their network and their
 database, sets their clock; then compares what callers were answered, what is stored, and what the
-provider got. A whole run takes about a quarter of an hour.
+provider got. A whole run takes some twenty minutes on two cores.
 """
 _EXAMPLES = """\
 examples:

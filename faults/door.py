@@ -64,8 +64,8 @@ class Door:
                 there, back = await asyncio.open_connection("127.0.0.1", port)
                 ways = [_carry(reader, back), _carry(there, writer)]
                 await asyncio.gather(*ways)
-        except GONE:
-            pass  # whoever is gone ends the connection
+        except (*GONE, asyncio.CancelledError):
+            pass  # whoever is gone ends the connection, and so does the end of the door
         finally:
             self._open.discard(task)
             writer.close()

@@ -243,6 +243,11 @@ def _paced(chance: Random) -> list[Trouble]:
     return _shuffled(chance, [*at_random(chance, times=6), *[Load(2.0)] * 4])
 
 
+def _in_turns(_chance: Random) -> list[Trouble]:
+    """Three minutes in which one process after the other is killed, one each ten seconds."""
+    return [KilledUnderLoad(10.0, number % 3) for number in range(18)]
+
+
 def _shuffled(chance: Random, troubles: list[Trouble]) -> list[Trouble]:
     chance.shuffle(troubles)
     return troubles
@@ -273,6 +278,8 @@ def _others() -> list[Run]:
     stormy: dict[str, Any] = {"troubles": _stormy, "weather": STORMY}
     tangled: dict[str, Any] = {"troubles": _callbacks, "behaviour": TANGLED}
     clocks: dict[str, Any] = {"troubles": _clocks, "clock": True}
+    many = Limits(per_second=80, pair_seconds=6, pair_burst=45, people=5000)
+    three: dict[str, Any] = {"processes": ((),) * 3, "senders": 4, "callers": 32, "limits": many}
     few = Limits(per_second=25, pair_seconds=6, pair_burst=3, people=100)
     paced: dict[str, Any] = {"troubles": _paced, "senders": 3, "limits": few}
     return [
@@ -286,6 +293,7 @@ def _others() -> list[Run]:
         run("clock-postgresql", server, with_extra, "retry", **clocks),
         run("pace-sqlite", lite, cloud, "hold", **paced),
         run("pace-postgresql", server, cloud, "hold", **paced),
+        run("three-processes", server, cloud, "hold", troubles=_in_turns, **three),
         run("sessions-cut", server, cloud, "hold", troubles=_sessions),
         run("server-stopped", Kept.OWN_POSTGRESQL, cloud, "hold", troubles=_server),
         run("disk-full", Kept.SMALL_DISK, cloud, "hold", troubles=_disk),

@@ -121,7 +121,7 @@ class Proxy:
         try:
             while True:
                 await self._carry(await wire.read_whole(reader), writer, provider)
-        except (*GONE, _HangUp):
+        except (*GONE, _HangUp, asyncio.CancelledError):
             pass  # whoever is gone ends the connection, and that is all that is told
         finally:
             self._calls.discard(task)

