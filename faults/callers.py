@@ -24,9 +24,8 @@ PAUSE_SECONDS: Final = 0.04
 PATIENCE_SECONDS: Final = 20.0
 #: How often callers look whether a gateway is up again.
 _LOOK_SECONDS: Final = 0.02
-#: Of all requests, so many have a key; want no wait; are left by their callers once written.
+#: Of all requests, so many have a key; are left by their callers once written.
 _KEYED: Final = 0.8
-_ASYNC: Final = 0.3
 _LEFT: Final = 0.05
 #: Numbers 555-0100 to 555-0199 are kept for fiction in every area; so many are in one.
 _IN_AREA: Final = 100
@@ -79,6 +78,7 @@ class Callers:
     Args:
         up: the ports of the gateways that take requests now.
         senders: in whose names they ask.
+        hurried: so many of their requests want no wait.
         people: to how many persons they write; each message goes to another, as long as there are.
     """
 
@@ -88,11 +88,13 @@ class Callers:
         chance: Random,
         *,
         senders: Sequence[str],
+        hurried: float,
         people: int | None = None,
     ) -> None:
         self._up = up
         self._chance = chance
         self._senders = senders
+        self._hurried = hurried
         self._people = people or _IN_AREA * _AREAS
         self._numbers = count()
         self._requests: list[_Request] = []
@@ -155,7 +157,7 @@ class Callers:
         key = f"key-{number}" if self._chance.random() < _KEYED else None
         token, sender = f"flow-{number}", self._chance.choice(self._senders)
         body = _body(number % self._people, token, sender)
-        return _Request(token, body, key, self._chance.random() >= _ASYNC)
+        return _Request(token, body, key, self._chance.random() >= self._hurried)
 
     async def _ask(self, request: _Request, line: _Line) -> None:
         """Ask until there is an answer that tells what became of it; without a key, once."""

@@ -70,7 +70,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--only", type=_runs, default=list(RUNS.values()), metavar="NAMES", help="some of them")
     add("--seed", type=int, default=Random().randrange(1_000_000), help="of chance (another each)")
-    add("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="runs at once (one a core)")
+    at_once = 2 * len(os.sched_getaffinity(0))  # most of a run is waiting
+    add("--jobs", type=int, default=at_once, help="runs at once (two a core)")
     add("--bug", choices=sorted(BUGS), metavar="BUG", help="plant one of: " + ", ".join(BUGS))
     add("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the stores live")
     add("--list", action="store_true", help="print the names of the runs")

@@ -158,6 +158,7 @@ class Run:
     Attributes:
         senders: how many; several only at the Cloud API.
         callers: how many ask at once.
+        hurried: so many of their requests want no wait; where all wait, no long queue grows.
         limits: none: the provider takes whatever comes, and nobody gets two messages.
         processes: the further arguments of `alir serve`, for each of its processes.
         troubles: what befalls it, drawn from the seed.
@@ -178,6 +179,7 @@ class Run:
     processes: Sequence[Sequence[str]] = ((),)
     senders: int = 1
     callers: int = 12
+    hurried: float = 0.3
     limits: Limits | None = None
     behaviour: Mapping[str, Any] = field(default_factory=lambda: SOON)
     weather: Mapping[Fate, float] = field(default_factory=dict)
@@ -280,6 +282,7 @@ def _others() -> list[Run]:
     clocks: dict[str, Any] = {"troubles": _clocks, "clock": True}
     many = Limits(per_second=80, pair_seconds=6, pair_burst=45, people=5000)
     three: dict[str, Any] = {"processes": ((),) * 3, "senders": 4, "callers": 32, "limits": many}
+    three["hurried"] = 0.0
     few = Limits(per_second=25, pair_seconds=6, pair_burst=3, people=100)
     paced: dict[str, Any] = {"troubles": _paced, "senders": 3, "limits": few}
     return [
