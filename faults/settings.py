@@ -13,6 +13,9 @@ MAX_CALLS: Final = 8
 CALL_SECONDS: Final = 2
 #: How long evidence is waited for before `on_unknown` decides, in seconds.
 UNKNOWN_SECONDS: Final = 2
+#: How long the lease of a process lives that was killed, in seconds; where it comes back alone short,
+#: for it waits until then.
+LEASE_SECONDS: Final = 2
 _SECRET: Final = "a-callback-secret-of-the-fault-bench"
 _FIRST_NUMBER_ID: Final = 1065000000
 
@@ -51,6 +54,7 @@ max_calls_per_sender = {MAX_CALLS}
 call_timeout_seconds = {CALL_SECONDS}
 connect_timeout_seconds = {CALL_SECONDS}
 unknown_after_seconds = {UNKNOWN_SECONDS}
+{f"lease_seconds = {LEASE_SECONDS}" if len(run.processes) == 1 else ""}
 [log]
 format = "json"
 """
