@@ -13,8 +13,8 @@ MAX_CALLS: Final = 8
 CALL_SECONDS: Final = 2
 #: How long evidence is waited for before `on_unknown` decides, in seconds.
 UNKNOWN_SECONDS: Final = 2
-#: How long the lease of a process lives that was killed, in seconds; where it comes back alone short,
-#: for it waits until then.
+#: How long the lease of a process lives that was killed, in seconds. Short where that process comes
+#: back alone, for it waits until then; where others take over it is as alir has it.
 LEASE_SECONDS: Final = 2
 _SECRET: Final = "a-callback-secret-of-the-fault-bench"
 _FIRST_NUMBER_ID: Final = 1065000000

@@ -62,7 +62,7 @@ CLOUD = Variant(
     "--callback-url",
 )
 ROUTE_MOBILE = Variant(
-    8,
+    5,
     f"""
     provider = "routemobile"
     base_url = "{{url}}/routemobile"
@@ -74,7 +74,7 @@ ROUTE_MOBILE = Variant(
     "--routemobile-callback-url",
 )
 WITH_EXTRA = replace(ROUTE_MOBILE, sender=f"{ROUTE_MOBILE.sender}send_extra = true\n")
-ON_POSTGRESQL = replace(CLOUD, kills=4, on_postgresql=True)
+ON_POSTGRESQL = replace(CLOUD, kills=3, on_postgresql=True)
 #: Each with a mark in its receipts, and Route Mobile as it is documented: without one.
 VARIANTS = pytest.mark.parametrize(
     "variant",
