@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Awaitable
+from contextlib import closing
+from contextvars import Context
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -23,6 +25,15 @@ from simulation.plan import DiskTemper
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
+#: Notes of each attempt, in the transaction that begins it, who begins it, and who then holds the
+#: sender; alir knows nothing of that.
+_NOTES: Final = """
+CREATE TABLE begun_by (message_id, number, writer, holder, fence);
+CREATE TRIGGER note_begun AFTER INSERT ON attempt BEGIN
+    INSERT INTO begun_by SELECT new.message_id, new.number, writer(), l.holder, l.fence
+    FROM message m LEFT JOIN sender_lease l ON l.sender = m.sender WHERE m.id = new.message_id;
+END;
+"""
 #: Memory that looks like a disk.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder inside has a name of its own
 #: SQLite's own access to files, but that connections lock each other out in this process's memory
@@ -38,6 +49,8 @@ class _Pooled(sqlite3.Connection):
     """A connection that is used again after it was closed: opening one takes longer."""
 
     pool: list[_Pooled]
+    #: The process that writes on it.
+    writer: str | None = None
 
     def close(self) -> None:
         if self.in_transaction:
@@ -65,6 +78,8 @@ class Platter:
         engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(self._path))
         tables.metadata.create_all(engine)
         engine.dispose()
+        with closing(sqlite3.connect(self._path)) as connection:
+            connection.executescript(_NOTES)
         #: What everybody reads with: it sees what is committed. That cannot change while somebody
         #: reads, as all of a schedule runs in one thread; so nobody needs a transaction for it.
         self.reader = self.connect()
@@ -82,10 +97,13 @@ class Platter:
         for connection in (self.reader, *self._pool):
             sqlite3.Connection.close(connection)
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, writer: str | None = None) -> sqlite3.Connection:
         """A connection as the gateway opens one, but that nothing waits for a real disk."""
-        if self._pool:
-            return self._pool.pop()
+        connection = self._pool.pop() if self._pool else self._open()
+        connection.writer = writer
+        return connection
+
+    def _open(self) -> _Pooled:
         connection = sqlite3.connect(
             f"{self._path.as_uri()}?vfs={_ALONE}",
             uri=True,
@@ -94,6 +112,7 @@ class Platter:
             factory=_Pooled,
         )
         connection.pool = self._pool
+        connection.create_function("writer", 0, lambda: connection.writer)
         connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
@@ -105,6 +124,7 @@ class Platter:
         connection.execute("BEGIN")
         for table in tables.metadata.sorted_tables:
             connection.execute(f"DELETE FROM {table.name}")  # noqa: S608 - its own names
+        connection.execute("DELETE FROM begun_by")
         connection.execute("COMMIT")
         connection.close()
 
@@ -179,7 +199,10 @@ class Disk:
 
 
 class SimulatedLink:
-    """The connection that a process writes on; see `Link`. Its commits do what a seed says."""
+    """The connection that a process writes on; see `Link`. Its commits do what a seed says.
+
+    A commit that was asked for is the disk's to end, also where its process stands still or dies.
+    """
 
     begin = SQLiteLink.begin
 
@@ -187,7 +210,8 @@ class SimulatedLink:
         self._disk = disk
         self._name = name
         self._connection: sqlite3.Connection | None = None
-        self._is_committing = False
+        self._committing: asyncio.Future[None] | None = None
+        self._world = Context()
 
     async def run(self, work: Work[T]) -> T:
         """See `Link.run`."""
@@ -198,17 +222,11 @@ class SimulatedLink:
 
     async def commit(self) -> None:
         """See `Link.commit`."""
-        disk, connection = self._disk, self._open()
-        self._is_committing = True
-        await asyncio.sleep(disk.commit_takes())
-        self._is_committing = False
-        disk.break_if_due()
-        is_broken, fate = disk.is_broken, disk.chance.random()
-        is_lost = (is_broken and disk.chance.random() < _HALF) or fate < disk.temper.lost
-        connection.execute("ROLLBACK" if is_lost else "COMMIT")
-        if is_lost or is_broken or fate < disk.temper.lost + disk.temper.doubtful:
-            disk.trace.add("disk", "failed", of=self._name, stored=not is_lost)
-            raise sqlite3.OperationalError("disk I/O error")
+        self._open()
+        loop = asyncio.get_running_loop()
+        self._committing = done = loop.create_future()
+        loop.call_later(self._disk.commit_takes(), self._end_commit, done, context=self._world)
+        await done
 
     async def disconnect(self) -> None:
         """See `Link.disconnect`."""
@@ -240,15 +258,34 @@ class SimulatedLink:
         """The process is gone: a commit under way is stored or is not, and all else is not."""
         if self._connection is None:
             return
-        if self._is_committing and self._disk.chance.random() < _HALF:
+        if self._committing is not None and self._disk.chance.random() < _HALF:
             self._connection.execute("COMMIT")
             self._disk.trace.add("disk", "stored", of=self._name, after="its end")
         self._connection.close()
-        self._connection = None
+        self._connection = self._committing = None
+
+    def _end_commit(self, done: asyncio.Future[None]) -> None:
+        disk, connection = self._disk, self._connection
+        if connection is None or done is not self._committing:
+            return  # its process died first
+        self._committing = None
+        disk.break_if_due()
+        is_broken, fate = disk.is_broken, disk.chance.random()
+        is_lost = (is_broken and disk.chance.random() < _HALF) or fate < disk.temper.lost
+        connection.execute("ROLLBACK" if is_lost else "COMMIT")
+        has_failed = is_lost or is_broken or fate < disk.temper.lost + disk.temper.doubtful
+        if has_failed:
+            disk.trace.add("disk", "failed", of=self._name, stored=not is_lost)
+        if done.done():
+            return  # nobody waits for it any more
+        if has_failed:
+            done.set_exception(sqlite3.OperationalError("disk I/O error"))
+        else:
+            done.set_result(None)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._disk.platter.connect()
+            self._connection = self._disk.platter.connect(self._name)
         return self._connection
 
 
@@ -261,7 +298,7 @@ class SimulatedDatabase:
         self._writer = GroupWriter(self._link, name=name)
 
     async def own(self) -> None:
-        """See `Database.own`: the world has one process at a time."""
+        """See `Database.own`: all of a world share it."""
 
     def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """See `Database.write`."""

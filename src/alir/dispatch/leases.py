@@ -105,6 +105,7 @@ class Leases:
         process: its name, unlike any other's.
         leases: one for each sender that it can dispatch for; none: it only says that it lives.
         lasts: how long a lease lives that nobody renews.
+        looks: how often leases are looked at.
         told: called when others have something to look at.
     """
 
@@ -118,6 +119,7 @@ class Leases:
         *,
         lasts: timedelta,
         told: Callable[[], None],
+        looks: timedelta = timedelta(seconds=LOOK_SECONDS),
     ) -> None:
         self._process = process
         self._leases = leases
@@ -127,6 +129,7 @@ class Leases:
         self._lasts = lasts
         self._seconds = lasts.total_seconds()
         self._told = told
+        self._look_seconds = looks.total_seconds()
         self._held: dict[SenderName, _Held] = {}
         self._changing: dict[SenderName, asyncio.Task[None]] = {}
         self._renew_at = -math.inf
@@ -152,7 +155,7 @@ class Leases:
         await self._renew()
 
     async def run(self) -> None:
-        """Look every `LOOK_SECONDS`, or when woken, for ever."""
+        """Look again and again, or when woken, for ever."""
         while True:
             self._woken.clear()
             try:
@@ -166,6 +169,8 @@ class Leases:
 
     async def look(self) -> None:
         """Renew what is held, if it is time, and take or let go of what should change hands."""
+        if self._ending:
+            return  # who has left must not say that it lives: nobody would take what it let go of
         is_due = self._clock.elapsed() >= self._renew_at
         view = await (self._renew() if is_due else self._store.look())
         self._others = len(view.alive.keys() - {self._process})
@@ -205,8 +210,12 @@ class Leases:
         for sender, held in self._held.items():
             if _is_theirs(view.leases.get(sender), self._process, held.fence):
                 self._held[sender] = held._replace(until=until)
-                if self._leases[sender].is_held:
-                    self._leases[sender].prolong(until)
+                lease = self._leases[sender]
+                if lease.is_held:
+                    was_over = not lease.is_good(self._clock.elapsed())
+                    lease.prolong(until)
+                    if was_over:
+                        self._owner.taken(sender)  # who found it over sleeps until then
         return view
 
     def _change(
@@ -260,7 +269,7 @@ class Leases:
 
     async def _nap(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(self._look_seconds):
                 await self._woken.wait()
 
 
