@@ -132,6 +132,8 @@ class Leases:
         self._look_seconds = looks.total_seconds()
         self._held: dict[SenderName, _Held] = {}
         self._changing: dict[SenderName, asyncio.Task[None]] = {}
+        # Taken, or maybe so, from whoever dispatched before, of whom nothing was learnt yet.
+        self._unlearnt: set[SenderName] = set()
         self._renew_at = -math.inf
         self._woken = asyncio.Event()
         self._ending = False
@@ -185,15 +187,19 @@ class Leases:
             if sender not in self._held:
                 self._change(sender, self._take)
         for sender in due.release:
-            self._change(sender, self._release)
+            self._change(sender, self._take if sender in self._unlearnt else self._release)
 
     async def finish(self) -> None:
-        """Let go of every sender, once nothing is being begun; others may then take them."""
+        """Let go of every sender, once nothing is being begun; others may then take them.
+
+        Of what nothing was learnt yet the lease runs out: whoever takes it then learns it.
+        """
         self._ending = True
         for task in self._changing.values():
             task.cancel()
         await asyncio.gather(*self._changing.values(), return_exceptions=True)
-        await asyncio.gather(*map(self._release, list(self._held)))
+        learnt = [sender for sender in self._held if sender not in self._unlearnt]
+        await asyncio.gather(*map(self._release, learnt))
         try:
             await self._store.leave(self._process)
         except StoreUnavailable as error:
@@ -232,18 +238,25 @@ class Leases:
         try:
             taken = await self._store.take(sender, self._process, self._lasts)
             if taken is None:
+                self._unlearnt.discard(sender)
                 return
+            if sender in self._unlearnt:
+                taken = taken._replace(wait=CHANGE_OF_HANDS, was_left=True)
+            self._unlearnt.add(sender)
             good_from = self._clock.elapsed() + taken.wait.total_seconds()
             self._held[sender] = _Held(taken.fence, asked_at + self._seconds)
             await self._owner.learn(sender, was_left=taken.was_left)
         except StoreUnavailable as error:
             _log.warning("take_failed", sender=sender, reason=str(error))
+            if error.in_doubt:
+                self._unlearnt.add(sender)
             self._lose(sender)
         except Exception as fault:
             # A fault of alir's own. It is tried again, and others may try meanwhile.
             _log.error("take_broke", sender=sender, exc_info=fault)
             self._lose(sender)
         else:
+            self._unlearnt.discard(sender)
             held = self._held.get(sender)
             if held is not None and held.fence == taken.fence:  # else it was lost meanwhile
                 self._leases[sender].take(held.fence, good_from=good_from, good_until=held.until)
