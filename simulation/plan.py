@@ -296,5 +296,5 @@ def _disk(chance: Random) -> DiskTemper:
     return DiskTemper(
         lost=chance.choice((0.0, 0.0, 0.03)),
         doubtful=chance.choice((0.0, 0.0, 0.03, 0.1)),
-        slow=chance.choice((0.002, 0.02, 0.5)),
+        slow=chance.choice((0.002, 0.02, 0.3)),
     )

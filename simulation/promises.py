@@ -341,7 +341,7 @@ def _begins(world: World) -> Iterator[str]:
 def _left_begun(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
     """Whether anything was found begun only because it was overdue.
 
-    What its process begun, handed its sender on in order, and never ended may be.
+    What a process had begun that handed its sender on in order, and then ended, may be.
     """
     leases = {
         sender: (holder, fence)

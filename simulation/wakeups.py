@@ -15,9 +15,7 @@ from simulation.plan import Rumours
 class Hearsay:
     """Between the processes: hands on to all of them what one tells."""
 
-    def __init__(
-        self, rumours: Rumours, chance: Random, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, rumours: Rumours, chance: Random, loop: asyncio.AbstractEventLoop) -> None:
         self.rumours = rumours
         self._chance = chance
         self._loop = loop

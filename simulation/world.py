@@ -54,8 +54,8 @@ _RATES: Final = (1.0, 0.999, 1.001)
 _LATE: Final = (0.1, 4.0, 8.0)
 #: How often a process looks at leases, and for messages of which nobody told, in seconds. As
 #: above: alir's own are the first ones.
-_LOOKS: Final = (0.25, 1.0, 2.0)
-_POLLS: Final = (1.0, 4.0, 10.0)
+_LOOKS: Final = (0.25, 2.0, 2.0, 2.0)
+_POLLS: Final = (1.0, 10.0, 10.0)
 _RESUMING_SECONDS: Final = 1.0
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
@@ -275,6 +275,9 @@ class World:
             if process.was_killed:
                 process.left = self._leases_of(process)
                 self._expect_others(process.left, _TAKEN_AFTER_KILL, but=process)
+                # Until then it counts as one that lives.
+                missed_at = self.loop.time() + LEASE_SECONDS
+                self._disturbed_until = max(self._disturbed_until, missed_at)
             await asyncio.sleep(self.chance.uniform(0.0, _RESTART_SECONDS))
 
     def _leases_of(self, process: Process) -> dict[str, int]:
@@ -383,8 +386,8 @@ class World:
             await self._ask_of(
                 process, lambda gateway: gateway.core.pauses.pause(sender, title="A pause")
             )
-            assert process is not None
-            self._paused[sender] = Paused(self.loop.time(), process.number)
+            by = 0 if process is None else process.number
+            self._paused[sender] = Paused(self.loop.time(), by)
         await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
         self._paused.clear()
         while True:
