@@ -40,6 +40,8 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder inside has a name o
 #: and not in the file, which no other process opens: to ask the kernel took 6 % of a schedule.
 _ALONE: Final = "unix-excl"
 _READ_SECONDS: Final = 0.001
+#: How long who wants to write waits for another one, before it is told that it cannot.
+_BUSY_SECONDS: Final = 1.0
 #: A disk that is gone takes up to so long to say so.
 _ERROR_SECONDS: Final = 0.5
 _HALF: Final = 0.5
@@ -154,6 +156,8 @@ class Disk:
         self.breaks_for = 0.0
         self._broken_until = 0.0
         self._locker: sqlite3.Connection | None = None
+        self._writing: SimulatedLink | None = None
+        self._waiting: list[asyncio.Future[None]] = []
 
     def look(self, sql: str, *parameters: Any) -> list[Any]:
         """What is committed."""
@@ -182,6 +186,29 @@ class Disk:
         self.stalled_until = self.breaks_for = self._broken_until = 0.0
         self.unlock()
 
+    async def turn(self, link: SimulatedLink) -> None:
+        """Return once no other process writes, or after a while, as SQLite does (`busy_timeout`).
+
+        Whoever is told first that it is free need not be who writes next: it may stand still.
+        """
+        give_up_at = self._loop.time() + _BUSY_SECONDS
+        while self._writing not in {None, link} and self._loop.time() < give_up_at:
+            free: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append(free)
+            timer = self._loop.call_at(give_up_at, _set, free)
+            await free
+            timer.cancel()
+
+    def writes(self, link: SimulatedLink, *, now: bool) -> None:
+        """Whether a process has a transaction open from here on."""
+        if now:
+            self._writing = link
+        elif self._writing is link:
+            self._writing = None
+            waiting, self._waiting = self._waiting, []
+            for free in waiting:
+                _set(free)
+
     @property
     def is_broken(self) -> bool:
         return self._loop.time() < self._broken_until
@@ -196,6 +223,11 @@ class Disk:
         """Seconds until the next commit is on disk."""
         seconds = self.chance.uniform(0.0, self.temper.slow)
         return max(seconds, self.stalled_until - self._loop.time())
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class SimulatedLink:
@@ -218,7 +250,12 @@ class SimulatedLink:
         if self._disk.is_broken:
             await asyncio.sleep(self._disk.chance.uniform(0.0, _ERROR_SECONDS))
             raise sqlite3.OperationalError("disk I/O error")
-        return work(self._open())
+        await self._disk.turn(self)
+        connection = self._open()
+        try:
+            return work(connection)
+        finally:
+            self._disk.writes(self, now=connection.in_transaction)
 
     async def commit(self) -> None:
         """See `Link.commit`."""
@@ -233,6 +270,7 @@ class SimulatedLink:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._disk.writes(self, now=False)
 
     async def end(self) -> None:
         """See `Link.end`."""
@@ -263,6 +301,7 @@ class SimulatedLink:
             self._disk.trace.add("disk", "stored", of=self._name, after="its end")
         self._connection.close()
         self._connection = self._committing = None
+        self._disk.writes(self, now=False)
 
     def _end_commit(self, done: asyncio.Future[None]) -> None:
         disk, connection = self._disk, self._connection
@@ -273,6 +312,7 @@ class SimulatedLink:
         is_broken, fate = disk.is_broken, disk.chance.random()
         is_lost = (is_broken and disk.chance.random() < _HALF) or fate < disk.temper.lost
         connection.execute("ROLLBACK" if is_lost else "COMMIT")
+        disk.writes(self, now=False)
         has_failed = is_lost or is_broken or fate < disk.temper.lost + disk.temper.doubtful
         if has_failed:
             disk.trace.add("disk", "failed", of=self._name, stored=not is_lost)
@@ -311,7 +351,8 @@ class SimulatedDatabase:
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
         disk = self._disk
-        await asyncio.sleep(disk.chance.uniform(0.0, _READ_SECONDS))
+        if disk.chance.random() < _HALF:  # else nothing else happens meanwhile
+            await asyncio.sleep(disk.chance.uniform(0.0, _READ_SECONDS))
         if disk.is_broken:
             raise StoreUnavailable("the database cannot be read: disk I/O error")
         return work(disk.platter.reader)

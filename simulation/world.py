@@ -51,7 +51,7 @@ _SKEWS: Final = (0.0, 0.0, -5.0, 5.0, 60.0)
 _RATES: Final = (1.0, 0.999, 1.001)
 #: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
 #: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
-_LATE: Final = (0.1, 4.0, 8.0)
+_LATE: Final = (0.1, 4.0, 8.0, 8.0)
 #: How often a process looks at leases, and for messages of which nobody told, in seconds. As
 #: above: alir's own are the first ones.
 _LOOKS: Final = (0.25, 2.0, 2.0, 2.0)
