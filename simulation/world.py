@@ -104,11 +104,12 @@ class Outside:
         )
         self.http = Wire(world.network, process.number, world)
         self.database = SimulatedDatabase(world.disk, process.name)
+        self.wakeups = world.hearsay.join()
         self.sharing = Sharing(
             process=process.name,
             leases=LeaseStore(self.database, world.clock),
             lasts=timedelta(seconds=LEASE_SECONDS),
-            wakeups=world.hearsay.join(),
+            wakeups=self.wakeups,
             looks=timedelta(seconds=chance.choice(_LOOKS)),
             polls=timedelta(seconds=chance.choice(_POLLS)),
         )
@@ -271,7 +272,7 @@ class World:
                 self._faults_begun += 1
                 process.kill_after(unlucky, within=_DUE_WITHIN)
             await process.ended
-            self.hearsay.leave(outside.sharing.wakeups)
+            self.hearsay.leave(outside.wakeups)
             if process.was_killed:
                 process.left = self._leases_of(process)
                 self._expect_others(process.left, _TAKEN_AFTER_KILL, but=process)
