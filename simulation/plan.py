@@ -187,7 +187,7 @@ _KINDS: Final = (
 
 
 def draw(chance: Random) -> Plan:
-    """A plan: two processes, at least 5 messages, and 2 faults besides what weather and disk bring."""
+    """A plan: at least 5 messages, and 2 faults besides what weather and disk bring."""
     spread = chance.choice((0.0, 1.0, 6.0))
     messages = LEAST_MESSAGES + chance.randint(0, 3)
     requests = tuple(
