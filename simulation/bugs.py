@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 from unittest.mock import patch
@@ -18,10 +18,12 @@ from alir.dispatch.attempt import never_handed_over
 from alir.dispatch.calls import Calls
 from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.housekeeping import Housekeeper
+from alir.dispatch.lease import Lease
+from alir.dispatch.leases import Leases
 from alir.dispatch.ports import Begun, Sent
 from alir.dispatch.slots import NOBODY
 from alir.errors import NotFound, OutcomeUnknown, ProviderBusy, StoreUnavailable
-from alir.ids import MessageId, SenderName
+from alir.ids import Fence, MessageId, SenderName
 from alir.intake.ports import IdempotencyKey, Stored
 from alir.messages import life, standing
 from alir.messages.model import Flag, Message, Status
@@ -29,7 +31,7 @@ from alir.providers.cloud.adapter import CloudProvider
 from alir.receipts.guess import Candidate, Guess
 from alir.receipts.inbox import Inbox
 from alir.receipts.ports import CallbackRequest
-from alir.store import applying, messages, queue, receipts, writing
+from alir.store import applying, leases, messages, queue, receipts, writing
 from alir.store.messages import MessageStore
 from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import load
@@ -249,6 +251,46 @@ def _wait_and_forget(self: Dispatcher) -> float | None:
     return wait
 
 
+def _all_stand(_connection: object, fences: Iterable[Fence | None]) -> set[Fence | None]:
+    return {None, *fences}
+
+
+class _Never:
+    """A statement that is never run."""
+
+    def run(self, *_: object) -> None:
+        """Nothing happens."""
+
+
+def _good_until_told(self: Lease, now: float) -> bool:
+    return self.is_held and self._good_from <= now
+
+
+_look = Leases.look
+
+
+async def _look_while_ending(self: Leases) -> None:
+    if not self._ending:
+        await _look(self)
+    elif self._clock.elapsed() >= self._renew_at:
+        await self._renew()
+
+
+_record = Calls._record
+
+
+async def _record_while_held(
+    self: Calls, message: Message, settlement: life.Settlement, number: int
+) -> None:
+    if self._lease.is_good(self._clock.elapsed()):
+        await _record(self, message, settlement, number)
+
+
+async def _take_nothing_over(self: Housekeeper, _sender: SenderName) -> int:
+    self._has_found_unknown = False
+    return 0
+
+
 async def _accept_most(
     self: MessageStore, message: Message, key: IdempotencyKey | None, **how: Any
 ) -> Stored:
@@ -340,6 +382,37 @@ BUGS: Final = MappingProxyType(
         "guessed_among_two": Bug(
             "guesses which attempt a receipt is about though there are two",
             [(receipts, "guess", _guess_the_first)],
+        ),
+        "begun_without_fencing": Bug(
+            "begins without a look at whose the sender is by now",
+            [
+                (messages, "stands", lambda _connection, _fence: True),
+                (messages, "standing", _all_stand),
+            ],
+        ),
+        "lease_not_renewed": Bug(
+            "goes on sending, and does not renew its leases",
+            [(leases, "_RENEW", _Never())],
+        ),
+        "sent_after_the_lease": Bug(
+            "takes a lease to last until it hears of its loss",
+            [(Lease, "is_good", _good_until_told)],
+        ),
+        "answer_thrown_away_with_the_lease": Bug(
+            "writes an answer down only while it has the sender",
+            [(Calls, "_record", _record_while_held)],
+        ),
+        "left_begun_not_taken_over": Bug(
+            "takes a sender from a killed process, and leaves what that had begun",
+            [(Housekeeper, "take_over", _take_nothing_over)],
+        ),
+        "new_owner_sends_at_once": Bug(
+            "sends as soon as it has a sender, within the same second as its last owner",
+            [(leases, "CHANGE_OF_HANDS", timedelta())],
+        ),
+        "says_that_it_lives_as_it_stops": Bug(
+            "keeps others from taking what it let go of, while its last calls end",
+            [(Leases, "look", _look_while_ending)],
         ),
         "later_message_not_woken_for": Bug(
             "sleeps on when there is room again, unless something is due",

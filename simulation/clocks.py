@@ -18,6 +18,7 @@ class SkewedClock:
 
     Attributes:
         skew: seconds that the wall clock goes before the right one.
+        latest: by how many seconds a sleeper wakes late, at most.
         set_at: when somebody last set the wall clock, in the loop's time; none: nobody did.
     """
 
@@ -25,17 +26,19 @@ class SkewedClock:
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        skew: float,
-        rate: float,
-        late: Callable[[], float],
+        skew: float = 0.0,
+        rate: float = 1.0,
+        latest: float = 0.0,
+        random: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`rate`: seconds that the clock that never jumps counts in a second.
 
-        `late`: how many seconds later than it asked for a sleeper wakes.
+        `random`: at least 0 and less than 1: how late of `latest` a sleeper wakes.
         """
         self._loop = loop
         self._rate = rate
-        self._late = late
+        self._random = random
+        self.latest = latest
         self.skew = skew
         self.set_at: float | None = None
 
@@ -53,7 +56,7 @@ class SkewedClock:
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock`."""
-        await asyncio.sleep(seconds / self._rate + self._late())
+        await asyncio.sleep(seconds / self._rate + self.latest * self._random())
 
     def set_by(self, seconds: float) -> None:
         """Somebody sets the wall clock, forward or back."""

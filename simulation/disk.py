@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Awaitable
+from contextlib import closing
+from contextvars import Context
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -23,12 +25,23 @@ from simulation.plan import DiskTemper
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
+#: Notes of each attempt, in the transaction that begins it, who begins it, and who then holds the
+#: sender; alir knows nothing of that.
+_NOTES: Final = """
+CREATE TABLE begun_by (message_id, number, writer, holder, fence);
+CREATE TRIGGER note_begun AFTER INSERT ON attempt BEGIN
+    INSERT INTO begun_by SELECT new.message_id, new.number, writer(), l.holder, l.fence
+    FROM message m LEFT JOIN sender_lease l ON l.sender = m.sender WHERE m.id = new.message_id;
+END;
+"""
 #: Memory that looks like a disk.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder inside has a name of its own
 #: SQLite's own access to files, but that connections lock each other out in this process's memory
 #: and not in the file, which no other process opens: to ask the kernel took 6 % of a schedule.
 _ALONE: Final = "unix-excl"
 _READ_SECONDS: Final = 0.001
+#: How long who wants to write waits for another one, before it is told that it cannot.
+_BUSY_SECONDS: Final = 1.0
 #: A disk that is gone takes up to so long to say so.
 _ERROR_SECONDS: Final = 0.5
 _HALF: Final = 0.5
@@ -38,6 +51,8 @@ class _Pooled(sqlite3.Connection):
     """A connection that is used again after it was closed: opening one takes longer."""
 
     pool: list[_Pooled]
+    #: The process that writes on it.
+    writer: str | None = None
 
     def close(self) -> None:
         if self.in_transaction:
@@ -65,6 +80,8 @@ class Platter:
         engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(self._path))
         tables.metadata.create_all(engine)
         engine.dispose()
+        with closing(sqlite3.connect(self._path)) as connection:
+            connection.executescript(_NOTES)
         #: What everybody reads with: it sees what is committed. That cannot change while somebody
         #: reads, as all of a schedule runs in one thread; so nobody needs a transaction for it.
         self.reader = self.connect()
@@ -82,10 +99,13 @@ class Platter:
         for connection in (self.reader, *self._pool):
             sqlite3.Connection.close(connection)
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, writer: str | None = None) -> sqlite3.Connection:
         """A connection as the gateway opens one, but that nothing waits for a real disk."""
-        if self._pool:
-            return self._pool.pop()
+        connection = self._pool.pop() if self._pool else self._open()
+        connection.writer = writer
+        return connection
+
+    def _open(self) -> _Pooled:
         connection = sqlite3.connect(
             f"{self._path.as_uri()}?vfs={_ALONE}",
             uri=True,
@@ -94,6 +114,7 @@ class Platter:
             factory=_Pooled,
         )
         connection.pool = self._pool
+        connection.create_function("writer", 0, lambda: connection.writer)
         connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
@@ -105,6 +126,7 @@ class Platter:
         connection.execute("BEGIN")
         for table in tables.metadata.sorted_tables:
             connection.execute(f"DELETE FROM {table.name}")  # noqa: S608 - its own names
+        connection.execute("DELETE FROM begun_by")
         connection.execute("COMMIT")
         connection.close()
 
@@ -134,6 +156,8 @@ class Disk:
         self.breaks_for = 0.0
         self._broken_until = 0.0
         self._locker: sqlite3.Connection | None = None
+        self._writing: SimulatedLink | None = None
+        self._waiting: list[asyncio.Future[None]] = []
 
     def look(self, sql: str, *parameters: Any) -> list[Any]:
         """What is committed."""
@@ -162,6 +186,29 @@ class Disk:
         self.stalled_until = self.breaks_for = self._broken_until = 0.0
         self.unlock()
 
+    async def turn(self, link: SimulatedLink) -> None:
+        """Return once no other process writes, or after a while, as SQLite does (`busy_timeout`).
+
+        Whoever is told first that it is free need not be who writes next: it may stand still.
+        """
+        give_up_at = self._loop.time() + _BUSY_SECONDS
+        while self._writing not in {None, link} and self._loop.time() < give_up_at:
+            free: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append(free)
+            timer = self._loop.call_at(give_up_at, _set, free)
+            await free
+            timer.cancel()
+
+    def writes(self, link: SimulatedLink, *, now: bool) -> None:
+        """Whether a process has a transaction open from here on."""
+        if now:
+            self._writing = link
+        elif self._writing is link:
+            self._writing = None
+            waiting, self._waiting = self._waiting, []
+            for free in waiting:
+                _set(free)
+
     @property
     def is_broken(self) -> bool:
         return self._loop.time() < self._broken_until
@@ -178,8 +225,16 @@ class Disk:
         return max(seconds, self.stalled_until - self._loop.time())
 
 
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 class SimulatedLink:
-    """The connection that a process writes on; see `Link`. Its commits do what a seed says."""
+    """The connection that a process writes on; see `Link`. Its commits do what a seed says.
+
+    A commit that was asked for is the disk's to end, also where its process stands still or dies.
+    """
 
     begin = SQLiteLink.begin
 
@@ -187,34 +242,35 @@ class SimulatedLink:
         self._disk = disk
         self._name = name
         self._connection: sqlite3.Connection | None = None
-        self._is_committing = False
+        self._committing: asyncio.Future[None] | None = None
+        self._world = Context()
 
     async def run(self, work: Work[T]) -> T:
         """See `Link.run`."""
         if self._disk.is_broken:
             await asyncio.sleep(self._disk.chance.uniform(0.0, _ERROR_SECONDS))
             raise sqlite3.OperationalError("disk I/O error")
-        return work(self._open())
+        await self._disk.turn(self)
+        connection = self._open()
+        try:
+            return work(connection)
+        finally:
+            self._disk.writes(self, now=connection.in_transaction)
 
     async def commit(self) -> None:
         """See `Link.commit`."""
-        disk, connection = self._disk, self._open()
-        self._is_committing = True
-        await asyncio.sleep(disk.commit_takes())
-        self._is_committing = False
-        disk.break_if_due()
-        is_broken, fate = disk.is_broken, disk.chance.random()
-        is_lost = (is_broken and disk.chance.random() < _HALF) or fate < disk.temper.lost
-        connection.execute("ROLLBACK" if is_lost else "COMMIT")
-        if is_lost or is_broken or fate < disk.temper.lost + disk.temper.doubtful:
-            disk.trace.add("disk", "failed", of=self._name, stored=not is_lost)
-            raise sqlite3.OperationalError("disk I/O error")
+        self._open()
+        loop = asyncio.get_running_loop()
+        self._committing = done = loop.create_future()
+        loop.call_later(self._disk.commit_takes(), self._end_commit, done, context=self._world)
+        await done
 
     async def disconnect(self) -> None:
         """See `Link.disconnect`."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._disk.writes(self, now=False)
 
     async def end(self) -> None:
         """See `Link.end`."""
@@ -240,15 +296,36 @@ class SimulatedLink:
         """The process is gone: a commit under way is stored or is not, and all else is not."""
         if self._connection is None:
             return
-        if self._is_committing and self._disk.chance.random() < _HALF:
+        if self._committing is not None and self._disk.chance.random() < _HALF:
             self._connection.execute("COMMIT")
             self._disk.trace.add("disk", "stored", of=self._name, after="its end")
         self._connection.close()
-        self._connection = None
+        self._connection = self._committing = None
+        self._disk.writes(self, now=False)
+
+    def _end_commit(self, done: asyncio.Future[None]) -> None:
+        disk, connection = self._disk, self._connection
+        if connection is None or done is not self._committing:
+            return  # its process died first
+        self._committing = None
+        disk.break_if_due()
+        is_broken, fate = disk.is_broken, disk.chance.random()
+        is_lost = (is_broken and disk.chance.random() < _HALF) or fate < disk.temper.lost
+        connection.execute("ROLLBACK" if is_lost else "COMMIT")
+        disk.writes(self, now=False)
+        has_failed = is_lost or is_broken or fate < disk.temper.lost + disk.temper.doubtful
+        if has_failed:
+            disk.trace.add("disk", "failed", of=self._name, stored=not is_lost)
+        if done.done():
+            return  # nobody waits for it any more
+        if has_failed:
+            done.set_exception(sqlite3.OperationalError("disk I/O error"))
+        else:
+            done.set_result(None)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._disk.platter.connect()
+            self._connection = self._disk.platter.connect(self._name)
         return self._connection
 
 
@@ -261,7 +338,7 @@ class SimulatedDatabase:
         self._writer = GroupWriter(self._link, name=name)
 
     async def own(self) -> None:
-        """See `Database.own`: the world has one process at a time."""
+        """See `Database.own`: all of a world share it."""
 
     def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
         """See `Database.write`."""
@@ -274,7 +351,8 @@ class SimulatedDatabase:
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
         disk = self._disk
-        await asyncio.sleep(disk.chance.uniform(0.0, _READ_SECONDS))
+        if disk.chance.random() < _HALF:  # else nothing else happens meanwhile
+            await asyncio.sleep(disk.chance.uniform(0.0, _READ_SECONDS))
         if disk.is_broken:
             raise StoreUnavailable("the database cannot be read: disk I/O error")
         return work(disk.platter.reader)

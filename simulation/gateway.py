@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from alir.api.answers import answer_of
 from alir.api.problems import Problem
-from alir.core import Core, Policy, SenderParts, World
+from alir.core import Core, Policy, SenderParts, Sharing, World
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import DispatchPolicy
 from alir.dispatch.gate import PairLimit
@@ -58,6 +58,9 @@ class Outside(Protocol):
 
     @property
     def database(self) -> SimulatedDatabase: ...
+
+    @property
+    def sharing(self) -> Sharing: ...
 
     def random(self) -> float: ...
 
@@ -145,6 +148,7 @@ class Gateway:
             dialects=[dialect],
             failure_of=failure_of,
             counts=_Unmeasured(),
+            sharing=outside.sharing,
         )
 
     async def start(self) -> list[Coroutine[Any, Any, None]]:

@@ -31,6 +31,7 @@ class Departure:
 
     Attributes:
         process: its number.
+        sender: of the message, as the store has it.
         left: whether any byte did.
         answer: `taken`, `refused` or `none`: what came back to its process.
         heard_at: when it did.
@@ -40,6 +41,7 @@ class Departure:
     process: int
     message: str
     attempt: int
+    sender: str = ""
     left: bool = True
     answer: str = "none"
     heard_at: float | None = None

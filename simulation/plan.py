@@ -77,13 +77,26 @@ class DiskTemper:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rumours:
+    """What becomes of what processes tell each other.
+
+    Attributes:
+        lost: how likely one of them does not hear it.
+        late: seconds until it hears it, at most.
+    """
+
+    lost: float = 0.0
+    late: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Something that goes wrong at a moment.
 
     Attributes:
-        kind: `kill` a process after `steps` more steps, or after a while; `stop` it cleanly,
-            `suspend` it for `seconds`, set its `clock` by `seconds`; `lock` the database, make the
-            disk `stall` or `break` it, or `cut` the network, for `seconds`.
+        kind: `kill` a process after `steps` more steps, or after a while, or `suspend` it then for
+            `seconds`; `stop` it cleanly, set its `clock` by `seconds`; `lock` the database, make
+            the disk `stall` or `break` it, or `cut` the network, for `seconds`.
         then: after how many steps of its own the process dies that starts after a kill; none: not.
     """
 
@@ -135,7 +148,11 @@ class Deed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that a seed says before anything has happened."""
+    """All that a seed says before anything has happened.
+
+    Attributes:
+        joins_at: when the second process is started.
+    """
 
     requests: tuple[Request, ...]
     deeds: tuple[Deed, ...]
@@ -143,6 +160,8 @@ class Plan:
     weather: Weather
     temper: Temper
     disk: DiskTemper
+    rumours: Rumours
+    joins_at: float
     per_second: float
     pair_seconds: float
     pair_burst: int
@@ -157,6 +176,7 @@ _KINDS: Final = (
     "kill",
     "kill",
     "stop",
+    "suspend",
     "suspend",
     "clock",
     "lock",
@@ -188,7 +208,11 @@ def draw(chance: Random) -> Plan:
         weather=_weather(chance),
         temper=_temper(chance),
         disk=_disk(chance),
-        per_second=chance.choice((0.0, 5.0, 50.0)),
+        rumours=Rumours(
+            lost=chance.choice((0.0, 0.3, 1.0)), late=chance.choice((0.001, 0.05, 1.0))
+        ),
+        joins_at=chance.choice((0.0, 0.0, 1.0, 5.0)),
+        per_second=chance.choice((0.0, 1.0, 5.0, 50.0)),
         pair_seconds=chance.choice((0.0, 0.0, 0.5, 3.0)),
         pair_burst=chance.choice((1, 3)),
         max_calls=chance.choice((1, 3, 500)),
@@ -234,6 +258,9 @@ def _fault(chance: Random) -> Fault:
         return Fault(at=at, kind=kind, steps=chance.choice((1, 10, 50, 200)), then=then)
     if kind == "clock":
         return Fault(at=at, kind=kind, seconds=chance.choice((-20.0, -3.0, 3.0, 20.0)))
+    if kind == "suspend":
+        seconds = chance.choice((0.1, 1.0, 4.0, 9.0, 12.0, 20.0))
+        return Fault(at=at, kind=kind, seconds=seconds, steps=chance.choice((1, 10, 50, 200)))
     return Fault(at=at, kind=kind, seconds=chance.choice((0.1, 1.0, 6.0)))
 
 
@@ -269,5 +296,5 @@ def _disk(chance: Random) -> DiskTemper:
     return DiskTemper(
         lost=chance.choice((0.0, 0.0, 0.03)),
         doubtful=chance.choice((0.0, 0.0, 0.03, 0.1)),
-        slow=chance.choice((0.002, 0.02, 0.5)),
+        slow=chance.choice((0.002, 0.02, 0.3)),
     )

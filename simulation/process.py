@@ -21,6 +21,9 @@ class Process:
 
     Attributes:
         number: from 1; each start is another process.
+        left: the leases that it held when it was killed: their fencing numbers, by sender.
+        stood_still: seconds for which it was suspended.
+        woke_at: when it ran on, each time, in the loop's time.
         is_up: it takes requests.
         ended_at: in the loop's time; none: it lives.
         was_killed: it had no time to put its affairs in order.
@@ -43,18 +46,27 @@ class Process:
         self.is_up = False
         self.is_doomed = False
         self.is_suspended = False
+        self.left: dict[str, int] = {}
+        self.stood_still = 0.0
+        self.woke_at: list[float] = []
         self.ended = loop.create_future()
         self._plan = plan
         self._loop = loop
         self._trace = trace
         self._changed = changed
         self._steps_left: int | None = None
+        self._after_steps: Callable[[], None] = self.kill
         self._kept: list[Step] = []
         # In the order in which they came, which the order of a set would not be each time.
         self._serving: dict[asyncio.Future[Any], None] = {}
         self._running: list[asyncio.Task[None]] = []
         self._context = Context()
         self._context.run(OWNER.set, self)
+
+    @property
+    def name(self) -> str:
+        """Unlike any other's."""
+        return f"process-{self.number}"
 
     @property
     def lives(self) -> bool:
@@ -70,8 +82,9 @@ class Process:
         if self._steps_left is not None:
             self._steps_left -= 1
             if self._steps_left < 0:
-                self.kill()
-                return False
+                self._steps_left = None
+                self._after_steps()
+                return self.may_run(step)
         return True
 
     def start(self, outside: Outside) -> None:
@@ -79,13 +92,14 @@ class Process:
         self._say("starts")
         self.database = outside.database
         self.clock = outside.clock
+        self.looks = outside.sharing.looks.total_seconds()
         self.gateway = self._context.run(Gateway, self._plan, outside)
         self._run(self._start())
 
     def kill_after(self, steps: int, within: float) -> None:
         """Have it die once it has done so many more steps, or after so many seconds."""
         self.is_doomed = True
-        self._steps_left = steps
+        self._steps_left, self._after_steps = steps, self.kill
         self._loop.call_later(within, self.kill)
 
     def kill(self) -> None:
@@ -104,16 +118,32 @@ class Process:
         self._say("stops")
         self._run(self._stop())
 
+    def suspend_after(self, steps: int, within: float, seconds: float) -> None:
+        """Have it stand still once it has done so many more steps, or after a while."""
+        suspended = False
+
+        def suspend() -> None:
+            nonlocal suspended
+            if not suspended and self.lives:
+                suspended = True
+                self.suspend(seconds)
+
+        if not self.is_doomed:
+            self._steps_left, self._after_steps = steps, suspend
+        self._loop.call_later(within, suspend)
+
     def suspend(self, seconds: float) -> None:
         """It does not run for so long."""
         self._say("is suspended", seconds=seconds)
         self.is_suspended = True
+        self.stood_still += seconds
         self._loop.call_later(seconds, self.resume)
 
     def resume(self) -> None:
         """It runs on."""
         if self.is_suspended:
             self.is_suspended = False
+            self.woke_at.append(self._loop.time())
             kept, self._kept = self._kept, []
             self._loop.run_again(kept)
             self._changed()

@@ -5,16 +5,18 @@ what the provider got. Nothing here asks alir's own functions: they may be what 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from sqlite3 import Row
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
+from alir.clock import to_milliseconds
 from simulation.callers import UNAVAILABLE
 from simulation.carrier import Arrival
+from simulation.clocks import moment
 from simulation.network import Departure
 
 if TYPE_CHECKING:
@@ -29,6 +31,16 @@ _SETTLED_WITHIN: Final = 15.0
 #: So much later than its caller would wait an answer may come: the writer's patience, twice, while
 #: the disk or the whole process stands still.
 _LATE_ANSWER: Final = 25.0
+#: What was under way in a process that stood still has left so soon after it woke up.
+_AWAKE: Final = 0.001
+#: How long a lease lasts that nobody renews. Source: design, section 5.
+LEASE_SECONDS: Final = 8.0
+#: A clock that is a thousandth slow takes a lease to last by so much longer, and a little more.
+_LEASE_SLACK_MS: Final = 20
+#: How often a process looks for what an operator has paused through another one, how long it takes
+#: to read that, and how long a disk may fail.
+_PAUSE_LOOK: Final = 1.0
+_PAUSE_SLACK: Final = 7.0
 _OK: Final = 200
 _SUCCESS: Final = 300
 
@@ -38,7 +50,8 @@ _ARRIVED: Final = frozenset({"accepted", "sent", "delivered", "read"})
 _NEXT: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"queued"}),
     "queued": frozenset({"queued", "unknown", "failed", "cancelled", "expired"}) | _ARRIVED,
-    "unknown": frozenset({"queued", "failed"}) | _ARRIVED,
+    # It expires where a process that stood still tells late that it never handed it over.
+    "unknown": frozenset({"queued", "failed", "expired"}) | _ARRIVED,
     # Where it fails after that and an earlier attempt is unknown, it is unknown again.
     "accepted": frozenset({"queued", "sent", "delivered", "read", "failed", "unknown"}),
     "sent": frozenset({"queued", "delivered", "read", "failed", "unknown"}),
@@ -53,6 +66,13 @@ _PARKED_AND_KNOWN: Final = (
     " JOIN attempt a ON a.provider_id = p.provider_id"
 )
 _PENDING: Final = frozenset({"queued", "sending"})
+
+
+class Paused(NamedTuple):
+    """When an operator was told that a sender stands still, and by which process."""
+
+    at: float
+    by: int
 
 
 @dataclass(slots=True)
@@ -80,7 +100,7 @@ class Kept:
 
 
 def at_departure(
-    departure: Departure, process: Process, disk: Disk, paused: Container[str]
+    departure: Departure, process: Process, disk: Disk, paused: Mapping[str, Paused]
 ) -> Iterator[str]:
     """What is wrong with a request that leaves a process now.
 
@@ -98,9 +118,11 @@ def at_departure(
         yield f"sent before it was begun on disk: {name}"
         return
     [(outcome, begun_at, status, flags, sender)] = found
+    departure.sender = sender
+    yield from _lease_at(departure, process, disk)
     if outcome is not None and "guess" not in flags:
         yield f"sent after its attempt was settled as {outcome}: {name}"
-    if sender in paused:
+    if sender in paused and _knows(process, paused[sender], departure.at):
         yield f"sent although its sender is paused: {name}"
     if status in {"cancelled", "expired"}:
         yield f"sent although it is {status}: {name}"
@@ -109,6 +131,38 @@ def at_departure(
     was_set = clock.set_at is not None and clock.set_at > departure.at - begun - BEGUN_VALID
     if begun > BEGUN_VALID + 0.1 and not was_set:
         yield f"sent {begun:.1f} s after it was begun: {name}"
+
+
+def _lease_at(departure: Departure, process: Process, disk: Disk) -> Iterator[str]:
+    """Whose the sender is by the store, when a request of it leaves a process."""
+    name = f"{departure.message}, attempt {departure.attempt}"
+    now = to_milliseconds(moment(departure.at))
+    query = "SELECT holder, until FROM sender_lease WHERE sender = ?"
+    for holder, until in disk.look(query, departure.sender):
+        taken_at = until - LEASE_SECONDS * 1000
+        if holder is None:
+            yield f"sent for a sender that its process had let go of: {name}"
+        elif holder != process.name and now > taken_at + _LEASE_SLACK_MS:
+            yield f"sent for a sender that is another process's by now: {name}"
+        elif holder == process.name and now > until + _LEASE_SLACK_MS:
+            yield f"sent after the lease was over: {name}"
+
+
+def _knows(process: Process, paused: Paused, now: float) -> bool:
+    """Whether a process must know by now of a pause of which it, or another one, was told."""
+    looks_within = 2 * (_PAUSE_LOOK + process.clock.latest) + _PAUSE_SLACK + process.stood_still
+    return paused.by == process.number or now > paused.at + looks_within
+
+
+def still_held(left: Mapping[str, int], disk: Disk, seconds: float) -> Iterator[str]:
+    """Which senders nobody took over that a process left so many seconds ago.
+
+    Args:
+        left: their fencing numbers.
+    """
+    for sender, fence in disk.look("SELECT sender, fence FROM sender_lease"):
+        if left.get(sender) == fence:
+            yield f"nobody took {sender} over within {seconds:.1f} s"
 
 
 def broken_by(world: World) -> list[str]:
@@ -120,6 +174,9 @@ def broken_by(world: World) -> list[str]:
     broken += _answers(world, kept)
     broken += _sendings(world, kept)
     broken += _receipts(world, kept)
+    broken += _pace(world)
+    broken += _begins(world)
+    broken += _left_begun(world, kept)
     for message in kept.values():
         broken += _events(message)
         broken += _states(message)
@@ -136,7 +193,8 @@ def _stuck(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
     for row in (*pending, *waiting):
         yield f"stuck as {row['status']}: {row['id']}"
     for asked in world.callers.asked.values():
-        if asked.calls > len(asked.answers) and world.processes[-1].serving:
+        serving = any(process.serving for process in world.places)
+        if asked.calls > len(asked.answers) and serving:
             yield f"stuck without an answer: {asked.request.token}"
     for [wamid] in world.disk.look(_PARKED_AND_KNOWN):
         yield f"stuck as parked, though its attempt is known: {wamid}"
@@ -163,7 +221,8 @@ def _answers(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
         refusals = [answer for answer in asked.answers if answer == (UNAVAILABLE, None)]
         if found and len(refusals) == asked.calls:
             yield f"answered 503 as not stored, and is: {token}"
-        if asked.latest > _LATE_ANSWER:
+        stood_still = max(process.stood_still for process in world.processes)
+        if asked.latest > _LATE_ANSWER + stood_still:
             yield f"answered {asked.latest:.0f} s later than its caller would wait: {token}"
     for done in world.callers.done:
         if done.kind == "cancel" and done.status == "cancelled":
@@ -243,12 +302,72 @@ def _settled(
     if heard_at is None:
         return
     lived_until = world.loop.time() if process.lives else process.ended_at or 0.0
+    lived_until -= process.stood_still
     if process.was_killed and lived_until < heard_at + _SETTLED_WITHIN:
         return
     if outcome in {None, "unknown"} and lived_until >= heard_at + _SETTLED_WITHIN:
         yield f"its answer ({departure.answer}) was thrown away: {name}"
     if departure.answer == "taken" and outcome == "accepted" and attempt["provider_id"] is None:
         yield f"its provider's id was thrown away: {name}"
+
+
+def _pace(world: World) -> Iterator[str]:
+    """Whether more left for a sender within a second than it may, whichever process sent it.
+
+    But for what leaves as its process wakes up: what had its turn before leaves beside what has
+    it then.
+    """
+    limit = int(world.plan.per_second)
+    moments: dict[str, list[float]] = defaultdict(list)
+    for departure in world.network.departures:
+        process = world.processes[departure.process - 1]
+        if any(at <= departure.at < at + _AWAKE for at in process.woke_at):
+            continue
+        moments[departure.sender].append(departure.at)
+    for sender, times in moments.items() if limit else ():
+        for first, last in zip(times, times[limit:], strict=False):
+            if last < first + 1.0:
+                yield f"{sender} sent more than {limit} within {last - first:.3f} s"
+
+
+def _begins(world: World) -> Iterator[str]:
+    """Whether each attempt was begun by the process that had the sender."""
+    begins = "SELECT message_id, number, writer, holder FROM begun_by WHERE holder IS NOT writer"
+    for message_id, number, writer, holder in world.disk.look(begins):
+        whose = "nobody's" if holder is None else f"{holder}'s"
+        yield f"begun by {writer} while the sender was {whose}: {message_id}, attempt {number}"
+
+
+def _left_begun(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
+    """Whether anything was found begun only because it was overdue.
+
+    What a process had begun that handed its sender on in order, and then ended, may be.
+    """
+    leases = {
+        sender: (holder, fence)
+        for sender, holder, fence in world.disk.look(
+            "SELECT sender, holder, fence FROM sender_lease"
+        )
+    }
+    by_name = {process.name: process for process in world.processes}
+    begun_by = {
+        (message_id, number): (writer, fence)
+        for message_id, number, writer, fence in world.disk.look(
+            "SELECT message_id, number, writer, fence FROM begun_by"
+        )
+    }
+    for message_id, message in kept.items():
+        sender = message.row["sender"]
+        for attempt in message.attempts:
+            error = attempt["error"]
+            if error is None or orjson.loads(error)["code"] != "overdue":
+                continue
+            number = attempt["number"]
+            writer, fence = begun_by[message_id, number]
+            if by_name[writer].left.get(sender) == fence:
+                yield f"left begun by a process that died: {message_id}, attempt {number}"
+            elif leases[sender] == (writer, fence):
+                yield f"left begun by a process that lives: {message_id}, attempt {number}"
 
 
 def _receipts(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
@@ -314,9 +433,6 @@ def _states(message: Kept) -> Iterator[str]:
     if [attempt["number"] for attempt in message.attempts] != list(range(1, row["attempts"] + 1)):
         yield f"its attempts are not numbered from 1 to {row['attempts']}: {id_}"
         return
-    for attempt in message.attempts:
-        if attempt["error"] is not None and orjson.loads(attempt["error"])["code"] == "overdue":
-            yield f"left begun by a process that lives: {id_}, attempt {attempt['number']}"
     stands = [message.stands(attempt["number"]) for attempt in message.attempts]
     furthest = max((_RANK.get(stood or "", -1) for stood in stands), default=-1)
     reached = next((status for status, rank in _RANK.items() if rank == furthest), None)

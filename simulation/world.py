@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 from typing import Any, Final, TypeVar
 
+from alir.core import Sharing
 from alir.errors import StoreUnavailable
 from alir.ids import EventId, MessageId, SenderName, ulid
 from alir.receipts.ports import CallbackRequest
+from alir.store.leases import LeaseStore
 from simulation.callers import Callers
 from simulation.carrier import Carrier
 from simulation.clocks import SkewedClock
@@ -26,15 +29,20 @@ from simulation.plan import (
     PEOPLE,
     SENDERS,
     Deed,
+    DiskTemper,
     Fault,
     Plan,
+    Rumours,
     spare,
 )
 from simulation.process import Process
-from simulation.promises import at_departure
+from simulation.promises import LEASE_SECONDS, Paused, at_departure, still_held
+from simulation.wakeups import Hearsay
 
 T = TypeVar("T")
 
+#: How many processes there are at a time.
+_PLACES: Final = 2
 _RESTART_SECONDS: Final = 3.0
 #: How often it is looked whether all has come to rest.
 _LOOK_SECONDS: Final = 2.0
@@ -43,10 +51,22 @@ _SKEWS: Final = (0.0, 0.0, -5.0, 5.0, 60.0)
 _RATES: Final = (1.0, 0.999, 1.001)
 #: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
 #: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
-_LATE: Final = (0.1, 4.0, 8.0)
+_LATE: Final = (0.1, 4.0, 8.0, 8.0)
+#: How often a process looks at leases, and for messages of which nobody told, in seconds. As
+#: above: alir's own are the first ones.
+_LOOKS: Final = (0.25, 2.0, 2.0, 2.0)
+_POLLS: Final = (1.0, 10.0, 10.0)
 _RESUMING_SECONDS: Final = 1.0
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
+#: Faults that are over at once, or last as long as a process is not there.
+_MOMENTARY: Final = frozenset({"kill", "stop", "clock"})
+#: A commit that takes no longer keeps no lease from being taken in time.
+_QUICK_COMMIT: Final = 0.02
+#: So long after a process was killed or asked to stop another one has its senders, but for how
+#: often it looks; it sends a second later. Source: issue on faults: 10 s and 2 s.
+_TAKEN_AFTER_KILL: Final = LEASE_SECONDS + 0.5
+_TAKEN_AFTER_STOP: Final = 0.5
 #: How often it is looked whether the database is free.
 _PROBE_SECONDS: Final = 0.1
 _RANDOM_BITS: Final = 80
@@ -75,15 +95,24 @@ class Outside:
 
     def __init__(self, world: World, process: Process) -> None:
         chance = world.chance
-        latest = chance.choice(_LATE)
         self.clock = SkewedClock(
             world.loop,
             skew=chance.choice(_SKEWS),
             rate=chance.choice(_RATES),
-            late=lambda: latest * chance.random(),
+            latest=chance.choice(_LATE),
+            random=chance.random,
         )
         self.http = Wire(world.network, process.number, world)
-        self.database = SimulatedDatabase(world.disk, f"writer-{process.number}")
+        self.database = SimulatedDatabase(world.disk, process.name)
+        self.wakeups = world.hearsay.join()
+        self.sharing = Sharing(
+            process=process.name,
+            leases=LeaseStore(self.database, world.clock),
+            lasts=timedelta(seconds=LEASE_SECONDS),
+            wakeups=self.wakeups,
+            looks=timedelta(seconds=chance.choice(_LOOKS)),
+            polls=timedelta(seconds=chance.choice(_POLLS)),
+        )
         self.random = chance.random
         self._bits = chance.getrandbits
 
@@ -103,7 +132,9 @@ class World:
     """Everything of one schedule.
 
     Attributes:
+        clock: one that goes right, as that of a database that all share.
         processes: every one that was started.
+        places: of these, the last one that was started in each place.
         broken: promises that were seen to break as it happened.
         befallen: how many of the faults planned have befallen something.
     """
@@ -119,20 +150,27 @@ class World:
         self.carrier = Carrier(plan.temper, chance, loop, trace, self._call_back)
         self.network = Network(plan.weather, self.carrier, chance, loop, trace)
         self.callers = Callers(self, chance, trace)
+        self.hearsay = Hearsay(plan.rumours, chance, loop)
+        self.clock = SkewedClock(loop)
         self.processes: list[Process] = []
+        self.places: list[Process] = []
         self.broken: list[str] = []
         self.befallen = 0
         self.is_calm = False
         self.came_to_rest = False
         self._waiting_for_change: list[asyncio.Future[None]] = []
         # Senders of which an operator was told that they stand still.
-        self._paused: list[str] = []
-        # After how many steps the next process dies; it had no luck.
-        self._unlucky: int | None = None
+        self._paused: dict[str, Paused] = {}
+        # After how many steps the next process in a place dies; it had no luck.
+        self._unlucky: dict[int, int] = {}
+        # How many faults have begun, and when the last of them is over.
+        self._faults_begun = 0
+        self._disturbed_until = 0.0
+        self._expecting: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Let the schedule happen, and all of it come to rest."""
-        supervising = asyncio.ensure_future(self._supervise())
+        supervising = [asyncio.ensure_future(self._supervise(n)) for n in range(_PLACES)]
         faults = [asyncio.ensure_future(self._happen(fault)) for fault in self.plan.faults]
         asking = [
             *(asyncio.ensure_future(self.callers.ask(one)) for one in self.plan.requests),
@@ -143,7 +181,8 @@ class World:
         self._be_calm()
         asking.extend(self._make_up())
         await self._rest(asking)
-        supervising.cancel()
+        for task in (*supervising, *self._expecting):
+            task.cancel()
         # What is no answer that a door could make something of is a fault of alir's own.
         broke = [task.exception() for task in asking if task.done()]
         self.broken += [f"alir broke: {fault!r}" for fault in broke if fault is not None]
@@ -160,13 +199,26 @@ class World:
 
     def ask(self, work: Callable[[Gateway], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
         """See `Door.ask`."""
-        process = self.processes[-1]
-        return process.serve(lambda: work(process.gateway))
+        return self._ask_of(self._anybody(), work)
 
     def departs(self, departure: Departure) -> None:
         """See `Watcher.departs`."""
         process = self.processes[departure.process - 1]
         self.broken += at_departure(departure, process, self.disk, self._paused)
+
+    def _anybody(self) -> Process | None:
+        """A process that takes requests; none: nobody does."""
+        able = [process for process in self.places if process.is_up]
+        return self.chance.choice(able) if able else None
+
+    def _ask_of(
+        self, process: Process | None, work: Callable[[Gateway], Coroutine[Any, Any, T]]
+    ) -> asyncio.Future[T]:
+        if process is not None:
+            return process.serve(lambda: work(process.gateway))
+        refused: asyncio.Future[T] = self.loop.create_future()
+        refused.set_exception(ConnectionRefusedError())
+        return refused
 
     def _be_calm(self) -> None:
         self.trace.add("world", "calm")
@@ -174,7 +226,7 @@ class World:
         self.disk.be_calm()
         self.network.be_calm()
         self.carrier.be_calm()
-        self.processes[-1].resume()
+        self.hearsay.rumours = Rumours()
 
     def _make_up(self) -> Iterator[asyncio.Task[None]]:
         """Have more messages asked for where too few are stored.
@@ -201,27 +253,64 @@ class World:
         self.trace.add("world", "at rest" if self.came_to_rest else "never at rest")
 
     def _is_quiet(self) -> bool:
-        process = self.processes[-1]
-        return process.is_up and not self.carrier.untold and not self.network.under_way
+        are_up = all(process.is_up and not process.is_suspended for process in self.places)
+        return are_up and not self.carrier.untold and not self.network.under_way
 
-    async def _supervise(self) -> None:
-        """Have a process running, always."""
+    async def _supervise(self, place: int) -> None:
+        """Have a process running in a place, always."""
+        await asyncio.sleep(place * self.plan.joins_at)
         while True:
             number = len(self.processes) + 1
             process = Process(number, self.plan, self.loop, self.trace, self._changed)
             self.processes.append(process)
-            process.start(Outside(self, process))
+            self.places[place : place + 1] = [process]
+            outside = Outside(self, process)
+            process.start(outside)
             self._changed()
-            if self._unlucky is not None and not self.is_calm:
-                process.kill_after(self._unlucky, within=_DUE_WITHIN)
-                self._unlucky = None
+            unlucky = self._unlucky.pop(place, None)
+            if unlucky is not None and not self.is_calm:
+                self._faults_begun += 1
+                process.kill_after(unlucky, within=_DUE_WITHIN)
             await process.ended
+            self.hearsay.leave(outside.wakeups)
+            if process.was_killed:
+                process.left = self._leases_of(process)
+                self._expect_others(process.left, _TAKEN_AFTER_KILL, but=process)
+                # Until then it counts as one that lives.
+                missed_at = self.loop.time() + LEASE_SECONDS
+                self._disturbed_until = max(self._disturbed_until, missed_at)
             await asyncio.sleep(self.chance.uniform(0.0, _RESTART_SECONDS))
+
+    def _leases_of(self, process: Process) -> dict[str, int]:
+        held = "SELECT sender, fence FROM sender_lease WHERE holder = ?"
+        return dict(self.disk.look(held, process.name))
+
+    def _expect_others(self, left: dict[str, int], seconds: float, *, but: Process) -> None:
+        """Have others take what a process leaves, in time, if nothing else goes wrong."""
+        others = [process for process in self.places if process is not but and process.is_up]
+        is_quiet = self.plan.disk.slow <= _QUICK_COMMIT and self.plan.disk == DiskTemper(
+            slow=self.plan.disk.slow
+        )
+        if others and left and is_quiet and self.loop.time() >= self._disturbed_until:
+            waiting = self._look_again(others, left, seconds)
+            self._expecting.append(asyncio.ensure_future(waiting))
+
+    async def _look_again(
+        self, others: Sequence[Process], left: dict[str, int], seconds: float
+    ) -> None:
+        begun = self._faults_begun
+        await asyncio.sleep(seconds + max(one.looks for one in self.places))
+        is_as_before = all(one.lives and not one.is_suspended for one in others)
+        if begun == self._faults_begun and is_as_before:
+            self.broken += still_held(left, self.disk, seconds)
 
     async def _happen(self, fault: Fault) -> None:
         """Have a fault befall something; return once it has."""
         await asyncio.sleep(fault.at)
         self.trace.add("world", fault.kind, seconds=fault.seconds, steps=fault.steps)
+        self._faults_begun += 1
+        lasts = 0.0 if fault.kind in _MOMENTARY else fault.seconds + _DUE_WITHIN
+        self._disturbed_until = max(self._disturbed_until, self.loop.time() + lasts)
         match fault.kind:
             case "kill":
                 await self._kill(fault)
@@ -246,7 +335,8 @@ class World:
         process = None
         while process is None or not process.was_killed:
             process = await self._find(lambda one: one.lives and not one.is_doomed)
-            self._unlucky = fault.then
+            if fault.then is not None:
+                self._unlucky[self.places.index(process)] = fault.then
             process.kill_after(fault.steps, within=_DUE_WITHIN)
             await process.ended
 
@@ -255,19 +345,22 @@ class World:
         process = await self._find(lambda one: one.lives and not one.is_suspended)
         match fault.kind:
             case "stop":
+                left = self._leases_of(process)
                 process.stop()
+                if not process.was_killed:
+                    self._expect_others(left, _TAKEN_AFTER_STOP, but=process)
             case "suspend":
-                process.suspend(fault.seconds)
+                process.suspend_after(fault.steps, _DUE_WITHIN, fault.seconds)
             case "clock":
                 process.clock.set_by(fault.seconds)
 
     async def _find(self, fits: Callable[[Process], bool]) -> Process:
-        """The process that runs now or later, once it fits."""
-        while not fits(self.processes[-1]):
+        """A process that runs now or later, once one fits."""
+        while not (able := [process for process in self.places if fits(process)]):
             change = self.loop.create_future()
             self._waiting_for_change.append(change)
             await change
-        return self.processes[-1]
+        return self.chance.choice(able)
 
     def _changed(self) -> None:
         """The process that runs is another one, or does something else now."""
@@ -289,9 +382,13 @@ class World:
     async def _pause(self, sender: SenderName, at: float) -> None:
         """An operator pauses a sender, and resumes it once the world is calm."""
         await asyncio.sleep(at)
+        process = self._anybody()
         with suppress(OSError, StoreUnavailable):  # it may have been stored all the same
-            await self.ask(lambda gateway: gateway.core.pauses.pause(sender, title="A pause"))
-            self._paused.append(sender)
+            await self._ask_of(
+                process, lambda gateway: gateway.core.pauses.pause(sender, title="A pause")
+            )
+            by = 0 if process is None else process.number
+            self._paused[sender] = Paused(self.loop.time(), by)
         await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
         self._paused.clear()
         while True:

@@ -21,7 +21,7 @@ from alir.dispatch.dispatchers import Dispatchers
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.lease import Lease
-from alir.dispatch.leases import Leases, LeaseStore, SoleOwner
+from alir.dispatch.leases import LOOK_SECONDS, Leases, LeaseStore, SoleOwner
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Decisions, Measure, Provider
@@ -113,12 +113,16 @@ class Sharing:
         process: its name, unlike any other's.
         lasts: how long a sender's lease lives that nobody renews.
         wakeups: what the processes tell each other by.
+        looks: how often it looks whose the senders are.
+        polls: for how long a message may wait of which nobody told.
     """
 
     process: str
     leases: LeaseStore
     lasts: timedelta
     wakeups: Wakeups
+    looks: timedelta = timedelta(seconds=LOOK_SECONDS)
+    polls: timedelta = timedelta(seconds=POLL_SECONDS)
 
 
 class Core:
@@ -178,7 +182,7 @@ class Core:
         )
         self.messages = MessageStore(database, clock, changed=self._changed, consequences=aftermath)
         self._dispatchers = {
-            name: self._dispatcher(name, sender, counts, is_shared=sharing is not None)
+            name: self._dispatcher(name, sender, counts, sharing)
             for name, sender in senders.items()
         }
         self._housekeeper = Housekeeper(
@@ -221,6 +225,7 @@ class Core:
                 self,
                 clock,
                 lasts=sharing.lasts,
+                looks=sharing.looks,
                 told=self._wakeups.lease_changed,
             )
         self._elsewhere = Elsewhere(
@@ -322,8 +327,9 @@ class Core:
         await self._wakeups.close()
 
     def _dispatcher(
-        self, name: SenderName, sender: SenderParts, measure: Measure, *, is_shared: bool
+        self, name: SenderName, sender: SenderParts, measure: Measure, sharing: Sharing | None
     ) -> Dispatcher:
+        polls = None if sharing is None else sharing.polls.total_seconds()
         return Dispatcher(
             name,
             provider=sender.provider,
@@ -336,7 +342,7 @@ class Core:
             random=self._world.random,
             measure=measure,
             lease=self._own[name],
-            longest_sleep=POLL_SECONDS if is_shared else LONGEST_SLEEP_SECONDS,
+            longest_sleep=LONGEST_SLEEP_SECONDS if polls is None else polls,
         )
 
     def _hear(self, news: News) -> None:

@@ -269,7 +269,7 @@ class Dispatcher:
             return None
         if not self._lease.is_good(now):
             self._caught_up = False
-            # What prolongs a lease that is over takes it anew, and wakes.
+            # Whatever makes it good again wakes.
             return self._lease.good_from - now if self._lease.good_from > now else math.inf
         if not self._gate.is_open:
             if self._gate.probe is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -139,6 +140,7 @@ def share_out(alive: Alive) -> Mapping[SenderName, str]:
     return whose
 
 
+@lru_cache(maxsize=1_000)
 def _drawn(process: str, sender: SenderName) -> bytes:
     """The highest one of a sender gets it, so that what others do changes little."""
     return sha256(f"{process}\0{sender}".encode()).digest()

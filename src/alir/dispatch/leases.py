@@ -105,6 +105,7 @@ class Leases:
         process: its name, unlike any other's.
         leases: one for each sender that it can dispatch for; none: it only says that it lives.
         lasts: how long a lease lives that nobody renews.
+        looks: how often leases are looked at.
         told: called when others have something to look at.
     """
 
@@ -118,6 +119,7 @@ class Leases:
         *,
         lasts: timedelta,
         told: Callable[[], None],
+        looks: timedelta = timedelta(seconds=LOOK_SECONDS),
     ) -> None:
         self._process = process
         self._leases = leases
@@ -127,8 +129,11 @@ class Leases:
         self._lasts = lasts
         self._seconds = lasts.total_seconds()
         self._told = told
+        self._look_seconds = looks.total_seconds()
         self._held: dict[SenderName, _Held] = {}
         self._changing: dict[SenderName, asyncio.Task[None]] = {}
+        # Taken, or maybe so, from whoever dispatched before, of whom nothing was learnt yet.
+        self._unlearnt: set[SenderName] = set()
         self._renew_at = -math.inf
         self._woken = asyncio.Event()
         self._ending = False
@@ -152,7 +157,7 @@ class Leases:
         await self._renew()
 
     async def run(self) -> None:
-        """Look every `LOOK_SECONDS`, or when woken, for ever."""
+        """Look again and again, or when woken, for ever."""
         while True:
             self._woken.clear()
             try:
@@ -166,6 +171,8 @@ class Leases:
 
     async def look(self) -> None:
         """Renew what is held, if it is time, and take or let go of what should change hands."""
+        if self._ending:
+            return  # who has left must not say that it lives: nobody would take what it let go of
         is_due = self._clock.elapsed() >= self._renew_at
         view = await (self._renew() if is_due else self._store.look())
         self._others = len(view.alive.keys() - {self._process})
@@ -180,15 +187,19 @@ class Leases:
             if sender not in self._held:
                 self._change(sender, self._take)
         for sender in due.release:
-            self._change(sender, self._release)
+            self._change(sender, self._take if sender in self._unlearnt else self._release)
 
     async def finish(self) -> None:
-        """Let go of every sender, once nothing is being begun; others may then take them."""
+        """Let go of every sender, once nothing is being begun; others may then take them.
+
+        Of what nothing was learnt yet the lease runs out: whoever takes it then learns it.
+        """
         self._ending = True
         for task in self._changing.values():
             task.cancel()
         await asyncio.gather(*self._changing.values(), return_exceptions=True)
-        await asyncio.gather(*map(self._release, list(self._held)))
+        learnt = [sender for sender in self._held if sender not in self._unlearnt]
+        await asyncio.gather(*map(self._release, learnt))
         try:
             await self._store.leave(self._process)
         except StoreUnavailable as error:
@@ -205,8 +216,12 @@ class Leases:
         for sender, held in self._held.items():
             if _is_theirs(view.leases.get(sender), self._process, held.fence):
                 self._held[sender] = held._replace(until=until)
-                if self._leases[sender].is_held:
-                    self._leases[sender].prolong(until)
+                lease = self._leases[sender]
+                if lease.is_held:
+                    was_over = not lease.is_good(self._clock.elapsed())
+                    lease.prolong(until)
+                    if was_over:
+                        self._owner.taken(sender)  # who found it over sleeps until then
         return view
 
     def _change(
@@ -223,18 +238,25 @@ class Leases:
         try:
             taken = await self._store.take(sender, self._process, self._lasts)
             if taken is None:
+                self._unlearnt.discard(sender)
                 return
+            if sender in self._unlearnt:
+                taken = taken._replace(wait=CHANGE_OF_HANDS, was_left=True)
+            self._unlearnt.add(sender)
             good_from = self._clock.elapsed() + taken.wait.total_seconds()
             self._held[sender] = _Held(taken.fence, asked_at + self._seconds)
             await self._owner.learn(sender, was_left=taken.was_left)
         except StoreUnavailable as error:
             _log.warning("take_failed", sender=sender, reason=str(error))
+            if error.in_doubt:
+                self._unlearnt.add(sender)
             self._lose(sender)
         except Exception as fault:
             # A fault of alir's own. It is tried again, and others may try meanwhile.
             _log.error("take_broke", sender=sender, exc_info=fault)
             self._lose(sender)
         else:
+            self._unlearnt.discard(sender)
             held = self._held.get(sender)
             if held is not None and held.fence == taken.fence:  # else it was lost meanwhile
                 self._leases[sender].take(held.fence, good_from=good_from, good_until=held.until)
@@ -260,7 +282,7 @@ class Leases:
 
     async def _nap(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(self._look_seconds):
                 await self._woken.wait()
 
 

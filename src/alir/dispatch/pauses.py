@@ -207,6 +207,7 @@ class Pauses:
 
     async def resume(self, sender: SenderName) -> list[Pause]:
         """End everything that stands still of a sender; on disk when it returns."""
+        await self.sync()  # another process may just have been told to pause it
         ended = [
             other
             for pause in self.of(sender)

@@ -46,6 +46,8 @@ _FREE = or_(
     # It ends later than any claim can: the clock that made it was wrong, or was set back since.
     and_(_c.claimed_until > bindparam("too_late"), _c.claimed_until < _LEFT),
 )
+# Asked every second by every process, and nearly always there is none: that must not cost a write.
+_ANY = Statement(select(_c.seq).where(_UNAPPLIED, _FREE).limit(1))
 # Bodies are read once it is known how many there is room for. What another process is just
 # claiming is passed by; SQLite has one writer at a time.
 _FIND = Statement(
@@ -119,6 +121,8 @@ class CallbackStore:
         Of what is not applied, nobody applies what nobody claimed, and what was claimed
         `CLAIM_SECONDS` ago. Processes that claim at once get different callbacks.
         """
+        if not await self._database.read(self._is_any_free):
+            return ()
         return await self._database.write(self._claim)
 
     async def leave(self, callback: int) -> None:
@@ -136,9 +140,12 @@ class CallbackStore:
         statement = _FREE_ALL if claimed else _FREE_LEFT
         await self._database.write(lambda connection: statement.run(connection, {}).close())
 
+    def _is_any_free(self, connection: Connection) -> bool:
+        return _ANY.run(connection, self._free_at(self._now())).fetchone() is not None
+
     def _claim(self, connection: Connection) -> Sequence[RawCallback]:
-        now = to_milliseconds(self._clock.now())
-        found = _FIND.run(connection, {"now": now, "too_late": now + 2 * _CLAIM})
+        now = self._now()
+        found = _FIND.run(connection, self._free_at(now))
         seqs: list[int] = []
         size = 0
         for seq, length in found.fetchall():
@@ -154,6 +161,13 @@ class CallbackStore:
             RawCallback(seq, provider, tuple(orjson.loads(senders)), body)
             for seq, provider, senders, body in _READ.run(connection, page)
         ]
+
+    def _now(self) -> int:
+        return to_milliseconds(self._clock.now())
+
+    @staticmethod
+    def _free_at(now: int) -> dict[str, int]:
+        return {"now": now, "too_late": now + 2 * _CLAIM}
 
 
 def mark_applied(connection: Connection, callback: int, now: datetime) -> None:

@@ -28,6 +28,7 @@ class Table:
         self.rows: dict[SenderName, LeaseRow] = {}
         self.alive: dict[str, tuple[tuple[SenderName, ...], int]] = {}
         self.is_away = False
+        self.doubts = False
         self.renewals = 0
 
     @property
@@ -58,6 +59,8 @@ class Table:
         self.rows[sender] = LeaseRow(row.fence + 1, until, process)
         wait = 0.0 if row.holder == process else max(0.0, 1 + (row.until - self.now) / 1000)
         was_left = row.holder not in {None, process}
+        if self.doubts:
+            raise StoreUnavailable("the disk is gone", in_doubt=True)
         return Taken(Fence(sender, row.fence + 1), timedelta(seconds=wait), was_left=was_left)
 
     async def release(self, sender: SenderName, process: str) -> None:
@@ -84,6 +87,7 @@ class Process:
         self.table = table
         self.own = {sender: Lease() for sender in senders}
         self.learnt: list[tuple[SenderName, bool]] = []
+        self.taken_ones: list[SenderName] = []
         self.lost_ones: list[SenderName] = []
         self.told = 0
         self.cannot_learn = False
@@ -100,6 +104,7 @@ class Process:
 
     def taken(self, sender: SenderName) -> None:
         assert self.own[sender].is_held
+        self.taken_ones.append(sender)
 
     async def at_rest(self, sender: SenderName) -> None:
         assert not self.own[sender].is_held
@@ -233,6 +238,71 @@ async def test_a_sender_of_which_nothing_can_be_learnt_is_tried_again() -> None:
     one.cannot_learn = False
     await pass_time(1.5, one)
     assert one.may_send() == [MAIN, OTHER]
+
+
+@in_a_loop
+async def test_what_a_killed_process_left_is_learnt_also_where_that_failed_at_first() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await one.look()
+    two.cannot_learn = True
+    await pass_time(9, two)
+    assert {row.holder for row in table.rows.values()} == {"two"}
+    two.cannot_learn = False
+    await two.look()
+    assert two.may_send() == []  # its former owner may have sent a moment ago, as far as it knows
+    await pass_time(1, two)
+    assert two.may_send() == [MAIN, OTHER]
+    assert two.learnt == [(MAIN, True), (OTHER, True)]
+
+
+@in_a_loop
+async def test_what_a_killed_process_left_is_learnt_by_the_next_where_one_could_not() -> None:
+    table = Table(FakeClock())
+    one, two, three = (Process(name, table) for name in ("one", "two", "three"))
+    await one.look()
+    two.cannot_learn = True
+    await pass_time(9, two)
+    await two.leases.finish()
+    await pass_time(10, three)
+    assert three.learnt == [(MAIN, True), (OTHER, True)]
+
+
+@in_a_loop
+async def test_whose_taking_was_in_doubt_learns_what_was_left_once_it_finds_it_taken() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await one.look()
+    table.doubts = True
+    await pass_time(9, two)
+    assert {row.holder for row in table.rows.values()} == {"two"}
+    table.doubts = False
+    await pass_time(1.5, two)
+    assert two.learnt == [(MAIN, True), (OTHER, True)]
+    assert two.may_send() == [MAIN, OTHER]
+
+
+@in_a_loop
+async def test_who_stops_does_not_say_any_more_that_it_lives_while_its_calls_end() -> None:
+    table = Table(FakeClock())
+    one, two = Process("one", table), Process("two", table)
+    await pass_time(4, one, two)
+    await one.leases.finish()
+    await pass_time(4, one, two)
+    assert set(table.alive) == {"two"}
+    assert two.may_send() == [MAIN, OTHER]
+
+
+@in_a_loop
+async def test_who_found_its_lease_over_is_woken_once_it_was_renewed_after_all() -> None:
+    one = Process("one", Table(FakeClock()))
+    await one.look()
+    one.taken_ones.clear()
+    await pass_time(4, one)
+    assert one.taken_ones == []
+    one.table.clock.leap(9)
+    await one.look()
+    assert one.may_send() == one.taken_ones == [MAIN, OTHER]
 
 
 @in_a_loop

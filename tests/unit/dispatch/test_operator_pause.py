@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.clock import START, idle
+from tests.clock import START, FakeClock, idle
 from tests.examples import MAIN
 from tests.running import in_a_loop
-from tests.unit.dispatch.doubles import World
+from tests.unit.dispatch.doubles import MemoryPauses, World, pauses_of
 
 from alir.dispatch.pause import Pause
 from alir.errors import PauseAsked, PauseScope, ProviderBusy, StoreUnavailable
@@ -87,3 +87,17 @@ async def test_it_holds_what_is_just_being_begun_to_see_whether_another_pause_is
         await world.pauses.resume(MAIN)
         await world.advance(0)
         assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_a_pause_of_a_moment_ago_is_resumed_through_another_process_too() -> None:
+    clock, store = FakeClock(), MemoryPauses()
+    (here, _), (there, _) = pauses_of(clock, store), pauses_of(clock, store)
+    await here.pause(MAIN, title="lunch")
+
+    [ended] = await there.resume(MAIN)
+
+    assert ended.scope is OPERATOR
+    assert store.stored == {}
+    await here.sync()
+    assert here.of(MAIN) == []
