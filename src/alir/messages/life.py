@@ -446,10 +446,12 @@ def _was_told_accepted(message: Message, *, is_answer: bool) -> bool:
     """Whether users were told already that a provider took it.
 
     Of an attempt whose answer was a failed receipt they may not have been: rather twice than never.
+    So too where the message had been given up: then nobody was told of that receipt.
     """
+    was_given_up = message.error is not None and message.error["code"] == GIVEN_UP
     return (
         message.status in ARRIVED
-        or (message.status is Status.FAILED and not is_answer)
+        or (message.status is Status.FAILED and not is_answer and not was_given_up)
         or any(standing(message, attempt) in ARRIVED for attempt in message.attempts)
         or any(_stood_as_sent(message, known) for known in message.receipts)
     )

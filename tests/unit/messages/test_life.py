@@ -581,6 +581,12 @@ def test_a_message_given_up_is_held_to_be_sent_where_evidence_comes_later() -> N
     assert message.flags == {Flag.AFTER_FAILED}
 
 
+def test_accepted_is_told_of_a_message_given_up_that_first_failed_and_then_arrived() -> None:
+    message = unknown().cancelled().received(FAILED, SENT, DELIVERED)
+
+    assert message.told == ["unknown", "failed", "accepted", "delivered"]
+
+
 @pytest.mark.parametrize(
     ("on_unknown", "expected"), [(OnUnknown.HOLD, False), (OnUnknown.RETRY, True)]
 )
