@@ -211,7 +211,7 @@ class Core:
             self._dispatchers,
             self.backlog,
             queue_limit=policy.queue_limit,
-            has_peers=lambda: self.has_peers,
+            peers=self,
         )
         rules = {name: sender.rules for name, sender in senders.items()}
         self.intake = Intake(self.messages, dispatch, rules, clock, world.new_message_id)
@@ -376,9 +376,11 @@ class Core:
         self._housekeeper.changed(message)
         if message.status is Status.QUEUED:
             dispatcher = self._dispatchers.get(message.sender)
-            if dispatcher is not None:
+            if dispatcher is None:
+                pass  # a sender that is gone from the settings
+            elif self._own[message.sender].is_held:
                 dispatcher.queued(message)
-                if not self._own[message.sender].is_held:
-                    self._wakeups.queued(message.sender)
+            else:
+                self._wakeups.queued(message.sender)
         elif message.status not in PENDING:
             self._wakeups.settled(message.id)

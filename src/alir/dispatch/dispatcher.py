@@ -101,9 +101,10 @@ class Dispatcher:
         self._refreshed_at = clock.elapsed()
 
     def queued(self, message: Message) -> None:
-        """A message of this sender came into the queue, or back into it."""
-        if not self._lease.is_held:
-            return  # whoever holds it hears of it, or is to learn of it all anew
+        """A message came into the queue, or back into it, of a sender that is this process's.
+
+        Of one that is not, its owner hears, and whoever takes it learns of all that waits.
+        """
         if message.parked is not None:
             self._gate.park(message.parked)
             if self._gate.next_turn < self._sleeps_until:

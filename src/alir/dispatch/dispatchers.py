@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from alir.dispatch.backlog import Backlog
 from alir.dispatch.dispatcher import Dispatcher
@@ -11,13 +12,20 @@ from alir.ids import SenderName
 from alir.messages.model import Message
 
 
+class Peers(Protocol):
+    """Whether other processes store messages in the same database."""
+
+    @property
+    def has_peers(self) -> bool: ...
+
+
 class Dispatchers:
     """Every sender's dispatcher; of a sender without one, messages wait.
 
     Args:
         queue_limit: how many messages of each sender may wait.
-        has_peers: whether other processes may store messages too. Then none is begun with the
-            write that stores it: another's, stored before it, may wait of which nobody heard yet.
+        peers: while other processes store messages too, none is begun with the write that stores
+            it: another's, stored before it, may wait of which nobody heard yet.
     """
 
     def __init__(
@@ -26,9 +34,9 @@ class Dispatchers:
         backlog: Backlog,
         *,
         queue_limit: int,
-        has_peers: Callable[[], bool] = lambda: False,
+        peers: Peers,
     ) -> None:
-        self._has_peers = has_peers
+        self._peers = peers
         self._by_sender = by_sender
         self._backlog = backlog
         self._queue_limit = queue_limit
@@ -38,7 +46,7 @@ class Dispatchers:
         dispatcher = self._by_sender.get(message.sender)
         if dispatcher is None:
             return NOWHERE
-        if self._has_peers():
+        if self._peers.has_peers:
             return Place(parked=dispatcher.line_up(message))
         return dispatcher.admit(message)
 

@@ -45,7 +45,6 @@ from alir.store.writing import Decide, NewMessage, change, event_row, insert_all
 
 #: Bounds the memory that messages in a long queue take: about 3 KB each.
 MOST_FRESH = 1_000
-_NONE = {None}
 
 
 class MessageStore(QueueReader):
@@ -118,8 +117,7 @@ class MessageStore(QueueReader):
         """What became of each; a refusal is an answer, so that a group is not repeated for it."""
         now = self._clock.now()
         look = anybody_heard(connection)
-        fences = {one.fence for one in new}
-        stand = fences if fences == _NONE else standing(connection, fences)
+        stand = standing(connection, {one.fence for one in new if one.begin})
         prepared: list[NewMessage] = []
         answers: list[Stored | AlirError] = []
         for one in new:
