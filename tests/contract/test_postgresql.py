@@ -433,6 +433,13 @@ def test_a_database_of_a_newer_alir_is_told_and_left_alone(url: str) -> None:
         execute(url, f"UPDATE alembic_version SET version_num = '{known}'")
 
 
+def test_tables_that_cannot_be_made_are_told_in_the_servers_words(postgresql_server: str) -> None:
+    with new_database(postgresql_server) as url:
+        execute(url, "CREATE TABLE message (of_another text)")
+        with pytest.raises(StoreUnavailable, match=r'changed: relation "message" already exists$'):
+            open_database(url)
+
+
 @pytest.mark.parametrize(
     ("address", "error"),
     [
