@@ -22,6 +22,7 @@ from alir.store import postgresql, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.counts import count, counted
 from alir.store.database import open_database
+from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
 from alir.store.migrations.run import GATEWAY_LOCK
 from alir.store.postgresql import PostgresDatabase
@@ -431,6 +432,21 @@ def test_a_database_of_a_newer_alir_is_told_and_left_alone(url: str) -> None:
         assert asyncio.run(asked(url, "SELECT version_num FROM alembic_version")) == "9999"
     finally:
         execute(url, f"UPDATE alembic_version SET version_num = '{known}'")
+
+
+@in_a_loop
+async def test_a_gateway_that_was_cut_off_writes_nothing_where_a_newer_alir_was_meanwhile(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    async with gateway(url) as database:
+        await asked(url, "UPDATE alembic_version SET version_num = '9999'")
+        await cut(url)
+        with pytest.raises(StoreUnavailable, match="newer alir"):
+            await database.write(note("a"))
+        await asked(url, "UPDATE alembic_version SET version_num = $1", HEAD)
+        await database.write(note("a"))  # as after a downgrade, or a restore
+        assert await database.read(notes) == ["a"]
 
 
 def test_tables_that_cannot_be_made_are_told_in_the_servers_words(postgresql_server: str) -> None:

@@ -82,11 +82,8 @@ async def _upgrade_postgresql(url: str) -> str | None:
 
 def _upgrade_known(connection: Connection) -> str | None:
     version = MigrationContext.configure(connection).get_current_revision()
-    if version is not None and version > HEAD:
-        raise StoreUnavailable(
-            f"the database was used by a newer alir: its tables are of version {version}, and this "
-            f"one knows {HEAD}"
-        )
+    if version is not None:
+        require_known(version)
     if version is not None and version != HEAD:
         lock = text(f"SELECT pg_try_advisory_xact_lock({GATEWAY_LOCK})")
         if not connection.execute(lock).scalar():
@@ -97,6 +94,19 @@ def _upgrade_known(connection: Connection) -> str | None:
     if version != HEAD:
         _upgrade(connection)
     return version
+
+
+def require_known(version: str) -> None:
+    """See that tables of this version are none of a newer alir's.
+
+    Raises:
+        StoreUnavailable: they are.
+    """
+    if version > HEAD:
+        raise StoreUnavailable(
+            f"the database was used by a newer alir: its tables are of version {version}, and this "
+            f"one knows {HEAD}"
+        )
 
 
 def _upgrade(connection: Connection) -> None:
