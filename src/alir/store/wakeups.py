@@ -105,7 +105,7 @@ class PostgresWakeups:
             while not self._is_closing:
                 try:
                     await self._live()
-                except Exception as error:
+                except Exception as error:  # `_note` tells a fault of alir's from a lost session
                     self._note(error)
                     self._woken.clear()
                     if not self._is_closing:
