@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -199,6 +199,27 @@ async def test_a_commit_whose_answer_was_lost_is_stored_once(url: str) -> None:
         answers = await asyncio.gather(*(database.write(note(text)) for text in "abc"))
 
         assert answers == ["A", "B", "C"]
+        assert await database.read(notes) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(url: str) -> None:
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        async with AsyncExitStack() as ending:
+
+            async def cut_and_start_another() -> None:
+                await cut(url)
+                await ending.enter_async_context(gateway(url))
+                raise ConnectionResetError("the answer is lost")
+
+            link = database._link
+            link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
+            with pytest.raises(StoreUnavailable) as told:
+                await database.write(note("b"))  # it must not be done twice
+
+        assert told.value.in_doubt
+        assert await database.write(note("c")) == "C"
         assert await database.read(notes) == ["a", "b", "c"]
 
 
