@@ -106,6 +106,7 @@ def test_a_copy_beside_a_gateway_under_load_is_whole_and_can_be_restored(tmp_pat
         pytest.param("alir.db", "is there already", id="the database itself"),
         pytest.param(".", "is a folder", id="a folder"),
         pytest.param("no/copy.db", "There is no folder no", id="no folder"),
+        pytest.param("a" * 300, "File name too long", id="a name that is too long"),
     ],
 )
 def test_a_copy_goes_only_where_nothing_is(gateway: RunningGateway, path: str, words: str) -> None:

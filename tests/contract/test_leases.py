@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from tests.clock import FakeClock
-from tests.contract.stores import Backend, Stores
+from tests.contract.stores import ROUNDS, Backend, Stores, two_writers
 from tests.examples import MAIN, OTHER, a_message, begin_due
 from tests.running import in_a_loop
 
@@ -26,13 +25,8 @@ LASTS = timedelta(seconds=8)
 @asynccontextmanager
 async def two(database: Backend) -> AsyncIterator[tuple[Stores, Stores, LeaseStore, LeaseStore]]:
     """The stores of two processes on one database, and their leases."""
-    clock = FakeClock()
-    async with database.open(clock=clock) as one:
-        other = Stores(database.database(exclusive=False), clock)
-        try:
-            yield one, other, LeaseStore(one.database, clock), LeaseStore(other.database, clock)
-        finally:
-            await other.database.close()
+    async with two_writers(database) as (one, other):
+        yield one, other, LeaseStore(one.database, one.clock), LeaseStore(other.database, one.clock)
 
 
 async def taken(leases: LeaseStore, process: str) -> Fence:
@@ -177,7 +171,7 @@ async def test_nothing_is_decided_under_a_lease_that_was_taken_over(database: Ba
 @in_a_loop
 async def test_race_of_two_processes_that_take_a_lease(database: Backend) -> None:
     async with two(database) as (store, _, one, other):
-        for round_ in range(12):
+        for round_ in range(ROUNDS):
             both = [one.take(MAIN, "one", LASTS), other.take(MAIN, "other", LASTS)]
             results = await asyncio.gather(*(both if round_ % 2 else reversed(both)))
             assert [lease is None for lease in results].count(False) == 1
@@ -190,13 +184,15 @@ async def test_race_of_two_processes_that_take_a_lease(database: Backend) -> Non
 async def test_race_of_a_begin_and_a_take_over(database: Backend) -> None:
     async with two(database) as (old, new, one, other):
         fence = await taken(one, "one")
-        for round_ in range(12):
+        for round_ in range(ROUNDS):
             message = await old.accepted()
             old.clock.leap(8)
             begin = old.messages.begin(MAIN, limit=1, judge=begin_due, fence=fence)
             take = other.take(MAIN, "other", LASTS)
             deeds = (begin, take) if round_ % 2 else (take, begin)
-            await asyncio.gather(*deeds, return_exceptions=True)
+            results = await asyncio.gather(*deeds, return_exceptions=True)
+            errors = [result for result in results if isinstance(result, BaseException)]
+            assert all(isinstance(error, LeaseLost) for error in errors), errors
             took = await other.take(MAIN, "other", LASTS)  # one whose begin was under way
             assert took is not None
 

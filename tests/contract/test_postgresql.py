@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -22,6 +22,7 @@ from alir.store import postgresql, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.counts import count, counted
 from alir.store.database import open_database
+from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
 from alir.store.migrations.run import GATEWAY_LOCK
 from alir.store.postgresql import PostgresDatabase
@@ -198,6 +199,27 @@ async def test_a_commit_whose_answer_was_lost_is_stored_once(url: str) -> None:
         answers = await asyncio.gather(*(database.write(note(text)) for text in "abc"))
 
         assert answers == ["A", "B", "C"]
+        assert await database.read(notes) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(url: str) -> None:
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        async with AsyncExitStack() as ending:
+
+            async def cut_and_start_another() -> None:
+                await cut(url)
+                await ending.enter_async_context(gateway(url))
+                raise ConnectionResetError("the answer is lost")
+
+            link = database._link
+            link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
+            with pytest.raises(StoreUnavailable) as told:
+                await database.write(note("b"))  # it must not be done twice
+
+        assert told.value.in_doubt
+        assert await database.write(note("c")) == "C"
         assert await database.read(notes) == ["a", "b", "c"]
 
 
@@ -431,6 +453,28 @@ def test_a_database_of_a_newer_alir_is_told_and_left_alone(url: str) -> None:
         assert asyncio.run(asked(url, "SELECT version_num FROM alembic_version")) == "9999"
     finally:
         execute(url, f"UPDATE alembic_version SET version_num = '{known}'")
+
+
+@in_a_loop
+async def test_a_gateway_that_was_cut_off_writes_nothing_where_a_newer_alir_was_meanwhile(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    async with gateway(url) as database:
+        await asked(url, "UPDATE alembic_version SET version_num = '9999'")
+        await cut(url)
+        with pytest.raises(StoreUnavailable, match="newer alir"):
+            await database.write(note("a"))
+        await asked(url, "UPDATE alembic_version SET version_num = $1", HEAD)
+        await database.write(note("a"))  # as after a downgrade, or a restore
+        assert await database.read(notes) == ["a"]
+
+
+def test_tables_that_cannot_be_made_are_told_in_the_servers_words(postgresql_server: str) -> None:
+    with new_database(postgresql_server) as url:
+        execute(url, "CREATE TABLE message (of_another text)")
+        with pytest.raises(StoreUnavailable, match=r'changed: relation "message" already exists$'):
+            open_database(url)
 
 
 @pytest.mark.parametrize(

@@ -348,12 +348,20 @@ async def test_what_alir_did_not_write_is_ignored_and_that_is_said_once(url: str
 
 
 @in_a_loop
-async def test_a_close_does_not_wait_for_a_database_that_is_not_there() -> None:
+async def test_a_close_does_not_wait_for_a_database_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wakeups, "AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(wakeups, "CLOSING_SECONDS", 3600.0)
     one = Process("postgresql://alir:secret@127.0.0.1:1/alir", "one")
-    running = asyncio.create_task(one.wakeups.run())
-    await idle()
-    await one.wakeups.close()
-    await running
+    with capture_logs() as logged:
+        running = asyncio.create_task(one.wakeups.run())
+        while not logged:
+            await idle()
+        await one.wakeups.close()
+        await running
+
+    assert [line["event"] for line in logged] == ["wakeups_lost"]
 
 
 @in_a_loop

@@ -13,6 +13,8 @@ from alir.store.migrations import HEAD
 #: Free on the disk: below the first it should be looked at, below the second it stops soon.
 _LITTLE: Final = 1024 * 1024 * 1024
 _TOO_LITTLE: Final = 64 * 1024 * 1024
+#: What each unit of sizes is of the one before it.
+_A_UNIT: Final = 1024
 #: The oldest PostgreSQL that alir is tried with. Source: design, section 6.
 OLDEST_SERVER: Final = 14
 #: Standbys for which a commit waits, as `pg_stat_replication` calls them.
@@ -159,7 +161,7 @@ def in_bytes(size: float) -> str:
     ('532 B', '13.4 MiB', '4.7 GiB')
     """
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":  # noqa: PLR2004 - of each unit
+        if size < _A_UNIT or unit == "GiB":
             break
-        size /= 1024
+        size /= _A_UNIT
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

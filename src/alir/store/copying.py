@@ -16,6 +16,7 @@ def require_new(to: Path) -> None:
     Raises:
         NotFound: there is no folder for it.
         NameTaken: there is something already.
+        OSError: it cannot be seen, or have such a name.
     """
     if to.is_dir():
         raise NameTaken(f"{to} is a folder; name a file in it.")

@@ -20,7 +20,7 @@ from alir.observe import get_logger
 from alir.store import tables
 from alir.store.bridge import in_greenlet, wait_for
 from alir.store.counts import recount
-from alir.store.migrations.run import GATEWAY_LOCK, upgrade_postgresql
+from alir.store.migrations.run import GATEWAY_LOCK, require_known, upgrade_postgresql
 from alir.store.sql import Statement, insert_or_ignore, run
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
 
@@ -283,17 +283,18 @@ class PostgresLink:
 
         Raises:
             DatabaseInUse: somebody is just doing so.
+            StoreUnavailable: a newer alir did, while no session of this gateway kept it from it.
         """
         if not _asked(connection, f"SELECT pg_try_advisory_lock_shared({GATEWAY_LOCK})"):
             raise DatabaseInUse(
                 "the tables of this PostgreSQL database are being changed or counted by another "
                 "alir. Start this one again once that is done."
             )
+        require_known(_asked(connection, "SELECT version_num FROM alembic_version"))
 
 
-def _asked(connection: PostgresConnection, sql: str) -> bool:
-    row = connection.execute(sql).fetchone()
-    return bool(row[0])
+def _asked(connection: PostgresConnection, sql: str) -> Any:
+    return connection.execute(sql).fetchone()[0]
 
 
 class PostgresConnection:

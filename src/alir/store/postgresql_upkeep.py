@@ -80,9 +80,9 @@ class PostgreSQLUpkeep:
             StoreUnavailable: the copy could not be made; nothing is left of it.
             SettingsInvalid: the URL cannot be read, or not be handed on.
         """
-        require_new(to)
-        number = self._ask(_version)
         try:
+            require_new(to)
+            number = self._ask(_version)
             program = pg_dump.program_for(number // _A_MAJOR_VERSION)
             return make_copy(to, lambda copy: pg_dump.dump(program, self._url, copy))
         except OSError as error:

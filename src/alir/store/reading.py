@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
-import orjson
 from sqlalchemy import bindparam, select
 
 from alir.errors import NotFound
@@ -78,13 +77,13 @@ def with_rest(connection: Connection, row: rows.Row) -> Message:
 
 def moved(connection: Connection, known: Mapping[MessageId, int]) -> list[Message]:
     """Those messages that stand at a later version than is known of them, as they stand now."""
-    versions = _VERSIONS.run(connection, {"ids": orjson.dumps(list(known)).decode()})
+    versions = _VERSIONS.run(connection, {"ids": rows.text(list(known))})
     ids = [id_ for id_, version in versions if version > known[id_]]
     return _all_of(connection, ids) if ids else []
 
 
 def _all_of(connection: Connection, ids: Sequence[str]) -> list[Message]:
-    among = {"ids": orjson.dumps(ids).decode()}
+    among = {"ids": rows.text(ids)}
     attempts, receipts = defaultdict(list), defaultdict(list)
     # Sorted here: a database would sort by the message too.
     for of, *row in sorted(_THEIR_ATTEMPTS.run(connection, among), key=itemgetter(1)):

@@ -87,13 +87,13 @@ class SQLiteFile:
             StoreUnavailable: the copy could not be made; nothing is left of it.
         """
         self._require()
-        require_new(to)
 
         def write(copy: Path) -> None:
             with self._opened() as connection:
                 connection.execute("VACUUM INTO ?", (str(copy),))
 
         try:
+            require_new(to)
             self._require_room(to.parent)
             return make_copy(to, write)
         except (OSError, sqlite3.Error) as error:

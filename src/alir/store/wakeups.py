@@ -34,7 +34,7 @@ CLOSING_SECONDS: Final = 1.0
 # A transaction of its own, not a part of the commit group whose news it brings: who notifies holds
 # a lock of the whole server until its commit is on disk, so the processes would commit one after
 # the other. What a crash loses between the two is found by those who look every second.
-_TELL: Final = f"SELECT pg_notify('{CHANNEL}', told) FROM unnest($1::text[]) AS told"  # noqa: S608
+_TELL: Final = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told"
 
 _log = get_logger("wakeups")
 
@@ -105,7 +105,7 @@ class PostgresWakeups:
             while not self._is_closing:
                 try:
                     await self._live()
-                except Exception as error:
+                except Exception as error:  # `_note` tells a fault of alir's from a lost session
                     self._note(error)
                     self._woken.clear()
                     if not self._is_closing:
@@ -142,7 +142,7 @@ class PostgresWakeups:
                 await self._wait(LOOK_SECONDS)
                 told, self._told = self._told, _Told()
                 # Where there is nothing to tell, it shows that the session lives.
-                await session.execute(_TELL, texts_of(self._name, told.news()))
+                await session.execute(_TELL, CHANNEL, texts_of(self._name, told.news()))
             self._is_connected = False
             await connection.close()
         finally:

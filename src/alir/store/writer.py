@@ -158,6 +158,8 @@ class GroupWriter:
         self._name = name
         self._observe = observe
         self._number = 0
+        # The last one that is known to be on disk.
+        self._stored = 0
         self._waiting: deque[_Job] = deque()
         self._running: asyncio.Task[None] | None = None
         self._closing = False
@@ -271,6 +273,7 @@ class GroupWriter:
                     return False
                 in_doubt = True
                 await self._link.commit()
+                self._stored = self._number
             except _AgainError as again:
                 if len(jobs) > 1:
                     # As a whole it would meet the other again, in step: one by one, each holds
@@ -284,6 +287,7 @@ class GroupWriter:
                 await self._link.disconnect()
                 stored = await self._ask_whether_stored() if in_doubt else False
                 if stored:
+                    self._stored = self._number
                     return True
                 if stored is None or _now() >= min(give_up_at, self._close_by):
                     _fail(jobs, error, in_doubt=stored is None)
@@ -357,7 +361,8 @@ class GroupWriter:
             except Exception:  # whatever it is: it says nothing of the commit, so ask again
                 await self._link.disconnect()
             else:
-                return number == self._number
+                # Less than what was stored: whoever started as if alone has forgotten the number.
+                return number == self._number if (number or 0) >= self._stored else None
             if _now() >= min(give_up_at, self._close_by):
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -145,13 +145,13 @@ def _selected(**filters: Any) -> Callable[[Stores], Awaitable[Any]]:
     return lambda s: s.messages.selected(Filters(**filters), after=5_000, to=10_000)
 
 
-#: What is done, and what it must look up: table, index, and what is known of its columns.
 async def _begin_under_a_lease(s: Stores) -> None:
     lease = await LeaseStore(s.database, s.clock).take(MAIN, "one", timedelta(seconds=8))
     assert lease is not None
     await s.messages.begin(MAIN, limit=10, judge=begin_due, fence=lease.fence)
 
 
+#: What is done, and what it must look up: table, index, and what is known of its columns.
 HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "accept": (
         lambda s: s.messages.accept(a_message(), KEY),

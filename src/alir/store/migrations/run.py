@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from alir.errors import DatabaseInUse, StoreUnavailable
@@ -50,8 +51,8 @@ def upgrade_postgresql(url: str) -> str | None:
 
     Raises:
         DatabaseInUse: its tables have to change, and a gateway runs on it.
-        StoreUnavailable: a newer alir has used it.
-        OSError, TimeoutError, asyncpg.PostgresError: it cannot be reached, or changed.
+        StoreUnavailable: its tables cannot be changed, or are a newer alir's.
+        OSError, TimeoutError, asyncpg.PostgresError: it cannot be reached.
         ValueError: the URL cannot be read.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="alir-migrate") as thread:
@@ -66,20 +67,23 @@ async def _upgrade_postgresql(url: str) -> str | None:
         return await asyncpg.connect(url, timeout=CONNECT_SECONDS)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
-    async with engine.begin() as connection:
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
-        version = await connection.run_sync(_upgrade_known)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
+            version = await connection.run_sync(_upgrade_known)
+    except DBAPIError as error:
+        said = (error.orig and error.orig.__cause__) or error  # the server's own words are shorter
+        raise StoreUnavailable(
+            f"the tables of the PostgreSQL database cannot be made or changed: {said}"
+        ) from error
     await engine.dispose()
     return version
 
 
 def _upgrade_known(connection: Connection) -> str | None:
     version = MigrationContext.configure(connection).get_current_revision()
-    if version is not None and version > HEAD:
-        raise StoreUnavailable(
-            f"the database was used by a newer alir: its tables are of version {version}, and this "
-            f"one knows {HEAD}"
-        )
+    if version is not None:
+        require_known(version)
     if version is not None and version != HEAD:
         lock = text(f"SELECT pg_try_advisory_xact_lock({GATEWAY_LOCK})")
         if not connection.execute(lock).scalar():
@@ -90,6 +94,19 @@ def _upgrade_known(connection: Connection) -> str | None:
     if version != HEAD:
         _upgrade(connection)
     return version
+
+
+def require_known(version: str) -> None:
+    """See that tables of this version are none of a newer alir's.
+
+    Raises:
+        StoreUnavailable: they are.
+    """
+    if version > HEAD:
+        raise StoreUnavailable(
+            f"the database was used by a newer alir: its tables are of version {version}, and this "
+            f"one knows {HEAD}"
+        )
 
 
 def _upgrade(connection: Connection) -> None:
