@@ -302,8 +302,7 @@ class Core:
     async def learn(self, sender: SenderName, *, was_left: bool) -> None:
         """See `Owner.learn`."""
         await self.pauses.take_over(sender)
-        if was_left:
-            await self._housekeeper.take_over(sender)
+        await self._housekeeper.take_over(sender, was_left=was_left)
         await self._dispatchers[sender].take_over()
 
     def taken(self, sender: SenderName) -> None:
