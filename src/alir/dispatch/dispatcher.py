@@ -139,8 +139,8 @@ class Dispatcher:
         there is room now. What has to wait for its recipient is told so at once, and holds up
         nobody.
         """
-        if not self._lease.is_good(self._clock.elapsed()):
-            return NOWHERE
+        if not self._lease.is_held:
+            return NOWHERE  # whoever holds it is to learn of it all anew
         parked = self._turns.must_wait(message)
         if parked is not None:
             return Place(parked=parked)

@@ -4,12 +4,13 @@ recorded."""
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import timedelta
 from itertools import cycle, pairwise
 
 import pytest
 from tests.clock import START, FakeClock, idle
-from tests.examples import OTHER, a_message
+from tests.examples import MAIN, OTHER, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import World
 
@@ -503,6 +504,25 @@ async def test_nothing_is_admitted_that_would_overtake_one_that_is_being_stored(
         await world.clock.advance(1)
 
         assert admit(world) is None  # that one is still on its way to the disk
+
+
+@in_a_loop
+async def test_nothing_is_admitted_before_one_that_came_in_a_gap_of_the_lease() -> None:
+    async with World() as world:
+        lease = world.leases[MAIN]
+        lease.prolong(world.clock.elapsed())  # over, for now
+        assert admit(world) is None
+        lease.prolong(math.inf)
+
+        assert admit(world) is None  # that one is still on its way to the disk
+
+
+@in_a_loop
+async def test_nothing_is_admitted_of_a_sender_of_another_process() -> None:
+    async with World() as world:
+        world.leases[MAIN].end()
+
+        assert admit(world) is None
 
 
 @in_a_loop
