@@ -351,6 +351,8 @@ class Core:
                 dispatcher.queued_elsewhere()
             if (times := news.heard.get(sender, 0)) > 0:
                 dispatcher.heard_from(times)
+            if news.missed or sender in news.pauses:
+                dispatcher.paused_elsewhere()
         if news.missed or news.leases:
             self._leases.wake()
         if news.missed or news.callbacks:

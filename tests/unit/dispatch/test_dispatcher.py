@@ -16,7 +16,9 @@ from tests.unit.dispatch.doubles import World
 
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import STORE_PAUSE_SECONDS
-from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused
+from alir.dispatch.dispatcher import REFRESH_AFTER_SECONDS, REFRESH_SECONDS
+from alir.dispatch.places import place
+from alir.errors import OutcomeUnknown, PauseScope, ProviderBusy, ProviderRefused
 from alir.messages import life
 from alir.messages.model import Message, Outcome, QueueClass, Status
 
@@ -439,6 +441,20 @@ async def test_a_reply_goes_with_the_next_slot_whatever_waits_before_it() -> Non
 
         next_two = [id_ for _, id_, _ in world.provider.sent[already : already + 2]]
         assert reply.id in next_two  # the first may be the turn of a lower class
+
+
+@in_a_loop
+async def test_what_another_process_had_wait_for_a_recipient_goes_soon_after_that_is_told() -> None:
+    async with World() as world:
+        message = a_message()
+        waits = message.but(parked=place(PauseScope.RECIPIENT, message.person))
+        world.outbox.messages[waits.id] = waits  # of which nobody here is told
+        await world.advance(REFRESH_SECONDS / 2)
+        assert world.provider.sent == []
+        world.dispatcher.paused_elsewhere()
+        await world.run_for(REFRESH_AFTER_SECONDS, step=0.5)
+
+        assert world.stands(waits).status is Status.ACCEPTED
 
 
 # Messages that are stored as begun
