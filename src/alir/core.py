@@ -285,6 +285,8 @@ class Core:
         await asyncio.gather(self._let_go(), *(d.finish(grace) for d in self._dispatchers.values()))
         await self.pauses.finish()
         await self.inbox.finish(_CALLBACK_GRACE)
+        # Last, as others wait for what the calls under way come to.
+        await self._wakeups.close()
 
     def expected_wait(self, message: Message) -> timedelta:
         """How long a message that was just stored waits for its turn, about."""
@@ -323,7 +325,6 @@ class Core:
                 await self._leases.finish()
         except TimeoutError:
             pass  # the database does not answer; they run out by themselves
-        await self._wakeups.close()
 
     def _dispatcher(
         self, name: SenderName, sender: SenderParts, measure: Measure, sharing: Sharing | None
