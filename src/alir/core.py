@@ -373,7 +373,9 @@ class Core:
         if news.missed or news.callbacks:
             self.inbox.wake()
         if news.missed or news.pauses:
-            self.pauses.wake()
+            # Of recipients there may be many, and only who holds the sender sees to them.
+            are_ours = any(name in self._own and self._own[name].is_held for name in news.pauses)
+            self.pauses.wake(recipients=news.missed or are_ours)
 
     def _heard(self, sender: SenderName) -> None:
         self._wakeups.heard(sender)
