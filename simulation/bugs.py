@@ -286,9 +286,12 @@ async def _record_while_held(
         await _record(self, message, settlement, number)
 
 
-async def _take_nothing_over(self: Housekeeper, _sender: SenderName) -> int:
-    self._has_found_unknown = False
-    return 0
+_take_over = Housekeeper.take_over
+
+
+async def _take_nothing_over(self: Housekeeper, sender: SenderName, *, was_left: bool) -> int:
+    del was_left
+    return await _take_over(self, sender, was_left=False)
 
 
 async def _accept_most(

@@ -155,6 +155,7 @@ class Core:
         self._senders = senders
         self._policy = policy
         self._world = world
+        self._sharing = sharing
         self._dispatches = dispatches
         self._relays = relays
         self._wakeups: Wakeups = NoWakeups() if sharing is None else sharing.wakeups
@@ -163,15 +164,7 @@ class Core:
         self.backlog = Backlog(clock)
         self._own = {name: Lease() for name in senders}
         self._gates = {name: Gate(sender.pair) for name, sender in senders.items()}
-        self.pauses = Pauses(
-            self._gates,
-            {name: sender.provider for name, sender in senders.items()},
-            {name: sender.account for name, sender in senders.items()},
-            PauseStore(database, clock, world.new_event_id, changed=self._wakeups.pause_changed),
-            clock,
-            changed=self._pause_changed,
-            leases=self._own,
-        )
+        self.pauses = self._make_pauses()
         aftermath = Aftermath(
             failure_of,
             self.pauses,
@@ -182,8 +175,7 @@ class Core:
         )
         self.messages = MessageStore(database, clock, changed=self._changed, consequences=aftermath)
         self._dispatchers = {
-            name: self._dispatcher(name, sender, counts, sharing)
-            for name, sender in senders.items()
+            name: self._make_dispatcher(name, sender, counts) for name, sender in senders.items()
         }
         self._housekeeper = Housekeeper(
             self.messages,
@@ -193,20 +185,7 @@ class Core:
             decided=aftermath.decided,
             leases=self._own,
         )
-        self.inbox = Inbox(
-            dialects,
-            CallbackStore(database, clock),
-            ReceiptStore(database, clock, changed=self._changed, consequences=aftermath),
-            clock,
-            keep_parked=policy.keep_parked,
-            counted=counts.received,
-            heard=self._heard,
-            missed=self._housekeeper.evidence_missed,
-            guessing=[name for name, sender in senders.items() if not sender.gives_marks],
-            applies=relays,
-            shares=sharing is not None,
-            kept=self._wakeups.callback_kept,
-        )
+        self.inbox = self._make_inbox(dialects, counts, aftermath)
         dispatch = Dispatchers(
             self._dispatchers,
             self.backlog,
@@ -216,18 +195,7 @@ class Core:
         rules = {name: sender.rules for name, sender in senders.items()}
         self.intake = Intake(self.messages, dispatch, rules, clock, world.new_message_id)
         self.batches = Batches(self.intake, self.messages, dispatch)
-        self._leases: Leases | SoleOwner = SoleOwner(self._own, self)
-        if sharing is not None:
-            self._leases = Leases(
-                sharing.process,
-                self._own if dispatches else {},
-                sharing.leases,
-                self,
-                clock,
-                lasts=sharing.lasts,
-                looks=sharing.looks,
-                told=self._wakeups.lease_changed,
-            )
+        self._leases = self._make_leases()
         self._elsewhere = Elsewhere(
             self.waiting, self.messages, clock, has_peers=lambda: self.has_peers
         )
@@ -285,6 +253,8 @@ class Core:
         await asyncio.gather(self._let_go(), *(d.finish(grace) for d in self._dispatchers.values()))
         await self.pauses.finish()
         await self.inbox.finish(_CALLBACK_GRACE)
+        # Last, as others wait for what the calls under way come to.
+        await self._wakeups.close()
 
     def expected_wait(self, message: Message) -> timedelta:
         """How long a message that was just stored waits for its turn, about."""
@@ -302,8 +272,7 @@ class Core:
     async def learn(self, sender: SenderName, *, was_left: bool) -> None:
         """See `Owner.learn`."""
         await self.pauses.take_over(sender)
-        if was_left:
-            await self._housekeeper.take_over(sender)
+        await self._housekeeper.take_over(sender, was_left=was_left)
         await self._dispatchers[sender].take_over()
 
     def taken(self, sender: SenderName) -> None:
@@ -324,12 +293,57 @@ class Core:
                 await self._leases.finish()
         except TimeoutError:
             pass  # the database does not answer; they run out by themselves
-        await self._wakeups.close()
 
-    def _dispatcher(
-        self, name: SenderName, sender: SenderParts, measure: Measure, sharing: Sharing | None
+    def _make_pauses(self) -> Pauses:
+        clock, told = self._world.clock, self._wakeups.pause_changed
+        return Pauses(
+            self._gates,
+            {name: sender.provider for name, sender in self._senders.items()},
+            {name: sender.account for name, sender in self._senders.items()},
+            PauseStore(self._world.database, clock, self._world.new_event_id, changed=told),
+            clock,
+            changed=self._pause_changed,
+            leases=self._own,
+        )
+
+    def _make_inbox(
+        self, dialects: Sequence[Dialect], counts: Counts, aftermath: Aftermath
+    ) -> Inbox:
+        clock, database = self._world.clock, self._world.database
+        return Inbox(
+            dialects,
+            CallbackStore(database, clock),
+            ReceiptStore(database, clock, changed=self._changed, consequences=aftermath),
+            clock,
+            keep_parked=self._policy.keep_parked,
+            counted=counts.received,
+            heard=self._heard,
+            missed=self._housekeeper.evidence_missed,
+            guessing=[name for name, sender in self._senders.items() if not sender.gives_marks],
+            applies=self._relays,
+            shares=self._sharing is not None,
+            kept=self._wakeups.callback_kept,
+        )
+
+    def _make_leases(self) -> Leases | SoleOwner:
+        sharing = self._sharing
+        if sharing is None:
+            return SoleOwner(self._own, self)
+        return Leases(
+            sharing.process,
+            self._own if self._dispatches else {},
+            sharing.leases,
+            self,
+            self._world.clock,
+            lasts=sharing.lasts,
+            looks=sharing.looks,
+            told=self._wakeups.lease_changed,
+        )
+
+    def _make_dispatcher(
+        self, name: SenderName, sender: SenderParts, measure: Measure
     ) -> Dispatcher:
-        polls = None if sharing is None else sharing.polls.total_seconds()
+        polls = None if self._sharing is None else self._sharing.polls.total_seconds()
         return Dispatcher(
             name,
             provider=sender.provider,
@@ -352,12 +366,16 @@ class Core:
                 dispatcher.queued_elsewhere()
             if (times := news.heard.get(sender, 0)) > 0:
                 dispatcher.heard_from(times)
+            if news.missed or sender in news.pauses:
+                dispatcher.paused_elsewhere()
         if news.missed or news.leases:
             self._leases.wake()
         if news.missed or news.callbacks:
             self.inbox.wake()
         if news.missed or news.pauses:
-            self.pauses.wake()
+            # Of recipients there may be many, and only who holds the sender sees to them.
+            are_ours = any(name in self._own and self._own[name].is_held for name in news.pauses)
+            self.pauses.wake(recipients=news.missed or are_ours)
 
     def _heard(self, sender: SenderName) -> None:
         self._wakeups.heard(sender)

@@ -32,6 +32,9 @@ LARGEST_BEGIN = 100
 LONGEST_SLEEP_SECONDS = 10.0
 #: How often it is looked at who waits for a recipient or a Flow without anybody knowing.
 REFRESH_SECONDS = 60.0
+#: And after another process paused something: what it refused for that waits there. So long after,
+#: as that is written a moment later, and not for each of many pauses.
+REFRESH_AFTER_SECONDS = 1.0
 
 _log = get_logger("dispatch")
 
@@ -98,7 +101,7 @@ class Dispatcher:
         self._stood_back = NOBODY
         self._stopping = False
         self._sleeps_until = math.inf
-        self._refreshed_at = clock.elapsed()
+        self._refresh_at = clock.elapsed() + REFRESH_SECONDS
 
     def queued(self, message: Message) -> None:
         """A message came into the queue, or back into it, of a sender that is this process's.
@@ -125,6 +128,11 @@ class Dispatcher:
             self._heard += 1
             self._woken.set()
 
+    def paused_elsewhere(self) -> None:
+        """Another process changed a pause: a message may wait for it of which nobody knows here."""
+        soon = self._clock.elapsed() + REFRESH_AFTER_SECONDS
+        self._refresh_at = min(self._refresh_at, soon)
+
     def wake(self) -> None:
         """Something else changed that may let messages go."""
         self._woken.set()
@@ -140,8 +148,8 @@ class Dispatcher:
         there is room now. What has to wait for its recipient is told so at once, and holds up
         nobody.
         """
-        if not self._lease.is_good(self._clock.elapsed()):
-            return NOWHERE
+        if not self._lease.is_held:
+            return NOWHERE  # whoever holds it is to learn of it all anew
         parked = self._turns.must_wait(message)
         if parked is not None:
             return Place(parked=parked)
@@ -233,9 +241,9 @@ class Dispatcher:
 
     async def _refresh(self) -> None:
         now = self._clock.elapsed()
-        if now < self._refreshed_at + REFRESH_SECONDS or not self._lease.is_held:
+        if now < self._refresh_at or not self._lease.is_held:
             return
-        self._refreshed_at = now
+        self._refresh_at = now + REFRESH_SECONDS
         try:
             await self._turns.refresh(self.sender, self._outbox)
         except StoreUnavailable as error:

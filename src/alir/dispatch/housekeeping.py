@@ -61,17 +61,24 @@ class Housekeeper:
         self._undecided = Undecided(clock, unknown_after)
         #: To be told of every message that changes; the very method, as this is on the hot path.
         self.changed = self._undecided.changed
-        self._has_found_unknown = True  # until something is taken over
+        # Senders that were taken over: what was left unknown of them is yet to be found.
+        self._unfound: set[SenderName] = set()
         # On the clock that never jumps: since when time was looked at without a gap.
         self._steady_since = clock.elapsed()
         self._looked_at: tuple[datetime, float] | None = None
 
-    async def take_over(self, sender: SenderName) -> int:
+    async def take_over(self, sender: SenderName, *, was_left: bool) -> int:
         """Call unknown whatever a process that is gone had begun of this; how many that were.
 
-        What it left unknown is found at the next look, so that nothing has to wait for that.
+        What was left unknown is found at the first look once the lease is held, so that nothing has
+        to wait for that.
+
+        Args:
+            was_left: whether that process is gone without a word; else its calls may yet end.
         """
-        self._has_found_unknown = False
+        self._unfound.add(sender)
+        if not was_left:
+            return 0
         left = await self._outbox.left_begun(of=sender)
         await self._call_unknown(left, _PROCESS_ENDED)
         if left:
@@ -100,8 +107,7 @@ class Housekeeper:
         """Expire what has expired, call unknown what is overdue, decide what stays unknown."""
         self._notice_gaps()
         others = [sender for sender, lease in self._leases.items() if not lease.is_held]
-        if not self._has_found_unknown:
-            await self._find_unknown(others)
+        await self._find_unknown()
         expired = await self._outbox.expired(limit=_LARGEST_ROUND, but=others)
         await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
         await self._look_at_overdue(others)
@@ -117,14 +123,18 @@ class Housekeeper:
         lease = self._leases.get(sender)  # none of one that is gone from the settings
         return None if lease is None else lease.fence
 
-    async def _find_unknown(self, others: Sequence[SenderName]) -> None:
+    async def _find_unknown(self) -> None:
         """Decide also upon what an earlier process left unknown, as if it had become so now.
 
         Nobody can say whether that process lived long enough to. Of more than a round, the newest.
         """
+        taken = {sender for sender in self._unfound if self._leases[sender].is_held}
+        if not taken:
+            return
+        others = [sender for sender in self._leases if sender not in taken]
         for message in await self._outbox.left_unknown(limit=_LARGEST_ROUND, but=others):
             self._undecided.found(message)
-        self._has_found_unknown = True
+        self._unfound -= taken
 
     async def _look_at_overdue(self, others: Sequence[SenderName]) -> None:
         """Call unknown what was begun so long ago that nothing of it can be on its way.

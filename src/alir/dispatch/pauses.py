@@ -101,6 +101,7 @@ class Pauses:
         self._writes = Ordered(clock)
         self._syncing = asyncio.Lock()
         self._woken = asyncio.Event()
+        self._asks_for_recipients = False
         # What was changed here since the store was last read: what was read is not newer.
         self._touched: set[Hashable] = set()
 
@@ -250,8 +251,9 @@ class Pauses:
             if pause.scope is PauseScope.RECIPIENT:
                 self._let_go(pause)
 
-    def wake(self) -> None:
-        """Another process changed something, a recipient's pause perhaps."""
+    def wake(self, *, recipients: bool) -> None:
+        """Another process changed something; `recipients`: the pause of one of ours, perhaps."""
+        self._asks_for_recipients |= recipients
         self._woken.set()
 
     async def run(self) -> None:
@@ -272,7 +274,8 @@ class Pauses:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            await self._try_to_sync(recipients=True)
+            recipients, self._asks_for_recipients = self._asks_for_recipients, False
+            await self._try_to_sync(recipients=recipients)
 
     async def _try_to_sync(self, *, recipients: bool) -> None:
         try:

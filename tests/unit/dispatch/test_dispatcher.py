@@ -4,18 +4,21 @@ recorded."""
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import timedelta
 from itertools import cycle, pairwise
 
 import pytest
 from tests.clock import START, FakeClock, idle
-from tests.examples import OTHER, a_message
+from tests.examples import MAIN, OTHER, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import World
 
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import STORE_PAUSE_SECONDS
-from alir.errors import OutcomeUnknown, ProviderBusy, ProviderRefused
+from alir.dispatch.dispatcher import REFRESH_AFTER_SECONDS, REFRESH_SECONDS
+from alir.dispatch.places import place
+from alir.errors import OutcomeUnknown, PauseScope, ProviderBusy, ProviderRefused
 from alir.messages import life
 from alir.messages.model import Message, Outcome, QueueClass, Status
 
@@ -405,6 +408,9 @@ async def test_a_slot_that_comes_between_two_looks_at_the_clock_is_not_missed() 
             while len(world.provider.sent) < 50:  # noqa: ASYNC110 - it passes real time too
                 await asyncio.sleep(0.001)
 
+        # Where a slot is missed it sleeps past the timeout, which is what fails then.
+        assert len(world.provider.sent) == 50
+
 
 # Three classes
 
@@ -435,6 +441,20 @@ async def test_a_reply_goes_with_the_next_slot_whatever_waits_before_it() -> Non
 
         next_two = [id_ for _, id_, _ in world.provider.sent[already : already + 2]]
         assert reply.id in next_two  # the first may be the turn of a lower class
+
+
+@in_a_loop
+async def test_what_another_process_had_wait_for_a_recipient_goes_soon_after_that_is_told() -> None:
+    async with World() as world:
+        message = a_message()
+        waits = message.but(parked=place(PauseScope.RECIPIENT, message.person))
+        world.outbox.messages[waits.id] = waits  # of which nobody here is told
+        await world.advance(REFRESH_SECONDS / 2)
+        assert world.provider.sent == []
+        world.dispatcher.paused_elsewhere()
+        await world.run_for(REFRESH_AFTER_SECONDS, step=0.5)
+
+        assert world.stands(waits).status is Status.ACCEPTED
 
 
 # Messages that are stored as begun
@@ -503,6 +523,25 @@ async def test_nothing_is_admitted_that_would_overtake_one_that_is_being_stored(
         await world.clock.advance(1)
 
         assert admit(world) is None  # that one is still on its way to the disk
+
+
+@in_a_loop
+async def test_nothing_is_admitted_before_one_that_came_in_a_gap_of_the_lease() -> None:
+    async with World() as world:
+        lease = world.leases[MAIN]
+        lease.prolong(world.clock.elapsed())  # over, for now
+        assert admit(world) is None
+        lease.prolong(math.inf)
+
+        assert admit(world) is None  # that one is still on its way to the disk
+
+
+@in_a_loop
+async def test_nothing_is_admitted_of_a_sender_of_another_process() -> None:
+    async with World() as world:
+        world.leases[MAIN].end()
+
+        assert admit(world) is None
 
 
 @in_a_loop

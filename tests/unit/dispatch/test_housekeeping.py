@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.clock import START, FakeClock, idle
-from tests.examples import MAIN, a_message
+from tests.examples import MAIN, OTHER, a_message
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import ATTEMPT_TIME, MemoryOutbox, World, held
 
@@ -64,7 +65,7 @@ async def test_what_a_process_that_is_gone_had_begun_is_unknown() -> None:
     begun = [_begun(outbox), _begun(outbox)]
     queued = outbox.put(a_message())
     clock.leap(10)
-    taken = await _housekeeper(outbox, clock).take_over(MAIN)
+    taken = await _housekeeper(outbox, clock).take_over(MAIN, was_left=True)
 
     assert taken == 2
     for message in begun:
@@ -82,7 +83,7 @@ async def test_what_was_left_begun_is_called_unknown_all_at_once() -> None:
     outbox = MemoryOutbox(clock)
     begun = [_begun(outbox) for _ in range(20)]
     release = outbox.hold("change")
-    taking = asyncio.create_task(_housekeeper(outbox, clock).take_over(MAIN))
+    taking = asyncio.create_task(_housekeeper(outbox, clock).take_over(MAIN, was_left=True))
     await idle()
     asked = outbox.tries
     release()
@@ -98,7 +99,7 @@ async def test_an_orphan_that_a_receipt_settled_meanwhile_is_left_alone() -> Non
     begun = _begun(outbox)
     housekeeper = _housekeeper(outbox, clock)
     release = outbox.hold("change")
-    taking = asyncio.create_task(housekeeper.take_over(MAIN))
+    taking = asyncio.create_task(housekeeper.take_over(MAIN, was_left=True))
     await idle()
     receipt = Receipt(attempt=1, status=ReceiptStatus.SENT, at=START)
     change = life.receive(begun, receipt, now=START, provider_id=None)
@@ -115,7 +116,8 @@ async def test_a_late_answer_settles_an_attempt_that_was_called_unknown() -> Non
     async with World() as world:
         world.provider.open.clear()
         message = await world.queue()
-        await world.housekeeper.take_over(MAIN)  # as another process would, once the lease is lost
+        # As another process would, once the lease is lost.
+        await world.housekeeper.take_over(MAIN, was_left=True)
         assert world.stands(message).status is Status.UNKNOWN
         world.provider.open.set()
         await idle()
@@ -283,20 +285,61 @@ async def test_what_is_held_is_told_once_and_only_after_the_two_minutes() -> Non
         assert world.decided == [(message.id, Decision.HELD)]
 
 
+def _left_unknown(outbox: MemoryOutbox, **fields: Any) -> Message:
+    """An unknown message of which nobody here is told."""
+    begun = life.begin(a_message(on_unknown=OnUnknown.HOLD, **fields), now=START).message
+    change = life.settle(begun, 1, UNKNOWN, now=START)
+    assert change is not None
+    outbox.messages[begun.id] = change.message
+    return change.message
+
+
 @in_a_loop
 async def test_what_an_earlier_process_left_unknown_is_told_to_be_held_once() -> None:
     async with World() as world:
-        message = a_message(on_unknown=OnUnknown.HOLD)
-        begun = life.begin(message, now=START).message
-        change = life.settle(begun, 1, UNKNOWN, now=START)
-        assert change is not None
-        world.outbox.messages[message.id] = change.message  # of which nobody here is told
-        await world.housekeeper.take_over(MAIN)
+        message = _left_unknown(world.outbox)
+        await world.housekeeper.take_over(MAIN, was_left=True)
         await _listen(world, 60)
-        await world.housekeeper.take_over(MAIN)  # as where another sender is taken over later
+        await world.housekeeper.take_over(MAIN, was_left=True)  # as after a gap in its lease
         await _listen(world, 59)
         assert world.decided == []
         await _listen(world, 600)
+
+        assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
+async def test_race_of_a_look_and_the_end_of_a_take_over() -> None:
+    async with World() as world:
+        message = _left_unknown(world.outbox)
+        world.leases[MAIN].end()
+        await world.housekeeper.take_over(MAIN, was_left=True)
+        await world.housekeeper.look()  # while the pauses are learnt, say: it is not held yet
+        world.leases[MAIN].keep()
+        await _listen(world, 121)
+
+        assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
+async def test_what_was_unknown_of_a_sender_that_another_let_go_of_is_told_to_be_held() -> None:
+    async with World() as world:
+        message, begun = _left_unknown(world.outbox), _begun(world.outbox)
+        await world.housekeeper.take_over(MAIN, was_left=False)
+        assert world.stands(begun).status is Status.SENDING  # its call may yet end
+        await _listen(world, 121)
+
+        assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
+async def test_who_takes_over_one_sender_does_not_tell_again_of_what_is_held_of_another() -> None:
+    async with World(senders=(MAIN, OTHER)) as world:
+        message = _left_unknown(world.outbox)
+        await world.housekeeper.take_over(MAIN, was_left=True)
+        await _listen(world, 121)
+        await world.housekeeper.take_over(OTHER, was_left=True)
+        await _listen(world, 121)
 
         assert world.decided == [(message.id, Decision.HELD)]
 

@@ -178,6 +178,28 @@ async def test_a_fault_in_looking_at_the_disk_does_not_end_the_looking() -> None
 
 
 @in_a_loop
+async def test_what_another_process_paused_is_looked_at_when_woken_recipients_where_asked() -> None:
+    clock, store = FakeClock(), MemoryPauses()
+    pauses, _ = pauses_of(clock, store)
+    running = asyncio.create_task(pauses.run())
+    for scope, key in ((PauseScope.SENDER, ""), (PauseScope.RECIPIENT, "+12125550100")):
+        pause = Pause(sender=MAIN, scope=scope, key=key, title="t", since=clock.now())
+        store.stored[MAIN, scope, key] = pause
+
+    await idle()
+    assert pauses.of(MAIN) == []
+    pauses.wake(recipients=False)
+    await idle()
+    assert [pause.scope for pause in pauses.of(MAIN)] == [PauseScope.SENDER]
+    pauses.wake(recipients=True)
+    pauses.wake(recipients=False)
+    await idle()
+    assert {pause.scope for pause in pauses.of(MAIN)} == {PauseScope.SENDER, PauseScope.RECIPIENT}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@in_a_loop
 async def test_a_secret_that_changed_while_a_call_with_the_old_one_was_under_way_is_tried() -> None:
     async with World() as world:
         used = world.provider.credentials()
