@@ -302,6 +302,7 @@ class Dispatcher:
         at = self._clock.elapsed()
         is_probe = not self._gate.is_open
         turns = self._gate.turns(at, limit=limit)
+        fence = self._lease.fence
         begun: Begun | None = None
         try:
             begun = await self._outbox.begin(
@@ -310,11 +311,12 @@ class Dispatcher:
                 judge=self._turns.judge(),
                 turns=turns,
                 stood_back=self._stood_back,
-                fence=self._lease.fence,
+                fence=fence,
             )
         except LeaseLost:
             _log.warning("lease_lost", sender=self.sender)
-            self._lease.end()
+            if self._lease.fence == fence:  # else it was taken anew meanwhile
+                self._lease.end()
             self._caught_up = False
             return None
         except StoreUnavailable as error:
