@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import FrameType
+from typing import Final
 
 from simulation.bugs import BUGS
 from tests.postgres import real_server
@@ -24,6 +24,8 @@ from faults import report
 from faults.plan import RUNS, Kept, Run
 from faults.stage import Result, play
 
+#: Ctrl-C, and what `kill` and `timeout` send.
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _DESCRIPTION = """\
 Breaks real gateways: kills them at every point of a message's way, cuts their network and their
 database, sets their clock; then compares what callers were answered, what is stored, and what the
@@ -47,17 +49,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(RUNS))
         return 0
-    # SIGTERM unwinds as Ctrl-C does, so that every process and folder is gone afterwards.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(options)
-    except KeyboardInterrupt:
+        return asyncio.run(_run(options))
+    except asyncio.CancelledError:
         print("faults: stopped", file=sys.stderr)
         return 130
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _end_on_signals() -> None:
+    """Ctrl-C and SIGTERM cancel this task, so that every process and folder is gone afterwards.
+
+    Once: `timeout` sends its signal twice, and the second must not break off the clearing up.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        for one in _ENDING:
+            loop.remove_signal_handler(one)
+            signal.signal(one, signal.SIG_IGN)
+        task.cancel()
+
+    for one in _ENDING:
+        loop.add_signal_handler(one, end)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -88,7 +102,8 @@ def _runs(text: str) -> list[Run]:
     return [RUNS[name] for name in names]
 
 
-def _run(options: argparse.Namespace) -> int:
+async def _run(options: argparse.Namespace) -> int:
+    _end_on_signals()
     began = time.monotonic()
     runs = [replace(run, bug=options.bug) for run in options.only]
     with ExitStack() as during:
@@ -96,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
         if any(run.kept is Kept.POSTGRESQL for run in runs):
             server = during.enter_context(real_server())
         print(report.head(), flush=True)
-        results = asyncio.run(_play_all(runs, options, server))
+        results = await _play_all(runs, options, server)
     print(report.total(results))
     print(report.kills(results))
     print("\n".join(report.seen(results)))
@@ -124,4 +139,7 @@ async def _play_all(
                 print(said, flush=True)
             return result
 
-    return await asyncio.gather(*map(play_one, runs))
+    # Unlike `gather`, a group that is cancelled waits until each run has cleared up.
+    async with asyncio.TaskGroup() as group:
+        played = [group.create_task(play_one(run)) for run in runs]
+    return [one.result() for one in played]

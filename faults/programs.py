@@ -86,6 +86,9 @@ class Program:
         except TimeoutError:
             await self.end()
             raise BenchFailed(self.story("takes no requests")) from None
+        except asyncio.CancelledError:
+            self.strike()  # whoever would end it may have been told that there is no process
+            raise
         await self._ended()
         return False
 

@@ -7,10 +7,18 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import asyncpg
 from tests.postgres import OwnServer, new_database, own_server
@@ -27,6 +35,8 @@ _CUT: Final = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE datname = current_database() AND application_name = 'alir'"
 )
+
+T = TypeVar("T")
 
 
 class Store:
@@ -132,37 +142,41 @@ async def sqlite(folder: Path, *, small: bool) -> AsyncIterator[Store]:
     """A file; `small`: on a disk of its own that can be filled, where this may mount one."""
     disk = folder / "disk"
     disk.mkdir()
-    is_disk = small and await asyncio.to_thread(_mounted, disk)
-    try:
+    async with _in_thread(_mounted(disk) if small else nullcontext(False)) as is_disk:
         yield SQLite(disk, is_disk=is_disk)
+
+
+@contextmanager
+def _mounted(disk: Path) -> Iterator[bool]:
+    """A small disk in this folder; whether one could be mounted."""
+    is_disk = False
+    if os.geteuid() == 0 and shutil.which("mount") is not None:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(disk)]
+        is_disk = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    try:
+        yield is_disk
     finally:
         if is_disk:
-            umount = ["umount", "--lazy", str(disk)]
-            await asyncio.to_thread(subprocess.run, umount, check=False)
-
-
-def _mounted(disk: Path) -> bool:
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        return False
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(disk)]
-    return subprocess.run(mount, check=False, capture_output=True).returncode == 0
+            subprocess.run(["umount", "--lazy", str(disk)], check=False)
 
 
 @asynccontextmanager
 async def postgresql(server: str | None) -> AsyncIterator[Store]:
     """An empty database of the server with this URL; none: of a server of its own."""
-    if server is not None:
-        database = new_database(server)
-        url = await asyncio.to_thread(database.__enter__)
-        try:
-            yield PostgreSQL(url, None)
-        finally:
-            await asyncio.to_thread(database.__exit__, None, None, None)
-        return
-    whole = own_server()
-    own = await asyncio.to_thread(whole.__enter__)
+    async with AsyncExitStack() as during:
+        own = None
+        if server is None:
+            own = await during.enter_async_context(_in_thread(own_server()))
+            server = own.url
+        yield PostgreSQL(await during.enter_async_context(_in_thread(new_database(server))), own)
+
+
+@asynccontextmanager
+async def _in_thread(slow: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """What blocks as it comes and goes; it goes even where its coming was not waited for."""
+    coming = asyncio.ensure_future(asyncio.to_thread(slow.__enter__))
     try:
-        async with postgresql(own.url) as there:
-            yield PostgreSQL(there.url, own)
+        yield await asyncio.shield(coming)
     finally:
-        await asyncio.to_thread(whole.__exit__, None, None, None)
+        await coming
+        await asyncio.to_thread(slow.__exit__, None, None, None)

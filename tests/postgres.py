@@ -100,8 +100,10 @@ def own_server() -> Iterator[OwnServer]:
     folder = Path(tempfile.mkdtemp(prefix="alir-postgres-"))
     try:
         server = OwnServer(folder)
-        yield server
-        server.end()
+        try:
+            yield server
+        finally:
+            server.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
