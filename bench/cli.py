@@ -47,6 +47,8 @@ _DEFAULTS: dict[str, tuple[Any, Any]] = {
     "waiting_piece": (15_000, 500),
     "shapes": (SHAPES, SHAPES[1:2]),
 }
+#: Ctrl-C, and what `kill` and `timeout` send.
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 _DESCRIPTION = """\
@@ -70,8 +72,8 @@ answer was an error or a message was lost or doubled. A target that was missed i
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; the exit code."""
     options = _options(arguments)
-    # SIGTERM unwinds as Ctrl-C does, so that every process and folder is gone afterwards.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for one in _ENDING:
+        signal.signal(one, _interrupt)
     try:
         with ExitStack() as during:
             results = _run(options, during)
@@ -89,6 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Unwind, so that every process and folder is gone afterwards.
+
+    Once: `timeout` sends its signal twice, and the second must not break off the clearing up.
+    """
+    for one in _ENDING:
+        signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
