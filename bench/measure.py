@@ -27,6 +27,7 @@ WARM_UP = 128
 SLOW_PROVIDER_RATE = 3000
 #: How long the last messages may take once the generator is done.
 CARRY_SECONDS = 120.0
+#: Between two looks at another process, which tells nobody how far it is.
 _LOOK_SECONDS = 0.02
 _TAKEN = range(200, 300)
 
@@ -157,16 +158,14 @@ class Bench:
             cpu, others = clock.server_cpu(), clock.provider_cpu() + load.cpu_seconds
             messages = contender.recorded(spot) - before
             problems = load.problems() + self._carry_problems(load, messages)
-        return Round(
-            contender=contender.name,
-            generator=load.generator,
+        return Round.carried(
+            contender.name,
             messages=messages,
-            per_second=messages / took,
-            per_cpu_second=messages / cpu,
-            server_share=cpu / took,
-            others_share=others / took,
-            latencies_ms=load.latencies_ms,
+            seconds=took,
+            cpu=cpu,
+            others=others,
             problems=problems,
+            load=load,
         )
 
     def latency(self, contender: Contender, *, rate: float, seconds: float) -> Single:

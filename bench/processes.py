@@ -18,6 +18,7 @@ from bench import machine
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
+#: Between two looks whether a server takes requests yet.
 _LOOK_SECONDS = 0.02
 _LOG_LINES = 15
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from bench.generators import Load
+
 #: A core that is used more than this has nothing left to give.
 FULL = 0.95
 
@@ -33,6 +35,37 @@ class Round:
     others_share: float
     latencies_ms: dict[str, float]
     problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def carried(
+        cls,
+        contender: str,
+        *,
+        messages: int,
+        seconds: float,
+        cpu: float,
+        others: float,
+        problems: list[str],
+        load: Load | None = None,
+    ) -> Round:
+        """A round in which so many messages were carried.
+
+        Args:
+            cpu: seconds of it that the server used.
+            others: the same of the generator and the provider.
+            load: what was sent meanwhile, if anything.
+        """
+        return cls(
+            contender=contender,
+            generator=load.generator if load else "none",
+            messages=messages,
+            per_second=messages / seconds,
+            per_cpu_second=messages / cpu,
+            server_share=cpu / seconds,
+            others_share=others / seconds,
+            latencies_ms=load.latencies_ms if load else {},
+            problems=problems,
+        )
 
     @property
     def others_were_the_limit(self) -> bool:

@@ -22,6 +22,7 @@ PIECES = 7
 _WARM = 500
 RECIPIENTS = 10_000
 _GIVE_UP_SECONDS = 300.0
+#: Between two looks at another process, which tells nobody how far it is.
 _LOOK_SECONDS = 0.02
 _LINE = (
     "SELECT count(*) FROM message WHERE status = 'queued' AND parked IS NULL"
@@ -157,16 +158,14 @@ class Full:
             cpu, others = clock.server_cpu(), clock.provider_cpu() + load.cpu_seconds
             messages = _all_recorded(alir, spot) - before
             problems = load.problems() + _doubled(bench)
-        return Round(
-            contender=alir.name,
-            generator=load.generator,
+        return Round.carried(
+            alir.name,
             messages=messages,
-            per_second=messages / took,
-            per_cpu_second=messages / cpu,
-            server_share=cpu / took,
-            others_share=others / took,
-            latencies_ms=load.latencies_ms,
+            seconds=took,
+            cpu=cpu,
+            others=others,
             problems=problems,
+            load=load,
         )
 
     def _carried_of_line(self, kept: Kept | None) -> Round:
@@ -193,15 +192,12 @@ class Full:
                 took, messages = time.monotonic() - began_at, _carried(bench) - before
                 cpu, others = clock.server_cpu(), clock.provider_cpu()
                 rounds.append(
-                    Round(
-                        contender=alir.name,
-                        generator="none",
+                    Round.carried(
+                        alir.name,
                         messages=messages,
-                        per_second=messages / took,
-                        per_cpu_second=messages / cpu,
-                        server_share=cpu / took,
-                        others_share=others / took,
-                        latencies_ms={},
+                        seconds=took,
+                        cpu=cpu,
+                        others=others,
                         problems=_doubled(bench),
                     )
                 )
