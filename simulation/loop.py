@@ -174,7 +174,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     step.context.run(step.callback, *step.args)
                 except (SystemExit, KeyboardInterrupt):
                     raise
-                except BaseException as error:
+                except BaseException as error:  # as a loop of asyncio's own: the others go on
                     told = f"a fault in {step.callback!r}"
                     self.call_exception_handler({"message": told, "exception": error})
 

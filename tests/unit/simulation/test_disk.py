@@ -31,7 +31,7 @@ def platter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platter]:
 def run(platter: Platter) -> Callable[..., None]:
     """Runs work on a disk of this temper, with this seed."""
 
-    def run(work: Work, temper: DiskTemper = DiskTemper(), seed: int = 0) -> None:  # noqa: B008
+    def run(work: Work, temper: DiskTemper = DiskTemper(), seed: int = 0) -> None:  # noqa: B008 - it is frozen
         platter.empty()
         chance = Random(seed)
         loop = VirtualLoop(chance.shuffle)
