@@ -14,7 +14,8 @@ OK: Final = 200
 UNAVAILABLE: Final = 503
 #: How far a message has come, once a provider has taken it.
 _FURTHEST: Final = ("accepted", "sent", "delivered", "read")
-_UNDER_WAY: Final = frozenset({"queued", "sending"})
+#: Of a message that is still to be sent, or just being sent.
+UNDER_WAY: Final = frozenset({"queued", "sending"})
 #: Beyond one, only where alir says so of the message.
 _MAY_ARRIVE_TWICE: Final = frozenset({"resent", "duplicated"})
 
@@ -197,7 +198,7 @@ def _waits(message: Stored, calls: Sequence[Arrived], rules: Rules) -> Iterator[
     # Without a mark, nothing says which of two attempts a receipt is about.
     is_clear = rules.marks or message.attempts == 1
     match message.status:
-        case status if status in _UNDER_WAY:
+        case status if status in UNDER_WAY:
             yield f"{message.id} is {status}"
         case "unknown" if told and is_clear:
             yield f"{message.id} is unknown, though its receipts were taken"

@@ -18,10 +18,12 @@ from faults.programs import API_TOKEN, BenchFailed
 from faults.wire import GONE
 
 MESSAGES: Final = "/api/whatsapp/v1/messages"
-#: Between an answer and the next request, in seconds.
+#: At most, between an answer and the next request, in seconds.
 PAUSE_SECONDS: Final = 0.04
 #: Longer than any answer may take; then it counts as missed.
 PATIENCE_SECONDS: Final = 20.0
+#: Callers that were held up for so long make up for it; what they missed before that is left out.
+_CAUGHT_UP_SECONDS: Final = 1.0
 #: How often callers look whether a gateway is up again.
 _LOOK_SECONDS: Final = 0.02
 #: Of all requests, so many have a key; are left by their callers once written.
@@ -80,6 +82,7 @@ class Callers:
         senders: in whose names they ask.
         hurried: so many of their requests want no wait.
         people: to how many persons they write; each message goes to another, as long as there are.
+        per_second: so many requests in a second, all of them together; none: as they come.
     """
 
     def __init__(
@@ -90,12 +93,15 @@ class Callers:
         senders: Sequence[str],
         hurried: float,
         people: int | None = None,
+        per_second: float | None = None,
     ) -> None:
         self._up = up
         self._chance = chance
         self._senders = senders
         self._hurried = hurried
         self._people = people or _IN_AREA * _AREAS
+        self._gap = None if per_second is None else 1 / per_second
+        self._next_at = 0.0
         self._numbers = count()
         self._requests: list[_Request] = []
         self._calling = asyncio.Event()
@@ -108,6 +114,8 @@ class Callers:
 
     def call(self) -> None:
         """Have them ask for messages."""
+        if not self._calling.is_set():
+            self._next_at = asyncio.get_running_loop().time()
         self._calling.set()
 
     def pause(self) -> None:
@@ -148,9 +156,17 @@ class Callers:
                 request = self._new()
                 self._requests.append(request)
                 await self._ask(request, line)
-                await asyncio.sleep(self._chance.uniform(0, PAUSE_SECONDS))
+                await asyncio.sleep(self._pause())
         finally:
             line.close()
+
+    def _pause(self) -> float:
+        """Until a caller's next request, in seconds."""
+        if self._gap is None:
+            return self._chance.uniform(0, PAUSE_SECONDS)
+        now = asyncio.get_running_loop().time()
+        self._next_at = max(self._next_at + self._gap, now - _CAUGHT_UP_SECONDS)
+        return max(0.0, self._next_at - now)
 
     def _new(self) -> _Request:
         number = next(self._numbers)

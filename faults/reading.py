@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import orjson
 
-from faults.books import Arrived, Stored
+from faults.books import UNDER_WAY, Arrived, Stored
 from faults.callers import MESSAGES
 from faults.programs import API_TOKEN
 
@@ -17,21 +17,35 @@ _PAGE: Final = 200
 _SECONDS: Final = 60.0
 
 
+async def is_under_way(port: int) -> bool:
+    """Whether a gateway has a message that is queued or being sent."""
+    async with _api(port) as api:
+        pages = [await _page(api, limit=1, status=status) for status in UNDER_WAY]
+    return any(page["data"] for page in pages)
+
+
 async def stored(port: int) -> list[Stored]:
     """Every message that a gateway has."""
-    headers = {"authorization": f"Bearer {API_TOKEN}"}
     found: list[Stored] = []
     cursor: dict[str, str] = {}
-    url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_SECONDS) as api:
+    async with _api(port) as api:
         while True:
-            answer = await api.get(MESSAGES, params={"limit": str(_PAGE), **cursor})
-            answer.raise_for_status()
-            page = orjson.loads(answer.content)
+            page = await _page(api, limit=_PAGE, **cursor)
             found += map(_stored, page["data"])
             if page["next_cursor"] is None:
                 return found
             cursor = {"cursor": page["next_cursor"]}
+
+
+def _api(port: int) -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {API_TOKEN}"}
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=_SECONDS)
+
+
+async def _page(api: httpx.AsyncClient, **query: str | int) -> Any:
+    answer = await api.get(MESSAGES, params=query)
+    answer.raise_for_status()
+    return orjson.loads(answer.content)
 
 
 class Calls(NamedTuple):

@@ -145,6 +145,7 @@ async def _set_up(
             senders=senders(run),
             hurried=run.hurried,
             people=None if run.limits is None else run.limits.people,
+            per_second=run.per_second,
         )
         during.push_async_callback(callers.leave)
         callers.start(run.callers)
@@ -242,6 +243,7 @@ class _Stage:
         await self._callers.finish(_ANSWERS_SECONDS)
 
     async def _when_at_rest(self) -> Verdict:
+        await self._until_nothing_waits()
         fewest, give_up_at = math.inf, math.inf
         while True:
             began = time.monotonic()
@@ -260,6 +262,15 @@ class _Stage:
             stuck = (*verdict.stuck, f"{waiting} receipts that nobody takes")
             return replace(verdict, stuck=stuck)
         return verdict
+
+    async def _until_nothing_waits(self) -> None:
+        """Spare the looks that cannot find it at rest; of a long book each is busy work."""
+        port, give_up_at = self._gateways[0].port, time.monotonic() + self._run.calm_seconds
+        while time.monotonic() < give_up_at:
+            waits = await reading.is_under_way(port)
+            if not waits and not (await reading.arrived(self._simulator.port)).waiting:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _compare(self) -> tuple[Verdict, int]:
         before = await reading.arrived(self._simulator.port)
@@ -310,9 +321,12 @@ class _Stage:
         self._result.kills[where] += 1
 
     async def _load(self, seconds: float) -> None:
+        """So long under load; it goes on while others start, as long as one process runs."""
+        is_on, began = bool(_up(self._gateways)), time.monotonic()
         await self._start_all()
         self._callers.call()
-        await asyncio.sleep(seconds)
+        already = time.monotonic() - began if is_on else 0.0
+        await asyncio.sleep(max(0.0, seconds - already))
         for gateway in self._gateways:
             gateway.check_alive()
 
