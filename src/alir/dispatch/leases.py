@@ -173,11 +173,14 @@ class Leases:
         """Renew what is held, if it is time, and take or let go of what should change hands."""
         if self._ending:
             return  # who has left must not say that it lives: nobody would take what it let go of
+        # Of what is taken while the answer is on its way, that may not know yet.
+        held_before = {sender: held.fence for sender, held in self._held.items()}
         is_due = self._clock.elapsed() >= self._renew_at
         view = await (self._renew() if is_due else self._store.look())
         self._others = len(view.alive.keys() - {self._process})
         for sender, held in list(self._held.items()):
-            if not _is_theirs(view.leases.get(sender), self._process, held.fence):
+            is_known = held_before.get(sender) == held.fence
+            if is_known and not _is_theirs(view.leases.get(sender), self._process, held.fence):
                 self._lose(sender)
                 _log.warning("lease_lost", sender=sender)
         if self._ending:

@@ -30,6 +30,9 @@ class Table:
         self.is_away = False
         self.doubts = False
         self.renewals = 0
+        self.stores, self.answers = asyncio.Event(), asyncio.Event()
+        self.stores.set()
+        self.answers.set()
 
     @property
     def now(self) -> int:
@@ -38,7 +41,9 @@ class Table:
     async def look(self) -> View:
         self._reach()
         living = {name: its for name, (its, until) in self.alive.items() if until > self.now}
-        return View(self.now, living, dict(self.rows))
+        view = View(self.now, living, dict(self.rows))
+        await self.answers.wait()
+        return view
 
     async def renew(self, process: str, senders: Sequence[SenderName], lasts: timedelta) -> View:
         self._reach()
@@ -52,6 +57,7 @@ class Table:
 
     async def take(self, sender: SenderName, process: str, lasts: timedelta) -> Taken | None:
         self._reach()
+        await self.stores.wait()
         row = self.rows.get(sender, LeaseRow(0, 0, None))
         if row.holder not in {None, process} and row.until > self.now:
             return None
@@ -227,6 +233,24 @@ async def test_a_process_that_stood_still_notices_that_another_took_its_senders(
     assert one.may_send() == []
     await one.look()
     assert set(one.lost_ones) == {MAIN, OTHER}
+
+
+@in_a_loop
+async def test_race_of_a_look_and_a_take_that_is_stored_after_what_the_look_read() -> None:
+    one = Process("one", Table(FakeClock()))
+    one.table.stores.clear()
+    await one.look()  # begins to take
+    one.table.answers.clear()
+    looking = asyncio.create_task(one.leases.look())
+    await idle()
+    one.table.stores.set()
+    await idle()
+    assert one.may_send() == [MAIN, OTHER]  # taken while that look's answer is on its way
+
+    one.table.answers.set()
+    await looking
+    assert one.may_send() == [MAIN, OTHER]
+    assert one.lost_ones == []
 
 
 @in_a_loop
