@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import closing
 from contextvars import Context
 from pathlib import Path
@@ -340,13 +340,13 @@ class SimulatedDatabase:
     async def own(self) -> None:
         """See `Database.own`: all of a world share it."""
 
-    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write`."""
-        return self._writer.write(work, weight=weight)
+        return self._writer.write(work, weight=weight, about=about)
 
-    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+    def write_among(self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write_among`."""
-        return self._writer.write_among(bulk, item)
+        return self._writer.write_among(bulk, item, about=about)
 
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""

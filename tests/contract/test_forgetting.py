@@ -283,13 +283,13 @@ async def test_race_a_guess_about_a_message_that_is_gone_settles_nothing(
         plain = store.database.write
         forgotten = False
 
-        def forget_first(work: Any, *, weight: int = 1) -> Any:
+        def forget_first(work: Any, **more: Any) -> Any:
             async def both() -> Any:
                 nonlocal forgotten
                 if not forgotten:
                     forgotten = True
                     await forget(store)
-                return await plain(work, weight=weight)
+                return await plain(work, **more)
 
             return both()
 

@@ -7,17 +7,20 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import insert, select
-from tests.contract.stores import PostgreSQL
+from tests.clock import FakeClock
+from tests.contract.stores import PostgreSQL, Stores, told
 from tests.postgres import execute, named, new_database
 from tests.running import in_a_loop
 
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.ids import SenderName
+from alir.messages.model import ReceiptStatus, Status
 from alir.store import postgresql, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.counts import count, counted
@@ -29,6 +32,7 @@ from alir.store.postgresql import PostgresDatabase
 from alir.store.sql import Connection, run
 from alir.store.writer import Work
 
+SENT, DELIVERED, READ, FAILED = ReceiptStatus
 _PATIENCE = 0.3
 
 
@@ -38,10 +42,20 @@ def url(postgresql_url: str) -> str:
     return PostgreSQL(postgresql_url).url
 
 
+@dataclass
+class Groups:
+    """How large each group was that was committed."""
+
+    sizes: list[int] = field(default_factory=list)
+
+    def committed(self, size: int, _seconds: float) -> None:
+        self.sizes.append(size)
+
+
 @asynccontextmanager
-async def gateway(url: str) -> AsyncIterator[PostgresDatabase]:
+async def gateway(url: str, observe: Groups | None = None) -> AsyncIterator[PostgresDatabase]:
     """The database as a gateway has it."""
-    database = PostgresDatabase.open(url)
+    database = PostgresDatabase.open(url, observe=observe)
     try:
         await database.own()
         yield database
@@ -289,6 +303,24 @@ async def test_race_of_two_groups_that_meet_in_a_deadlock(url: str) -> None:
 
         # As one group again it would meet the other group again, in step.
         assert len(set(transactions.values())) == 3
+
+
+@in_a_loop
+async def test_race_of_receipts_of_the_same_messages_told_to_two_processes(url: str) -> None:
+    groups = Groups()
+    async with gateway(url, groups) as mine, gateway(url, groups) as other:
+        one, two = Stores(mine, FakeClock()), Stores(other, FakeClock())
+        messages = [await one.sent(f"wamid.{n}") for n in range(8)]
+        groups.sizes.clear()
+        await asyncio.gather(
+            *(one.receipts.apply([told(SENT, of=m)], callback=0) for m in messages),
+            *(two.receipts.apply([told(READ, of=m)], callback=0) for m in reversed(messages)),
+        )
+
+        # Had one been taken back in a deadlock, it would have been done one by one.
+        assert groups.sizes == [8, 8]
+        stand = [await one.messages.get(message.id) for message in messages]
+        assert {message.status for message in stand} == {Status.READ}
 
 
 @in_a_loop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -29,21 +29,26 @@ class Database(Protocol):
         """
         ...
 
-    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()) -> Awaitable[T]:
         """Run `work` on the writing connection, in the next group's transaction.
 
         Returns once the group is on disk. `work` may be run more than once; only one run is kept.
 
         Args:
             weight: how many single pieces of work it is worth.
+            about: ids of the messages that it changes, alir's or a provider's, as far as known:
+                processes that share the database lock those of a group first, all in one order.
 
         Raises:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
         ...
 
-    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+    def write_among(self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()) -> Awaitable[T]:
         """Have `bulk` write `item`, together with whatever else it has to in the next group.
+
+        Args:
+            about: as of `write`.
 
         Raises:
             As `write`.

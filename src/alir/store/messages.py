@@ -264,7 +264,8 @@ class MessageStore(QueueReader):
             except AlirError as error:
                 return error  # so that the other work of the group is not repeated
 
-        result = await self._database.write(work)
+        about = (message.id if isinstance(message, Message) else message,)
+        result = await self._database.write(work, about=about)
         if isinstance(result, AlirError):
             raise result
         after, decided = result
@@ -279,7 +280,9 @@ class MessageStore(QueueReader):
     ) -> Message:
         """Record what attempt `number` came to, and apply the receipts that waited for its id."""
         answered = _Answered(message, settlement, number)
-        after, applied = await self._database.write_among(self._settle_all, answered)
+        after, applied = await self._database.write_among(
+            self._settle_all, answered, about=(message.id,)
+        )
         if applied is not None:
             applied.tell(self._consequences)
         # Told even where a repeat found it written already: nobody was told of it then.

@@ -20,6 +20,7 @@ from alir.observe import get_logger
 from alir.store import tables
 from alir.store.bridge import in_greenlet, wait_for
 from alir.store.counts import recount
+from alir.store.locking import lock
 from alir.store.migrations.run import GATEWAY_LOCK, require_known, upgrade_postgresql
 from alir.store.sql import Statement, insert_or_ignore, run
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
@@ -71,7 +72,7 @@ class PostgresDatabase:
         self._name = name
         self._exclusive = exclusive
         self._link = PostgresLink(url, name, exclusive=exclusive)
-        self._writer = GroupWriter(self._link, name=name, observe=observe)
+        self._writer = GroupWriter(self._link, name=name, observe=observe, lock=lock)
         self._free = asyncio.Semaphore(READERS)
         self._idle: list[PostgresConnection] = []
         self._reading: set[PostgresConnection] = set()
@@ -115,13 +116,13 @@ class PostgresDatabase:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write`."""
-        return self._writer.write(work, weight=weight)
+        return self._writer.write(work, weight=weight, about=about)
 
-    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+    def write_among(self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write_among`."""
-        return self._writer.write_among(bulk, item)
+        return self._writer.write_among(bulk, item, about=about)
 
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""

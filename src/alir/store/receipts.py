@@ -76,13 +76,14 @@ class ReceiptStore:
                 mark_applied(connection, ends, now)
             return applied
 
-        await self._write(work)
+        await self._write(work, about=_named(told))
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
         ids = await self._database.read(_known_by_now)
         for portion in _portions(ids):
-            await self._write(partial(self._try_again, ids=portion))
+            about = [id_ for _, id_ in portion]
+            await self._write(partial(self._try_again, ids=portion), about=about)
         if self._doubted:
             await self._write(lambda _: Applied())
         than = self._clock.now() - keep
@@ -94,7 +95,8 @@ class ReceiptStore:
         """Settle attempts of these senders by parked receipts that can be about no other."""
         found = await self._database.read(lambda connection: candidates(connection, senders))
         for portion in _portions(guess(found, now=self._clock.now())):
-            await self._write(partial(self._settle_by, guesses=portion))
+            about = [one.message_id for one in portion]
+            await self._write(partial(self._settle_by, guesses=portion), about=about)
 
     def _settle_by(self, connection: Connection, guesses: Sequence[Guess]) -> Applied:
         # What was begun since the guess was made was begun after its receipts came.
@@ -135,7 +137,7 @@ class ReceiptStore:
         applied.decisions = [(message, Decision.PARKED) for message, _ in applied.decisions]
         return applied
 
-    async def _write(self, work: Work[Applied]) -> None:
+    async def _write(self, work: Work[Applied], *, about: Sequence[str] = ()) -> None:
         """Have `work` change messages, and tell of them, and of those left in doubt before."""
         doubted = self._doubted.copy()
         last = Applied()
@@ -147,7 +149,7 @@ class ReceiptStore:
             return [*_those_left(connection, doubted - known), *last.changed]
 
         try:
-            changed = await self._database.write(with_doubted)
+            changed = await self._database.write(with_doubted, about=about)
         except StoreUnavailable as error:
             if error.in_doubt:
                 self._doubted |= {message.id for message in last.changed}
@@ -156,6 +158,14 @@ class ReceiptStore:
         last.tell(self._consequences)
         for message in changed:
             self._changed(message)
+
+
+def _named(told: Sequence[Told | Heard]) -> list[str]:
+    """By which ids receipts name the messages that they are about."""
+    receipts = [one for one in told if isinstance(one, Told)]
+    marks = [one.mark.message_id for one in receipts if one.mark is not None]
+    ids = [id_ for one in receipts for id_ in (one.provider_id, one.wamid) if id_ is not None]
+    return [*marks, *ids]
 
 
 def _known_by_now(connection: Connection) -> Sequence[tuple[SenderName, ProviderId]]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Insert,
     Integer,
+    Select,
     Table,
     Text,
     bindparam,
@@ -235,9 +236,18 @@ def upsert(
 
 def is_among(column: Column[Any], name: str) -> ColumnElement[bool]:
     """Whether `column` is one of a list of any length: the value `name` is its JSON text."""
+    each = _each(name)
+    return column.in_(select(cast(each, column.type) if isinstance(column.type, Integer) else each))
+
+
+def texts_of(name: str) -> Select[str]:
+    """The texts of a list of any length, a row each: the value `name` is its JSON text."""
+    return select(_each(name))
+
+
+def _each(name: str) -> ColumnElement[str]:
     each = _EachText(bindparam(name, type_=Text)).table_valued("value")
-    is_number = isinstance(column.type, Integer)
-    return column.in_(select(cast(each.c.value, column.type) if is_number else each.c.value))
+    return each.c.value
 
 
 class ThisSession(FunctionElement[int]):

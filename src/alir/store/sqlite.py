@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -81,13 +81,13 @@ class SQLiteDatabase:
     async def own(self) -> None:
         """See `Database.own`: the lock has been taken."""
 
-    def write(self, work: Work[T], *, weight: int = 1) -> Awaitable[T]:
+    def write(self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write`."""
-        return self._writer.write(work, weight=weight)
+        return self._writer.write(work, weight=weight, about=about)
 
-    def write_among(self, bulk: Bulk[I, T], item: I) -> Awaitable[T]:
+    def write_among(self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write_among`."""
-        return self._writer.write_among(bulk, item)
+        return self._writer.write_among(bulk, item, about=about)
 
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""

@@ -27,6 +27,8 @@ I = TypeVar("I")  # noqa: E741 - an item
 Work = Callable[[Connection], T]
 #: Writes many items at once; its answers are in their order.
 Bulk = Callable[[Connection, Sequence[I]], Sequence[T]]
+#: Lets no other writer change the messages of any of these ids until the transaction ends.
+Lock = Callable[[Connection, Sequence[str]], None]
 
 #: How long a write that could not be begun or committed is repeated before its caller is told: as
 #: long as another process (`alir token`) may hold the database, and a little more. It counts from
@@ -110,7 +112,7 @@ class _Job:
     """A piece of work, or an item for a bulk, and who waits for it."""
 
     __slots__ = (
-        *("bulk", "collided", "error", "future", "handed_in_at"),
+        *("about", "bulk", "collided", "error", "future", "handed_in_at"),
         *("item", "result", "weight", "work"),
     )
 
@@ -123,8 +125,10 @@ class _Job:
         bulk: Bulk[Any, Any] | None = None,
         item: Any = None,
         weight: int = 1,
+        about: Sequence[str] = (),
     ) -> None:
         self.work = work
+        self.about = about
         self.future = future
         self.weight = weight
         self.bulk = bulk
@@ -149,12 +153,20 @@ class GroupWriter:
     A commit in doubt (its answer was an error) is cleared up by the row in `commit_group` that
     went with it: there, everything is stored; not there, the group is repeated.
 
+    Two writers that change the same messages in another order would each wait for the other, until
+    after a second the database takes back what one of them did. So each first locks those of a
+    group, in an order that all keep.
+
     Args:
         name: of this writer, unlike any other's.
+        lock: keeps to that order; none: the database has one writer at a time.
     """
 
-    def __init__(self, link: Link, *, name: str, observe: Observe | None = None) -> None:
+    def __init__(
+        self, link: Link, *, name: str, observe: Observe | None = None, lock: Lock | None = None
+    ) -> None:
         self._link = link
+        self._lock = lock
         self._name = name
         self._observe = observe
         self._number = 0
@@ -165,11 +177,14 @@ class GroupWriter:
         self._closing = False
         self._close_by = math.inf
 
-    def write(self, work: Work[T], *, weight: int = 1) -> asyncio.Future[T]:
+    def write(
+        self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()
+    ) -> asyncio.Future[T]:
         """What `work` returned, once its group is on disk.
 
         Args:
             weight: how many single pieces of work it is worth.
+            about: ids of the messages that it changes, alir's or a provider's, as far as known.
 
         Raises:
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
@@ -177,22 +192,27 @@ class GroupWriter:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(work, future, loop.time(), weight=weight))
+        self._hand_in(_Job(work, future, loop.time(), weight=weight, about=about))
         return future
 
-    def write_among(self, bulk: Bulk[I, T], item: I) -> asyncio.Future[T]:
+    def write_among(
+        self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()
+    ) -> asyncio.Future[T]:
         """What `bulk` returned for `item`, once its group is on disk.
 
         All items of a group that were handed in for the same `bulk` are written by one call of
         it, before the single pieces of work: a statement for many rows costs half of what many
         statements do.
 
+        Args:
+            about: as of `write`.
+
         Raises:
             As `write`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(_no_work, future, loop.time(), bulk, item))
+        self._hand_in(_Job(_no_work, future, loop.time(), bulk, item, 1, about))
         return future
 
     def _hand_in(self, job: _Job) -> None:
@@ -301,16 +321,19 @@ class GroupWriter:
 
         Of a heavy group, the event loop gets to do other things between two portions.
         """
+        about = [id_ for job in jobs for id_ in job.about] if self._lock is not None else ()
         for portion in _portions(jobs):
             if not portion.is_first:
                 await asyncio.sleep(0)
-            if not await self._link.run(partial(self._run_portion, portion)):
+            if not await self._link.run(partial(self._run_portion, portion, about)):
                 return False
         return True
 
-    def _run_portion(self, portion: _Portion, connection: Connection) -> bool:
+    def _run_portion(self, portion: _Portion, about: Sequence[str], connection: Connection) -> bool:
         if portion.is_first:
             connection.execute(self._link.begin)
+            if self._lock is not None and len(about) > 1:
+                self._lock_all(self._lock, connection, about)
         elif not connection.in_transaction:
             raise ConnectionError("it was lost between two portions of a transaction")
         for some in portion.jobs:
@@ -319,8 +342,7 @@ class GroupWriter:
             except Exception as error:  # whatever a piece of work raises is for who asked for it
                 if self._link.is_lost(error):
                     raise
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                _roll_back(connection)
                 if self._link.is_passing(error) or self._is_new_collision(error, some):
                     raise _AgainError(error) from error
                 # Handed to whoever asked for the work; the others are repeated without it.
@@ -330,6 +352,15 @@ class GroupWriter:
         if portion.is_last:
             _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
         return True
+
+    def _lock_all(self, lock: Lock, connection: Connection, about: Sequence[str]) -> None:
+        try:
+            lock(connection, about)
+        except Exception as error:
+            if not self._link.is_passing(error):
+                raise
+            _roll_back(connection)
+            raise _AgainError(error) from error
 
     def _is_new_collision(self, error: Exception, jobs: Sequence[_Job]) -> bool:
         """Whether what was decided may be another now, because another process was quicker.
@@ -377,6 +408,11 @@ def number_stored(connection: Connection, *, writer: str) -> int | None:
 def _now() -> float:
     """Seconds on the clock that the loop's own timers go by."""
     return asyncio.get_running_loop().time()
+
+
+def _roll_back(connection: Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _no_work(_connection: Connection) -> None:

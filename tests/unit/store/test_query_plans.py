@@ -35,6 +35,7 @@ from alir.store import tables
 from alir.store.contacts import heard_at, learn
 from alir.store.database import open_database
 from alir.store.leases import LeaseStore
+from alir.store.locking import lock
 from alir.store.parked import parked_among
 from alir.store.person import PersonStore
 from alir.store.sql import RowStatement, Statement
@@ -186,6 +187,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "cancel": (
         lambda s: s.messages.change(s.changed[-1].id, life.cancel),
         {_BY_ID},
+    ),
+    "lock": (
+        lambda s: s.database.write(lambda c: lock(c, [s.changed[1].id, "wamid.1"])),
+        {_BY_ID, "attempt attempt_provider_id provider_id=?", "attempt attempt_wamid wamid=?"},
     ),
     "a receipt with a mark": (
         lambda s: s.tell(told(ReceiptStatus.READ, of=s.changed[1])),
