@@ -130,6 +130,67 @@ async def test_the_receipts_of_many_callbacks_at_once_are_all_kept(database: Bac
 # Parked
 
 
+@pytest.mark.parametrize("together", [True, False])
+@in_a_loop
+async def test_receipts_that_come_together_do_what_they_do_one_by_one(
+    database: Backend, together: bool
+) -> None:
+    async with database.open() as store:
+        taken = [await store.sent(f"wamid.{n}") for n in range(4)]
+        begun = await store.begun()
+        receipts = [
+            told(READ, of=taken[0], provider_id="wamid.0"),
+            told(SENT, of=taken[0], provider_id="wamid.0"),
+            told(SENT, provider_id="wamid.0"),
+            told(FAILED, provider_id="wamid.1", error=UNDELIVERED),
+            told(SENT, of=begun, provider_id="wamid.9"),
+            told(DELIVERED, of=taken[1], provider_id="wamid.1"),
+            told(SENT, provider_id="wamid.2", wamid="wamid.other"),
+            told(DELIVERED, provider_id="wamid.nobodys"),
+            told(READ, provider_id="wamid.2"),
+            told(DELIVERED, of=taken[3], attempt=2, provider_id="wamid.3"),
+            told(READ, provider_id="wamid.9"),
+            told(READ, provider_id="wamid.3"),
+        ]
+        store.changed.clear()
+        if together:
+            await asyncio.gather(*(store.tell(one) for one in receipts))
+        else:
+            for one in receipts:
+                await store.tell(one)
+        messages = [await store.messages.get(message.id) for message in (*taken, begun)]
+
+        assert [message.status for message in messages] == [
+            *(Status.READ, Status.DELIVERED, Status.READ, Status.READ, Status.READ),
+        ]
+        assert [[one.status for one in message.receipts] for message in messages] == [
+            [READ, SENT],
+            [FAILED, DELIVERED],
+            [SENT, READ],
+            [DELIVERED, READ],
+            [SENT, READ],
+        ]
+        # The provider took an attempt of which the store knows nothing, and so two.
+        flags = [(), ("after_failed",), (), ("duplicated",), ()]
+        assert [message.flags for message in messages] == flags
+        told_of = [await store.event_types(message.id) for message in messages]
+        assert told_of == [
+            ["message.queued", "message.accepted", *(f"message.{one}" for one in events)]
+            for events in (
+                ["read"],
+                ["failed", "delivered"],
+                ["sent", "read"],
+                ["delivered", "duplicated", "read"],
+                ["sent", "read"],
+            )
+        ]
+        assert await store.parked() == 1
+        assert await store.unapplied() == []
+        assert {one.id: one for one in store.changed} == {one.id: one for one in messages}
+        assert store.consequences.seen == [(taken[1].id, 1, "131026")]
+        assert len(store.consequences.arrivals) == 9
+
+
 @in_a_loop
 async def test_a_receipt_before_the_answer_waits_for_the_providers_id(database: Backend) -> None:
     async with database.open() as store:

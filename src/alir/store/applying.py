@@ -10,16 +10,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from alir.errors import NotFound
-from alir.ids import ProviderId, SenderName
+from alir.ids import MessageId, ProviderId, SenderName
 from alir.messages import life
 from alir.messages.lost import shows_a_loss
-from alir.messages.model import Decision, Message, ReceiptStatus
-from alir.receipts.model import Mark, Told
+from alir.messages.model import Attempt, Decision, Message, ReceiptStatus
+from alir.receipts.model import Heard, Mark, Told
 from alir.receipts.ports import Consequences
+from alir.store.callbacks import mark_applied
+from alir.store.contacts import hear, learn_user_id
 from alir.store.parked import park, unpark
-from alir.store.reading import by_provider_id, load
+from alir.store.reading import by_provider_id, load, named
 from alir.store.sql import Connection
-from alir.store.writing import Decide, change
+from alir.store.writing import Decide, change, save_all
 
 
 class Failed(NamedTuple):
@@ -44,6 +46,19 @@ class Applied:
         if decided is not None and decided.decision is not None:
             self.decisions.append((after, decided.decision))
 
+    def add_receipt(
+        self, told: Told, number: int, after: Message, decided: life.Change | None
+    ) -> None:
+        """Remember what a receipt of attempt `number` changed, if it did."""
+        if decided is None:
+            return
+        self.note(after, decided)
+        self.changed.append(after)
+        if told.status is ReceiptStatus.FAILED:
+            self.failed.append(Failed(after, number, told.error))
+        else:
+            self.arrived.append((after, number))
+
     def add(self, other: Applied) -> None:
         """Take in what further receipts changed."""
         self.changed += other.changed
@@ -59,6 +74,133 @@ class Applied:
             consequences.failed(failed.message, failed.attempt, failed.error)
         for message, decision in self.decisions:
             consequences.decided(message, decision)
+
+
+@dataclass(slots=True, eq=False)
+class Telling:
+    """What a callback tells, or a portion of it.
+
+    Attributes:
+        ends: the callback that ends with it, if one does.
+        applied: what it changed, as of the last run.
+    """
+
+    told: Sequence[Told | Heard]
+    ends: int | None
+    applied: Applied = field(default_factory=Applied)
+
+    @property
+    def receipts(self) -> list[Told]:
+        return [one for one in self.told if isinstance(one, Told)]
+
+    @property
+    def names(self) -> list[str]:
+        """The ids by which its receipts name messages."""
+        return [id_ for one in self.receipts for id_ in _names(one)]
+
+
+def apply_together(
+    connection: Connection, tellings: Sequence[Telling], now: datetime, consequences: Consequences
+) -> None:
+    """Apply all that callbacks tell, in their order, and mark those applied that end with it."""
+    hear(connection, [one for each in tellings for one in each.told if isinstance(one, Heard)])
+    receipts: list[tuple[Told, Applied]] = []
+    for telling in tellings:
+        telling.applied = Applied()
+        receipts += ((one, telling.applied) for one in telling.receipts)
+    for one, _ in receipts:
+        learn_user_id(connection, one)
+    if len(receipts) > 1:
+        receipts = _apply_plain(connection, receipts, now, consequences)
+    for one, applied in receipts:
+        applied.add(apply_all(connection, [one], now, consequences))
+    mark_applied(connection, [each.ends for each in tellings if each.ends is not None], now)
+
+
+def _apply_plain(
+    connection: Connection,
+    receipts: Sequence[tuple[Told, Applied]],
+    now: datetime,
+    consequences: Consequences,
+) -> list[tuple[Told, Applied]]:
+    """Apply receipts of attempts that a provider is known to have taken, in few statements.
+
+    Returns:
+        Those that are left, in their order: all of a message of which one is not as plain.
+    """
+    stand: dict[str, Message] = {
+        message.id: message
+        for message in named(connection, [id_ for one, _ in receipts for id_ in _names(one)])
+    }
+    by_id: dict[str, tuple[MessageId, int]] = {}
+    for message in stand.values():
+        by_id |= {a.wamid: (message.id, a.number) for a in message.attempts if a.wamid}
+    for message in stand.values():  # a provider's own id goes before
+        by_id |= {a.provider_id: (message.id, a.number) for a in message.attempts if a.provider_id}
+    found = [_place(stand, by_id, one) for one, _ in receipts]
+    odd = {
+        place[0]
+        for (one, _), place in zip(receipts, found, strict=True)
+        if place is not None and not _is_plain(stand[place[0]].attempt(place[1]), one)
+    }
+    left: list[tuple[Told, Applied]] = []
+    changes: list[tuple[Message, life.Change]] = []
+    of_changes: list[tuple[Told, int, Applied]] = []
+    for (one, applied), place in zip(receipts, found, strict=True):
+        if place is None or place[0] in odd:
+            left.append((one, applied))
+            continue
+        message = stand[place[0]]
+        decided = _decision(one, place[1], message, now, consequences)(message)
+        if decided is not None:
+            stand[message.id] = decided.message.but(version=message.version + 1)
+            changes.append((message, decided))
+            of_changes.append((one, place[1], applied))
+    saved = save_all(connection, changes, now) if changes else []
+    if saved is None:  # another process changed one of them meanwhile
+        return list(receipts)
+    for (one, number, applied), after, (_, decided) in zip(of_changes, saved, changes, strict=True):
+        applied.add_receipt(one, number, after, decided)
+    return left
+
+
+def _place(
+    stand: Mapping[str, Message], by_id: Mapping[str, tuple[MessageId, int]], told: Told
+) -> tuple[MessageId, int] | None:
+    """As `_attempt_of`, among messages that were read before."""
+    if told.mark is not None:
+        message = stand.get(told.mark.message_id)
+        if message is not None and message.sender == told.sender:
+            # One that it has no attempt for may have lost it.
+            return message.id, told.mark.attempt
+    for id_ in (told.provider_id, told.wamid):
+        place = None if id_ is None else by_id.get(id_)
+        if place is not None and stand[place[0]].sender == told.sender:
+            return place
+    return None
+
+
+def _is_plain(attempt: Attempt | None, told: Told) -> bool:
+    """Whether a receipt tells nothing of its attempt but how far it has come."""
+    if attempt is None or attempt.is_open:
+        return False
+    known = (attempt.provider_id, attempt.wamid)
+    return told.provider_id in known and (told.wamid is None or told.wamid in known)
+
+
+def _names(told: Told) -> list[str]:
+    marked = None if told.mark is None else told.mark.message_id
+    return [id_ for id_ in (marked, told.provider_id, told.wamid) if id_ is not None]
+
+
+def _decision(
+    told: Told, number: int, message: Message, now: datetime, consequences: Consequences
+) -> Decide:
+    """What becomes of a message by a receipt of its attempt `number`."""
+    again = None
+    if told.status is ReceiptStatus.FAILED:
+        again = consequences.again(message, told.error)
+    return told.received_by(number, now, again)
 
 
 def apply_all(
@@ -96,19 +238,9 @@ def apply_one(  # noqa: PLR0917 - what is written, where, and to what
     applied: Applied,
 ) -> Message:
     """Apply a receipt that is about attempt `number` of `message`; the message as it stands."""
-    again = None
-    has_failed = told.status is ReceiptStatus.FAILED
-    if has_failed:
-        again = consequences.again(message, told.error)
-    decide: Decide = told.received_by(number, now, again)
+    decide = _decision(told, number, message, now, consequences)
     after, decided = change(connection, message, decide, now)
-    if decided is not None:
-        applied.note(after, decided)
-        applied.changed.append(after)
-        if has_failed:
-            applied.failed.append(Failed(after, number, told.error))
-        else:
-            applied.arrived.append((after, number))
+    applied.add_receipt(told, number, after, decided)
     return after
 
 

@@ -170,6 +170,7 @@ class CallbackStore:
         return {"now": now, "too_late": now + 2 * _CLAIM}
 
 
-def mark_applied(connection: Connection, callback: int, now: datetime) -> None:
-    """Mark it, inside the transaction that applied it."""
-    _APPLIED.run(connection, {"seq_": callback, "applied_at": to_milliseconds(now)})
+def mark_applied(connection: Connection, callbacks: Sequence[int], now: datetime) -> None:
+    """Mark them, inside the transaction that applied them."""
+    at = to_milliseconds(now)
+    _APPLIED.run_many(connection, [{"seq_": seq, "applied_at": at} for seq in callbacks])

@@ -6,15 +6,24 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, union
 
 from alir.errors import NotFound
 from alir.ids import MessageId
 from alir.messages.model import Message
 from alir.store import rows, tables
-from alir.store.sql import Connection, Statement, is_among
+from alir.store.sql import Connection, Statement, is_among, texts_of
 
 _m, _a, _r = tables.message.c, tables.attempt.c, tables.receipt.c
+
+#: Of a message: any of `ids` names it, alir's own or one that a provider or WhatsApp gave.
+IS_NAMED = _m.id.in_(
+    union(
+        texts_of("ids"),
+        select(_a.message_id).where(is_among(_a.provider_id, "ids"), _a.provider_id.is_not(None)),
+        select(_a.message_id).where(is_among(_a.wamid, "ids"), _a.wamid.is_not(None)),
+    )
+)
 
 _GET = Statement(select(*rows.MESSAGE_COLUMNS).where(_m.id == bindparam("id")))
 _ATTEMPTS = Statement(
@@ -25,6 +34,7 @@ _RECEIPTS = Statement(
 )
 _VERSIONS = Statement(select(_m.id, _m.version).where(is_among(_m.id, "ids")))
 _THESE = Statement(select(*rows.MESSAGE_COLUMNS).where(is_among(_m.id, "ids")))
+_NAMED = Statement(select(*rows.MESSAGE_COLUMNS).where(IS_NAMED))
 _THEIR_ATTEMPTS = Statement(
     select(_a.message_id, *rows.ATTEMPT_COLUMNS).where(is_among(_a.message_id, "ids"))
 )
@@ -79,18 +89,22 @@ def moved(connection: Connection, known: Mapping[MessageId, int]) -> list[Messag
     """Those messages that stand at a later version than is known of them, as they stand now."""
     versions = _VERSIONS.run(connection, {"ids": rows.text(list(known))})
     ids = [id_ for id_, version in versions if version > known[id_]]
-    return _all_of(connection, ids) if ids else []
+    if not ids:
+        return []
+    return _with_rest_of_all(connection, _THESE.run(connection, {"ids": rows.text(ids)}).fetchall())
 
 
-def _all_of(connection: Connection, ids: Sequence[str]) -> list[Message]:
-    among = {"ids": rows.text(ids)}
+def named(connection: Connection, ids: Sequence[str]) -> list[Message]:
+    """The messages that any of these ids names, alir's own or a provider's or WhatsApp's."""
+    return _with_rest_of_all(connection, _NAMED.run(connection, {"ids": rows.text(ids)}).fetchall())
+
+
+def _with_rest_of_all(connection: Connection, found: Sequence[rows.Row]) -> list[Message]:
+    among = {"ids": rows.text([row[0] for row in found])}
     attempts, receipts = defaultdict(list), defaultdict(list)
     # Sorted here: a database would sort by the message too.
     for of, *row in sorted(_THEIR_ATTEMPTS.run(connection, among), key=itemgetter(1)):
         attempts[of].append(rows.attempt_of(row))
     for of, _, *row in sorted(_THEIR_RECEIPTS.run(connection, among), key=itemgetter(1)):
         receipts[of].append(rows.receipt_of(row))
-    return [
-        rows.message_of(row, tuple(attempts[row[0]]), tuple(receipts[row[0]]))
-        for row in _THESE.run(connection, among)
-    ]
+    return [rows.message_of(row, tuple(attempts[row[0]]), tuple(receipts[row[0]])) for row in found]

@@ -15,9 +15,7 @@ from alir.messages.model import Decision, Message
 from alir.receipts.guess import Guess, guess
 from alir.receipts.model import Heard, Told
 from alir.receipts.ports import Consequences
-from alir.store.applying import Applied, apply_all, named_by
-from alir.store.callbacks import mark_applied
-from alir.store.contacts import hear, learn_user_id
+from alir.store.applying import Applied, Telling, apply_all, apply_together, named_by
 from alir.store.database import Database
 from alir.store.parked import candidates, forget_older, park, unpark, waiting
 from alir.store.reading import by_provider_id, load
@@ -64,19 +62,21 @@ class ReceiptStore:
 
     async def _apply_some(self, told: Sequence[Told | Heard], *, ends: int | None = None) -> None:
         """Apply these, and mark the callback applied that ends with them."""
+        telling = Telling(told, ends)
+        try:
+            await self._database.write_among(self._apply_group, telling, about=telling.names)
+        except StoreUnavailable as error:
+            if error.in_doubt:
+                self._doubted |= {message.id for message in telling.applied.changed}
+            raise
+        self._tell(telling.applied, telling.applied.changed)
+        self._doubted -= {message.id for message in telling.applied.changed}
+        if self._doubted:
+            await self._write(lambda _: Applied())
 
-        def work(connection: Connection) -> Applied:
-            now = self._clock.now()
-            hear(connection, [one for one in told if isinstance(one, Heard)])
-            receipts = [one for one in told if isinstance(one, Told)]
-            for one in receipts:
-                learn_user_id(connection, one)
-            applied = apply_all(connection, receipts, now, self._consequences)
-            if ends is not None:
-                mark_applied(connection, ends, now)
-            return applied
-
-        await self._write(work, about=_named(told))
+    def _apply_group(self, connection: Connection, tellings: Sequence[Telling]) -> Sequence[None]:
+        apply_together(connection, tellings, self._clock.now(), self._consequences)
+        return [None] * len(tellings)
 
     async def sweep(self, *, keep: timedelta) -> None:
         """Try the parked receipts again, and forget those that are older than `keep`."""
@@ -155,17 +155,12 @@ class ReceiptStore:
                 self._doubted |= {message.id for message in last.changed}
             raise
         self._doubted -= doubted
-        last.tell(self._consequences)
+        self._tell(last, changed)
+
+    def _tell(self, applied: Applied, changed: Sequence[Message]) -> None:
+        applied.tell(self._consequences)
         for message in changed:
             self._changed(message)
-
-
-def _named(told: Sequence[Told | Heard]) -> list[str]:
-    """By which ids receipts name the messages that they are about."""
-    receipts = [one for one in told if isinstance(one, Told)]
-    marks = [one.mark.message_id for one in receipts if one.mark is not None]
-    ids = [id_ for one in receipts for id_ in (one.provider_id, one.wamid) if id_ is not None]
-    return [*marks, *ids]
 
 
 def _known_by_now(connection: Connection) -> Sequence[tuple[SenderName, ProviderId]]:

@@ -192,6 +192,12 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         lambda s: s.database.write(lambda c: lock(c, [s.changed[1].id, "wamid.1"])),
         {_BY_ID, "attempt attempt_provider_id provider_id=?", "attempt attempt_wamid wamid=?"},
     ),
+    "receipts together": (
+        lambda s: asyncio.gather(
+            *(s.tell(told(status, of=s.changed[1])) for status in ReceiptStatus)
+        ),
+        {_BY_ID, "attempt attempt_provider_id provider_id=?", "receipt PRIMARY message_id=?"},
+    ),
     "a receipt with a mark": (
         lambda s: s.tell(told(ReceiptStatus.READ, of=s.changed[1])),
         {
