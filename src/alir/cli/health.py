@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -87,7 +88,12 @@ def _of_disk(file: InFile) -> Finding:
 
 def _of_gateways(health: Health) -> Finding:
     run = "runs" if len(health.gateways) == 1 else "run"
-    said = f"{', '.join(health.gateways)} {run} on it" if health.gateways else "none runs on it"
+    # Of a server that is reached by a socket, or from one machine, all of them are called the same.
+    named = ", ".join(
+        name if number == 1 else name.replace("one", str(number), 1)
+        for name, number in Counter(health.gateways).items()
+    )
+    said = f"{named} {run} on it" if named else "none runs on it"
     return Finding(State.OK, "gateway", said)
 
 

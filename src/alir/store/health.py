@@ -14,7 +14,7 @@ class Health:
     Attributes:
         version: of its tables; none: it has none of alir's.
         size: all that it takes up.
-        gateways: the gateways that run on it, as `process 4711`.
+        gateways: the gateways that run on it, as `process 4711`, `one` or `one at 10.0.0.7`.
         rows: how many there are in each table; none: they could not be counted.
         messages: how many there are of each status.
         kept: what else there is to say, by what keeps it.
