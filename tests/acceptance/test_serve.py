@@ -280,7 +280,9 @@ def test_everything_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Pa
         pytest.param(["--config=nowhere.toml"], "nowhere.toml", id="a file that is not there"),
         pytest.param(["--database=mysql://x"], "sqlite:///", id="a database of another kind"),
         pytest.param(
-            ["--database=sqlite:////nowhere/at/all.db"], "/nowhere/at/all.db", id="no folder"
+            ["--database=sqlite:////nowhere/at/all.db"],
+            "there is no folder /nowhere/at.",
+            id="no folder",
         ),
         pytest.param(["--host=256.1.1.1"], "256.1.1.1", id="no address"),
         pytest.param(["--port=70000"], "65535", id="no port"),

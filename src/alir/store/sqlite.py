@@ -64,6 +64,11 @@ class SQLiteDatabase:
             StoreUnavailable: the file cannot be opened or written.
         """
         path = path_of(url)
+        if not path.parent.is_dir():
+            raise StoreUnavailable(
+                f"cannot open the database {path}: there is no folder {path.parent}. "
+                "Make it first, or name another database."
+            )
         lock = None
         try:
             with ExitStack() as on_failure:
