@@ -25,10 +25,11 @@ _INTRODUCTION = """\
 `alir sender check` or `alir db check` found something wrong; `alir purge` had to leave something |
 | 2 | it was called or configured wrongly; each mistake has a line |
 
-What cannot be done is said on stderr, each line beginning with `alir: `. `alir serve` says on
-stdout that it is ready; its log goes to stderr. Every setting can also stand in `alir.toml` or in
-an environment variable: see [Settings](settings.md). `ALIR_API_TOKEN` is no setting but the first
-API token itself: see [Use API tokens](../how-to/use-api-tokens.md).
+What cannot be done is said on stderr, each line beginning with `alir: `; of an option or
+argument that a command cannot read, the last line begins with `Error: `. `alir serve` says on
+stdout that it is ready; its log goes to stderr. Every setting can also stand in `alir.toml` or
+in an environment variable: see [Settings](settings.md). `ALIR_API_TOKEN` is no setting but the
+first API token itself: see [Use API tokens](../how-to/use-api-tokens.md).
 """
 
 
