@@ -47,15 +47,16 @@ _RESTART_SECONDS: Final = 3.0
 #: How often it is looked whether all has come to rest.
 _LOOK_SECONDS: Final = 2.0
 #: Clocks go wrong by so many seconds, and run so much too fast or slow.
-_SKEWS: Final = (0.0, 0.0, -5.0, 5.0, 60.0)
+#: The furthest is rare: a message that such a process put off is waited for for a minute.
+_SKEWS: Final = (0.0, 0.0, 0.0, -5.0, -5.0, 5.0, 5.0, 60.0)
 _RATES: Final = (1.0, 0.999, 1.001)
 #: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
 #: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
-_LATE: Final = (0.1, 4.0, 8.0, 8.0)
+_LATE: Final = (0.1, 4.0, *(8.0,) * 6)
 #: How often a process looks at leases, and for messages of which nobody told, in seconds. As
 #: above: alir's own are the first ones.
-_LOOKS: Final = (0.25, 2.0, 2.0, 2.0)
-_POLLS: Final = (1.0, 10.0, 10.0)
+_LOOKS: Final = (0.25, *(2.0,) * 7)
+_POLLS: Final = (1.0, *(10.0,) * 7)
 _RESUMING_SECONDS: Final = 1.0
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
@@ -82,9 +83,12 @@ SELECT (SELECT count(*) FROM message WHERE status IN ('queued', 'sending'))
      + (SELECT count(*) FROM parked_receipt p WHERE EXISTS
           (SELECT 1 FROM attempt a WHERE a.provider_id = p.provider_id))
 """
+# What is parked of a person to whom an attempt of the same sender is without an answer.
 _MAY_BE_GUESSED: Final = """
-SELECT (SELECT count(*) FROM parked_receipt WHERE status <> 'failed')
-     * (SELECT count(*) FROM message WHERE status = 'unknown')
+SELECT count(*) FROM parked_receipt p
+  JOIN message m ON m.sender = p.sender AND m."to" = '+' || p.wa_id
+  JOIN attempt a ON a.message_id = m.id
+ WHERE p.status <> 'failed' AND a.outcome = 'unknown' AND a.provider_id IS NULL
 """
 #: A guess is made of what has been parked for 30 s, looked at every 5 s.
 _GUESSED_WITHIN: Final = 45.0
