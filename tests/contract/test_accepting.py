@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.clock import START
 from tests.contract.stores import Backend, Stores
 from tests.examples import FLOW, MAIN, OTHER, TOKEN, a_message, begin_due
@@ -24,6 +25,9 @@ from alir.messages.model import (
     QueueClass,
     Status,
 )
+from alir.store import tables
+from alir.store.sql import run
+from alir.store.tables import STRETCH_PLACES
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
 OTHER_BODY = IdempotencyKey("order-1", b"x" * 32)
@@ -305,6 +309,12 @@ async def _listed(store: Stores, filters: Filters, *, limit: int = 200) -> list[
     return [message.id for message in found]
 
 
+async def _spread(store: Stores, factor: int) -> None:
+    """Have the places of all messages lie apart, as if so many were stored between them."""
+    apart = update(tables.message).values(seq=tables.message.c.seq * factor)
+    await store.database.write(lambda connection: run(connection, apart).rowcount)
+
+
 @in_a_loop
 async def test_a_list_is_newest_first_and_goes_on_at_its_cursor(database: Backend) -> None:
     async with database.open() as store:
@@ -368,6 +378,56 @@ async def test_every_filter_selects_what_it_names_and_all_apply_together(
         assert await _listed(store, Filters(since=START, until=START)) == []
         assert await _listed(store, Filters(status="queued", since=minute)) == [late.id]
         assert await _listed(store, Filters(status="failed")) == []
+
+
+@in_a_loop
+async def test_a_flow_token_is_found_however_far_apart_its_messages_were_stored(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        mine = []
+        for _ in range(6):
+            mine.append(await store.accepted(flow={**FLOW, "token": "mine"}))
+            await store.accepted()
+        await _spread(store, STRETCH_PLACES * 5)
+        filters = Filters(flow_token="mine")
+
+        listed: list[str] = []
+        before = None
+        while not listed or before is not None:
+            page, before = await store.messages.page(filters, limit=2, before=before)
+            listed += [message.id for message in page]
+        newest = await store.messages.newest()
+        selected = await store.messages.selected(filters, after=0, to=newest)
+
+        assert listed == [message.id for message in reversed(mine)]
+        assert [one.id for one in selected] == [message.id for message in mine]
+        assert await _listed(store, Filters(flow_token="mine", to="+15551230002")) == []
+        assert await _listed(store, Filters(flow_token="nobody's")) == []
+
+
+@in_a_loop
+async def test_in_an_empty_store_no_flow_token_is_found(database: Backend) -> None:
+    async with database.open() as store:
+        assert await _listed(store, Filters(flow_token="mine")) == []
+
+
+@in_a_loop
+async def test_a_flow_token_that_all_messages_have_is_listed_newest_first(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        messages = [await store.accepted() for _ in range(5)]
+        newest_first = [message.id for message in reversed(messages)]
+
+        page, before = await store.messages.page(
+            Filters(flow_token="visit-1"), limit=3, before=None
+        )
+
+        assert [message.id for message in page] == newest_first[:3]
+        rest, end = await store.messages.page(Filters(flow_token="visit-1"), limit=3, before=before)
+        assert [message.id for message in rest] == newest_first[3:]
+        assert end is None
 
 
 @in_a_loop

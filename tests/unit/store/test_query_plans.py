@@ -291,7 +291,11 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "select by number": (_selected(to="+15551230001"), {"message message_to to=? AND "}),
     "list by flow token": (
         _listed(flow_token="visit-1"),
-        {"message message_flow_token flow_token=? AND "},
+        {"message message_flow_token <expr>=? AND flow_token=?"},
+    ),
+    "select by flow token": (
+        _selected(flow_token="visit-1"),
+        {"message message_flow_token <expr>=? AND flow_token=?"},
     ),
 }
 #: What looks at all of a few: an index that holds only those.
