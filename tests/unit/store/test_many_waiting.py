@@ -25,7 +25,7 @@ MANY = 10_000
 ENOUGH_STEPS = 2 * MANY
 _EVERY = 100
 #: They look at a stretch of messages, however many of these wait; the last one, once a minute.
-_STRETCH = {"select", "select by number", "who waits where"}
+_STRETCH = {"select", "select by number", "select by flow token", "who waits where"}
 
 _MULTIPLIED = """
     WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < ?)
