@@ -190,6 +190,15 @@ def test_what_is_no_database_is_wrong_and_one_that_is_not_there_is_told(tmp_path
 # upgrade
 
 
+def test_an_upgrade_in_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    gateway = RunningGateway(tmp_path)
+
+    refused = db(gateway, "upgrade", "--database=sqlite:///nowhere/alir.db")
+
+    assert refused.returncode == 1
+    assert "there is no folder nowhere." in refused.stderr
+
+
 def test_an_upgrade_says_from_which_version_to_which(tmp_path: Path) -> None:
     at_version(tmp_path / "alir.db", "0001")
     gateway = RunningGateway(tmp_path)

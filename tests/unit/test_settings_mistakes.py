@@ -181,6 +181,12 @@ def test_a_wrong_value_is_one_problem_with_file_key_and_what_was_expected(
         ),
         (
             "",
+            {"ALIR_ROLE": "dispatch"},
+            "environment variable ALIR_ROLE: role: is not a setting; "
+            "it is an option of alir serve: --role",
+        ),
+        (
+            "",
             {"ALIR_DATABSE": "x"},
             "environment variable ALIR_DATABSE: databse: is not a setting; "
             "the nearest is ALIR_DATABASE",

@@ -28,6 +28,8 @@ _CONFIG: Final = Path("alir.toml")
 _DEFAULT, _FILE, _ENVIRONMENT, _OPTION = range(4)  # ranks: the later one wins
 _SENDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LONGEST_SHOWN: Final = 60  # characters of a wrong value that a problem repeats
+#: What is looked for among the settings, and is said to each process by itself.
+_OPTIONS: Final[Mapping[Key, str]] = MappingProxyType({("role",): "alir serve: --role"})
 _ANY: Final = "*"  # stands for a sender's name, or an error's code
 #: Tables of tables whose names the operator gives; and a name, for those that give none.
 _NAMED: Final[Mapping[str, str]] = MappingProxyType({"senders": "main", "errors": "131049"})
@@ -238,6 +240,8 @@ def _but_found(value: object, field: FieldInfo | None) -> str:
 
 
 def _unknown(key: Key, keys: Mapping[Key, FieldInfo], *, by_variable: bool) -> str:
+    if key in _OPTIONS:
+        return f"{'.'.join(key)}: is not a setting; it is an option of {_OPTIONS[key]}"
     candidates = (k for k in (*keys, *_TABLES) if _general(key)[: len(k)] != k)
     named = {".".join(_particular(k, key)): k for k in candidates}
     same = [name for name, known in named.items() if known[-1] == key[-1]]

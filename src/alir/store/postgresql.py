@@ -23,6 +23,7 @@ from alir.store.counts import recount
 from alir.store.locking import lock
 from alir.store.migrations.run import GATEWAY_LOCK, require_known, upgrade_postgresql
 from alir.store.sql import Statement, insert_or_ignore, run
+from alir.store.unreachable import unreachable
 from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -93,7 +94,9 @@ class PostgresDatabase:
                 [f"database: expected postgresql://USER:PASSWORD@HOST/NAME; {error}"]
             ) from error
         except _FAILURES as error:
-            raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
+            raise StoreUnavailable(
+                f"cannot open the PostgreSQL database: {unreachable(error)}"
+            ) from error
         return cls(url, exclusive=exclusive, observe=observe)
 
     async def own(self) -> None:
@@ -111,7 +114,9 @@ class PostgresDatabase:
                 if time.monotonic() >= give_up_at:
                     raise
             except _FAILURES as error:
-                raise StoreUnavailable(f"cannot open the PostgreSQL database: {error}") from error
+                raise StoreUnavailable(
+                    f"cannot open the PostgreSQL database: {unreachable(error)}"
+                ) from error
             else:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
@@ -405,7 +410,7 @@ async def connect(url: str) -> PostgresConnection:
             server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME},
         )
     except _FAILURES as error:
-        raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+        raise StoreUnavailable(f"PostgreSQL cannot be reached: {unreachable(error)}") from error
     return PostgresConnection(raw)
 
 

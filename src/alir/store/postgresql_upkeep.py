@@ -16,6 +16,7 @@ from alir.store.copying import make_copy, require_new
 from alir.store.health import ByServer, Health, Standby, Upgraded
 from alir.store.migrations import HEAD
 from alir.store.migrations.run import CONNECT_SECONDS, GATEWAY_LOCK, upgrade_postgresql
+from alir.store.unreachable import unreachable
 
 T = TypeVar("T")
 
@@ -111,7 +112,9 @@ def _explained() -> Iterator[None]:
             [f"database: expected postgresql://USER:PASSWORD@HOST/NAME; {error}"]
         ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StoreUnavailable(f"cannot use the PostgreSQL database: {error}") from error
+        raise StoreUnavailable(
+            f"cannot use the PostgreSQL database: {unreachable(error)}"
+        ) from error
 
 
 async def _health(connection: asyncpg.Connection[Any]) -> Health:

@@ -64,11 +64,7 @@ class SQLiteDatabase:
             StoreUnavailable: the file cannot be opened or written.
         """
         path = path_of(url)
-        if not path.parent.is_dir():
-            raise StoreUnavailable(
-                f"cannot open the database {path}: there is no folder {path.parent}. "
-                "Make it first, or name another database."
-            )
+        require_folder(path)
         lock = None
         try:
             with ExitStack() as on_failure:
@@ -251,6 +247,19 @@ def path_of(url: str) -> Path:
             [f"database: expected sqlite:///PATH, such as sqlite:///alir.db, not {url!r}"]
         )
     return Path(url.removeprefix(SQLITE_PREFIX))
+
+
+def require_folder(path: Path) -> None:
+    """See that there is a folder for this file.
+
+    Raises:
+        StoreUnavailable: there is none.
+    """
+    if not path.parent.is_dir():
+        raise StoreUnavailable(
+            f"cannot open the database {path}: there is no folder {path.parent}. "
+            "Make it first, or name another database."
+        )
 
 
 def connect(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:

@@ -20,6 +20,7 @@ from alir.store.sqlite import (
     BUSY_TIMEOUT_MS,
     bring_up_to_date,
     lock_beside,
+    require_folder,
     version_of,
 )
 
@@ -43,6 +44,7 @@ class SQLiteFile:
             DatabaseInUse: a gateway runs on it, and tables have to change.
             StoreUnavailable: it cannot be written, or is a newer alir's.
         """
+        require_folder(self._path)
         try:
             return Upgraded(bring_up_to_date(self._path, owned=False), HEAD)
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:

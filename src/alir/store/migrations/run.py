@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from alir.errors import DatabaseInUse, StoreUnavailable
 from alir.store.migrations import HEAD
+from alir.store.unreachable import unreachable
 
 CONNECT_SECONDS = 5.0
 #: The key of the lock that a gateway holds on its PostgreSQL database: "alir" in ASCII.
@@ -74,7 +75,7 @@ async def _upgrade_postgresql(url: str) -> str | None:
     except DBAPIError as error:
         said = (error.orig and error.orig.__cause__) or error  # the server's own words are shorter
         raise StoreUnavailable(
-            f"the tables of the PostgreSQL database cannot be made or changed: {said}"
+            f"the tables of the PostgreSQL database cannot be made or changed: {unreachable(said)}"
         ) from error
     await engine.dispose()
     return version
