@@ -257,8 +257,8 @@ TYPES: Mapping[str, ProblemType] = {
             "Too many batches come at once",
             "So many batches are on their way or wait for their turn that there is no room for "
             "one more, or no turn in time. Nothing of this one was stored.",
-            "Repeat the batch after `Retry-After`, and send fewer at once: one behind the other, "
-            "or two at a time, is as fast.",
+            "Repeat the batch after `Retry-After`, and send fewer at once, such as one "
+            "behind the other.",
             {"detail": "Other batches came first for 10 seconds; nothing was stored."},
         ),
         ProblemType(
