@@ -189,8 +189,10 @@ def _is_plain(attempt: Attempt | None, told: Told) -> bool:
 
 
 def _names(told: Told) -> list[str]:
-    marked = None if told.mark is None else told.mark.message_id
-    return [id_ for id_ in (marked, told.provider_id, told.wamid) if id_ is not None]
+    """By what its message is looked for first: the mark, and else the ids."""
+    if told.mark is not None:
+        return [told.mark.message_id]
+    return [id_ for id_ in (told.provider_id, told.wamid) if id_ is not None]
 
 
 def _decision(
