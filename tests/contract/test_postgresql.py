@@ -216,10 +216,14 @@ async def test_a_commit_whose_answer_was_lost_is_stored_once(url: str) -> None:
         assert await database.read(notes) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("written", ["a", ""])
 @in_a_loop
-async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(url: str) -> None:
+async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(
+    url: str, written: str
+) -> None:
     async with gateway(url) as database:
-        await database.write(note("a"))
+        for text in written:
+            await database.write(note(text))
         async with AsyncExitStack() as ending:
 
             async def cut_and_start_another() -> None:
@@ -234,7 +238,22 @@ async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(u
 
         assert told.value.in_doubt
         assert await database.write(note("c")) == "C"
-        assert await database.read(notes) == ["a", "b", "c"]
+        assert await database.read(notes) == [*written, "b", "c"]
+
+
+@in_a_loop
+async def test_an_id_that_postgresql_cannot_hold_does_not_spoil_the_rest_of_its_group(
+    url: str,
+) -> None:
+    async with gateway(url) as database:
+        await Stores(database, FakeClock()).accepted()  # of no message at all, none is looked for
+        with_it = database.write(note("a"), about=["wamid.\0", "wamid.1"])
+        answers = await asyncio.gather(
+            with_it, database.write(note("b"), about=["wamid.2"]), return_exceptions=True
+        )
+
+        assert isinstance(answers[0], asyncpg.UntranslatableCharacterError)
+        assert answers[1] == "B"
 
 
 @in_a_loop

@@ -12,6 +12,7 @@ import orjson
 _WHOLE_DIGITS = 18
 #: As JSON writes it, behind any number of escaped backslashes.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+_IN_PLACE_OF_NUL = "\ufffd".encode()
 #: Digits of Unix seconds that a `datetime` can hold.
 _TIMESTAMP_DIGITS = 11
 
@@ -25,9 +26,13 @@ def parse(body: bytes) -> object:
 
     >>> parse(b'{"id": "wamid.1", "name": "Zo\\\\ud83d", "at": NaN}')
     {'id': 'wamid.1', 'name': 'Zo?', 'at': 'NaN'}
+    >>> parse(b'{"id": "wa\\0mid"}')
+    {'id': 'wa\ufffdmid'}
     >>> parse(b'{"id": "wamid\\\\u0000", "path": "c:\\\\\\\\u0000"}')
     {'id': 'wamid\ufffd', 'path': 'c:\\\\u0000'}
     """
+    if b"\0" in body:  # as it is, it stands in no JSON
+        body = body.replace(b"\0", _IN_PLACE_OF_NUL)
     if b"\\u0000" in body:
         body = _NUL.sub(rb"\1\\ufffd", body)
     try:

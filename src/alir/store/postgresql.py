@@ -61,6 +61,8 @@ _FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = get_logger("store")
 
+#: Less than the number of any group, and than that of a writer that has stored none yet.
+_FORGOTTEN: Final = -1
 _PRESENT = Statement(insert_or_ignore(tables.commit_group))
 
 
@@ -196,6 +198,7 @@ class PostgresLink:
         self._name = name
         self._exclusive = exclusive
         self._connection: PostgresConnection | None = None
+        self._was_connected = False
 
     async def join(self) -> None:
         """Be one of the gateways that use the database; the first of them counts what is queued.
@@ -278,7 +281,10 @@ class PostgresLink:
         try:
             await _wait_for_disk(connection)
             # What asks whether a group is stored waits for it here, should it be under way.
-            await in_greenlet(_PRESENT.run, connection, {"writer": self._name, "number": 0})
+            # Where there is none any more, another gateway removed it: no number says so.
+            number = _FORGOTTEN if self._was_connected else 0
+            await in_greenlet(_PRESENT.run, connection, {"writer": self._name, "number": number})
+            self._was_connected = True
         except BaseException:
             connection.terminate()
             raise

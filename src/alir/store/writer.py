@@ -332,35 +332,43 @@ class GroupWriter:
     def _run_portion(self, portion: _Portion, about: Sequence[str], connection: Connection) -> bool:
         if portion.is_first:
             connection.execute(self._link.begin)
+            # One alone is locked as it is changed.
             if self._lock is not None and len(about) > 1:
-                self._lock_all(self._lock, connection, about)
+                try:
+                    self._lock(connection, about)
+                except Exception as error:  # as of a piece of work: whose it is shows one by one
+                    jobs = [job for some in portion.jobs for job in some]
+                    self._take_back(connection, error, jobs)
+                    return False
         elif not connection.in_transaction:
             raise ConnectionError("it was lost between two portions of a transaction")
         for some in portion.jobs:
             try:
                 _run_some(some, connection)
             except Exception as error:  # whatever a piece of work raises is for who asked for it
-                if self._link.is_lost(error):
-                    raise
-                _roll_back(connection)
-                if self._link.is_passing(error) or self._is_new_collision(error, some):
-                    raise _AgainError(error) from error
-                # Handed to whoever asked for the work; the others are repeated without it.
-                for job in some:
-                    job.error = self._as_unavailable(error)
+                self._take_back(connection, error, some)
                 return False
         if portion.is_last:
             _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
         return True
 
-    def _lock_all(self, lock: Lock, connection: Connection, about: Sequence[str]) -> None:
-        try:
-            lock(connection, about)
-        except Exception as error:
-            if not self._link.is_passing(error):
-                raise
-            _roll_back(connection)
+    def _take_back(self, connection: Connection, error: Exception, jobs: Sequence[_Job]) -> None:
+        """Roll the transaction back, and hand what befell them to whoever asked for these jobs.
+
+        The others are repeated without them.
+
+        Raises:
+            _AgainError: they are to be done again, too.
+            Exception: what it was, where with the session all of the transaction is gone.
+        """
+        if self._link.is_lost(error):
+            raise error
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if self._link.is_passing(error) or self._is_new_collision(error, jobs):
             raise _AgainError(error) from error
+        for job in jobs:
+            job.error = self._as_unavailable(error)
 
     def _is_new_collision(self, error: Exception, jobs: Sequence[_Job]) -> bool:
         """Whether what was decided may be another now, because another process was quicker.
@@ -408,11 +416,6 @@ def number_stored(connection: Connection, *, writer: str) -> int | None:
 def _now() -> float:
     """Seconds on the clock that the loop's own timers go by."""
     return asyncio.get_running_loop().time()
-
-
-def _roll_back(connection: Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 def _no_work(_connection: Connection) -> None:
