@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -92,6 +93,23 @@ async def test_a_receipt_tells_whose_user_id_it_is(database: Backend) -> None:
         await store.tell(told(ReceiptStatus.READ, of=message, wa_id="GROUP-1", user_id=USER_ID))
         await store.tell(Heard(sender=MAIN, at=minutes(6), user_id=USER_ID))
         assert await last_heard(store, f"+{WA_ID}") == minutes(6)
+
+
+@in_a_loop
+async def test_of_callbacks_that_come_together_the_last_says_whose_user_id_it_is(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        message = await store.sent()
+        receipt = told(ReceiptStatus.READ, of=message, wa_id="15551230001", user_id=USER_ID)
+        await asyncio.gather(
+            store.tell(receipt),
+            store.tell(Heard(sender=MAIN, at=START, wa_id="15551230002", user_id=USER_ID)),
+        )
+        await store.tell(Heard(sender=MAIN, at=minutes(1), user_id=USER_ID))
+
+        assert await last_heard(store, "+15551230002") == minutes(1)
+        assert await last_heard(store, "+15551230001") is None
 
 
 @in_a_loop

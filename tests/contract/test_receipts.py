@@ -192,6 +192,22 @@ async def test_receipts_that_come_together_do_what_they_do_one_by_one(
 
 
 @in_a_loop
+async def test_of_receipts_that_come_together_one_whose_mark_leads_nowhere_keeps_its_place(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        other, message = [await store.sent(f"wamid.{n}") for n in range(2)]
+        await asyncio.gather(
+            store.tell(told(FAILED, of=other, attempt=2, provider_id="wamid.1", error=UNDELIVERED)),
+            store.tell(told(SENT, provider_id="wamid.1")),
+        )
+        after = await store.messages.get(message.id)
+
+        assert [one.status for one in after.receipts] == [FAILED, SENT]
+        assert (await store.messages.get(other.id)).receipts == ()
+
+
+@in_a_loop
 async def test_a_receipt_before_the_answer_waits_for_the_providers_id(database: Backend) -> None:
     async with database.open() as store:
         message = await store.begun()

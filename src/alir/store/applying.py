@@ -103,13 +103,13 @@ def apply_together(
     connection: Connection, tellings: Sequence[Telling], now: datetime, consequences: Consequences
 ) -> None:
     """Apply all that callbacks tell, in their order, and mark those applied that end with it."""
-    hear(connection, [one for each in tellings for one in each.told if isinstance(one, Heard)])
     receipts: list[tuple[Told, Applied]] = []
     for telling in tellings:
         telling.applied = Applied()
-        receipts += ((one, telling.applied) for one in telling.receipts)
-    for one, _ in receipts:
-        learn_user_id(connection, one)
+        hear(connection, [one for one in telling.told if isinstance(one, Heard)])
+        for one in telling.receipts:
+            learn_user_id(connection, one)
+            receipts.append((one, telling.applied))
     if len(receipts) > 1:
         receipts = _apply_plain(connection, receipts, now, consequences)
     for one, applied in receipts:
@@ -138,11 +138,12 @@ def _apply_plain(
     for message in stand.values():  # a provider's own id goes before
         by_id |= {a.provider_id: (message.id, a.number) for a in message.attempts if a.provider_id}
     found = [_place(stand, by_id, one) for one, _ in receipts]
-    odd = {
-        place[0]
-        for (one, _), place in zip(receipts, found, strict=True)
-        if place is not None and not _is_plain(stand[place[0]].attempt(place[1]), one)
-    }
+    odd: set[str] = set()
+    for (one, _), place in zip(receipts, found, strict=True):
+        if place is not None and not _is_plain(stand[place[0]].attempt(place[1]), one):
+            # Where its mark leads nowhere, its ids may yet lead to another message.
+            named_too = (by_id[id_][0] for id_ in (one.provider_id, one.wamid) if id_ in by_id)
+            odd |= {place[0], *named_too}
     left: list[tuple[Told, Applied]] = []
     changes: list[tuple[Message, life.Change]] = []
     of_changes: list[tuple[Told, int, Applied]] = []
