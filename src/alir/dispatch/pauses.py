@@ -268,16 +268,16 @@ class Pauses:
     async def _look_every_second(self) -> None:
         while True:
             await self._clock.sleep(SYNC_SECONDS)
-            await self._try_to_sync(recipients=False)
+            await self._try_to_sync()
 
     async def _look_when_woken(self) -> None:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            recipients, self._asks_for_recipients = self._asks_for_recipients, False
-            await self._try_to_sync(recipients=recipients)
+            await self._try_to_sync()
 
-    async def _try_to_sync(self, *, recipients: bool) -> None:
+    async def _try_to_sync(self) -> None:
+        recipients, self._asks_for_recipients = self._asks_for_recipients, False
         try:
             await self.sync(recipients=recipients)
         except StoreUnavailable as error:
@@ -285,6 +285,9 @@ class Pauses:
         except Exception as fault:
             # A fault of alir's own, for once; its text may hold a person's number.
             _log.error("sync_broke", fault=type(fault).__name__)
+        else:
+            return
+        self._asks_for_recipients |= recipients
 
     async def sync(self, *, recipients: bool = False) -> None:
         """Take over what other processes changed, and let secrets that changed be tried.
