@@ -83,7 +83,8 @@ SELECT (SELECT count(*) FROM message WHERE status IN ('queued', 'sending'))
      + (SELECT count(*) FROM parked_receipt p WHERE EXISTS
           (SELECT 1 FROM attempt a WHERE a.provider_id = p.provider_id))
 """
-# What is parked of a person to whom an attempt of the same sender is without an answer.
+# What is parked of a person to whom an attempt of the same sender is without an answer. Here every
+# person has one number, so that nothing else need be compared.
 _MAY_BE_GUESSED: Final = """
 SELECT count(*) FROM parked_receipt p
   JOIN message m ON m.sender = p.sender AND m."to" = '+' || p.wa_id

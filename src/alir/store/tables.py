@@ -32,7 +32,7 @@ _Number = BigInteger().with_variant(Integer(), "sqlite")
 #: all together, each new message would change a page of the index that is far from all others.
 #: So each stretch has its own part of the index, which is small (some 30 pages of SQLite's) and
 #: stays in memory while it is added to. Who looks for a flow token looks in each stretch: 245
-#: look-ups of some microseconds in a million messages.
+#: look-ups in a million messages, some ten milliseconds in all.
 STRETCH_PLACES: Final = 4_096
 _STRETCH = f"seq / {STRETCH_PLACES}"
 #: The stretch of a message, as the index has it: a bound number would not be found to be the same.
