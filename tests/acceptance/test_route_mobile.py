@@ -149,7 +149,9 @@ def test_a_token_that_expires_meanwhile_is_noticed_by_nobody(tmp_path: Path) -> 
 def test_its_receipts_come_by_the_secret_path(api: httpx.Client) -> None:
     data = send(api, a_message()).json()["data"]
 
-    becomes(api, data["id"], "delivered")
+    message = becomes(api, data["id"], "delivered")
+
+    assert "delivered" in [receipt["status"] for receipt in message["receipts"]]
 
 
 @pytest.mark.parametrize("envelope", ["flat", "wrapped"])

@@ -232,6 +232,7 @@ async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(
                 raise ConnectionResetError("the answer is lost")
 
             link = database._link
+            # For once: no server can be told to lose just the answer to a commit.
             link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
             with pytest.raises(StoreUnavailable) as told:
                 await database.write(note("b"))  # it must not be done twice

@@ -36,7 +36,8 @@ class Reader:
         self._places = places
         self._last_said = ""
 
-    def follow(self, page: Path) -> None:
+    def follow(self, page: Path) -> int:
+        """Run its commands, each of which must say what the page states; how many those were."""
         found = blocks(page)
         for block, after in zip(found, [*found[1:], None], strict=True):
             if block.kind == SHOWN:
@@ -44,6 +45,7 @@ class Reader:
             elif block.kind == COMMAND:
                 answer = after if after is not None and after.kind in ANSWERS else None
                 self._run(block, answer, f"{page.relative_to(ROOT)}:{block.line}")
+        return sum(block.kind == COMMAND for block in found)
 
     def _fill_in(self, block: Block) -> None:
         """`ID=msg_…`: put in what the last answer said; if it said none, it is set already."""
@@ -110,7 +112,7 @@ def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
 def test_every_command_of_a_page_runs_and_says_what_the_page_states(
     page: Path, reader: Reader
 ) -> None:
-    reader.follow(page)
+    assert reader.follow(page) > 0
 
 
 def test_pages_with_commands_are_found() -> None:
