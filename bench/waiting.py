@@ -105,9 +105,15 @@ class Full:
 
     def measure(self, rounds: int, progress: Callable[[str], None]) -> Waiting:
         """Everything about it."""
-        measures = {"taken": self._taken, "carried": self._carried}
+        # What was only taken stays in the full store. Past a line the next measure carries it and
+        # counts it; elsewhere it would be carried with the messages that are counted.
+        measures = {"carried": self._carried, "taken": self._taken}
         if self._shape.is_line:
-            measures["of the line"] = self._carried_of_line
+            measures = {
+                "taken": self._taken,
+                "carried": self._carried,
+                "of the line": self._carried_of_line,
+            }
         pairs = {}
         for name, take in measures.items():
             pair = pairs[name] = Pair(empty=[], full=[])
