@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from tests.clock import START
-from tests.contract.stores import Backend, Stores, told
-from tests.examples import MAIN, OTHER
+from tests.contract.stores import ACCEPTED, Backend, Stores, told
+from tests.examples import MAIN, OTHER, begin_due
 from tests.running import in_a_loop
 
-from alir.messages.model import ReceiptStatus
-from alir.receipts.model import Heard
-from alir.store.contacts import heard_at, learn
+from alir.messages.model import QueueClass, ReceiptStatus
+from alir.receipts.model import Heard, Told
+from alir.store.contacts import Learnt, heard_at, learn
+from alir.store.sql import Connection
 
 NUMBER = "+5511987650001"
 #: The same person, as WhatsApp knows older numbers of some countries.
@@ -29,8 +32,12 @@ async def last_heard(store: Stores, person: str) -> datetime | None:
     return await store.database.read(lambda connection: heard_at(connection, MAIN, person))
 
 
+def _learn_all(told_in_order: Sequence[Learnt], connection: Connection) -> None:
+    learn(connection, told_in_order)
+
+
 async def learnt(store: Stores, to: str | None, wa_id: str) -> None:
-    await store.database.write(lambda connection: learn(connection, MAIN, to, wa_id))
+    await store.database.write(lambda connection: learn(connection, [Learnt(MAIN, to, wa_id)]))
 
 
 @in_a_loop
@@ -95,21 +102,79 @@ async def test_a_receipt_tells_whose_user_id_it_is(database: Backend) -> None:
         assert await last_heard(store, f"+{WA_ID}") == minutes(6)
 
 
+@pytest.mark.parametrize("last", ["15551230001", "15551230002"])
 @in_a_loop
 async def test_of_callbacks_that_come_together_the_last_says_whose_user_id_it_is(
-    database: Backend,
+    database: Backend, last: str
 ) -> None:
     async with database.open() as store:
         message = await store.sent()
-        receipt = told(ReceiptStatus.READ, of=message, wa_id="15551230001", user_id=USER_ID)
-        await asyncio.gather(
-            store.tell(receipt),
-            store.tell(Heard(sender=MAIN, at=START, wa_id="15551230002", user_id=USER_ID)),
-        )
+        both: list[Told | Heard] = [
+            told(ReceiptStatus.READ, of=message, wa_id="15551230001", user_id=USER_ID),
+            Heard(sender=MAIN, at=START, wa_id="15551230002", user_id=USER_ID),
+        ]
+        await asyncio.gather(*map(store.tell, sorted(both, key=lambda one: one.wa_id == last)))
         await store.tell(Heard(sender=MAIN, at=minutes(1), user_id=USER_ID))
 
+        assert await last_heard(store, f"+{last}") == minutes(1)
+
+
+@in_a_loop
+async def test_messages_that_come_together_find_each_persons_window(database: Backend) -> None:
+    async with database.open() as store:
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id=USER_ID))
+        await store.tell(Heard(sender=OTHER, at=START, wa_id="15551230002"))
+        await learnt(store, NUMBER, WA_ID)
+        await store.clock.advance(60)
+
+        to = [NUMBER, f"+{WA_ID}", "+15551230001", "+15551230001", "+15551230002"]
+        stored = await asyncio.gather(*(store.accepted(to=one) for one in to))
+
+        reply, single = QueueClass.REPLY, QueueClass.SINGLE
+        assert [one.queue_class for one in stored] == [reply, reply, reply, reply, single]
+
+
+@in_a_loop
+async def test_answers_that_come_together_each_say_by_which_digits_a_person_is_known(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.tell(Heard(sender=MAIN, at=START, wa_id=WA_ID))
+        people = [(NUMBER, WA_ID), ("+15551230002", "15551230003"), ("+15551230004", "15551230004")]
+        for to, _ in people:
+            await store.accepted(to=to)
+        begun = (await store.messages.begin(MAIN, limit=9, judge=begin_due)).messages
+        await asyncio.gather(
+            *(
+                store.settle(message, ACCEPTED, provider_id=f"wamid.{wa_id}", wa_id=wa_id)
+                for message, (_, wa_id) in zip(begun, people, strict=True)
+            )
+        )
+        for _, wa_id in people[1:]:
+            await store.tell(Heard(sender=MAIN, at=minutes(1), wa_id=wa_id))
+
+        assert await last_heard(store, NUMBER) == START
         assert await last_heard(store, "+15551230002") == minutes(1)
-        assert await last_heard(store, "+15551230001") is None
+        assert await last_heard(store, "+15551230004") == minutes(1)
+
+
+@in_a_loop
+async def test_what_is_learnt_together_is_learnt_in_its_order(database: Backend) -> None:
+    async with database.open() as store:
+        for minute, wa_id in enumerate(("15551230002", "15551230003")):
+            await store.tell(Heard(sender=MAIN, at=minutes(minute), wa_id=wa_id))
+        two = Learnt(MAIN, "+15551230001", "15551230002")
+        three = two._replace(wa_id="15551230003")
+        itself = two._replace(wa_id="15551230001")
+        for told_in_order, last in (
+            ([two, three], minutes(1)),
+            ([three, two], START),
+            ([two, itself], None),
+            ([itself, two], START),
+        ):
+            await store.database.write(partial(_learn_all, told_in_order))
+            assert await last_heard(store, "+15551230001") == last
 
 
 @in_a_loop

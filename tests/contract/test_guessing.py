@@ -12,7 +12,7 @@ from tests.running import in_a_loop
 from alir.messages import life
 from alir.messages.model import Decision, Flag, Message, Outcome, ReceiptStatus, Status
 from alir.receipts.guess import GUESS_AFTER
-from alir.store.contacts import learn
+from alir.store.contacts import Learnt, learn
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
 PERSON = "15551230001"  # whom the messages of the examples go to
@@ -153,7 +153,7 @@ async def test_a_person_is_the_same_by_other_digits(database: Backend, known_by:
     async with database.open() as store:
         begun = await store.begun(to=to)
         if known_by == "alias":
-            await store.database.write(lambda c: learn(c, MAIN, to, wa_id))
+            await store.database.write(lambda c: learn(c, [Learnt(MAIN, to, wa_id)]))
             await store.settle(begun, Outcome.UNKNOWN)
         else:
             await store.settle(begun, Outcome.UNKNOWN, wa_id=wa_id)

@@ -22,7 +22,7 @@ from alir.retention import purger
 from alir.retention.model import KeptFor, Kind
 from alir.retention.purger import Purger
 from alir.store import tables
-from alir.store.contacts import heard_at, learn
+from alir.store.contacts import Learnt, heard_at, learn
 from alir.store.sql import run
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
@@ -247,7 +247,9 @@ async def test_when_a_person_last_wrote_is_forgotten_with_the_persons_other_name
 ) -> None:
     async with database.open() as store:
         await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001", user_id="US.1"))
-        await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230001"))
+        await store.database.write(
+            lambda c: learn(c, [Learnt(MAIN, "+15551230002", "15551230001")])
+        )
         days(store, 8)
         await store.tell(
             Heard(sender=MAIN, at=store.clock.now(), wa_id="15551230009", user_id="US.9")

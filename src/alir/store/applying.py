@@ -17,7 +17,7 @@ from alir.messages.model import Attempt, Decision, Message, ReceiptStatus
 from alir.receipts.model import Heard, Mark, Told
 from alir.receipts.ports import Consequences
 from alir.store.callbacks import mark_applied
-from alir.store.contacts import hear, learn_user_id
+from alir.store.contacts import hear, learn, learnt_of
 from alir.store.parked import park, unpark
 from alir.store.reading import by_provider_id, load, named
 from alir.store.sql import Connection
@@ -106,10 +106,10 @@ def apply_together(
     receipts: list[tuple[Told, Applied]] = []
     for telling in tellings:
         telling.applied = Applied()
-        hear(connection, [one for one in telling.told if isinstance(one, Heard)])
-        for one in telling.receipts:
-            learn_user_id(connection, one)
-            receipts.append((one, telling.applied))
+        receipts += [(one, telling.applied) for one in telling.receipts]
+    told = [one for telling in tellings for one in telling.told]
+    learn(connection, learnt_of(one for one in told if isinstance(one, Heard | Told)))
+    hear(connection, [one for one in told if isinstance(one, Heard)])
     if len(receipts) > 1:
         receipts = _apply_plain(connection, receipts, now, consequences)
     for one, applied in receipts:

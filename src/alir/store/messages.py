@@ -30,7 +30,7 @@ from alir.messages.model import Message, Status
 from alir.receipts.ports import Consequences
 from alir.store import rows
 from alir.store.applying import Applied, apply_one
-from alir.store.contacts import anybody_heard, heard_at, learn
+from alir.store.contacts import Learnt, anybody_heard, heard_among, learn
 from alir.store.database import Database
 from alir.store.keys import by_key, kept
 from alir.store.leases import standing, stands
@@ -116,13 +116,14 @@ class MessageStore(QueueReader):
     ) -> Sequence[Stored | AlirError]:
         """What became of each; a refusal is an answer, so that a group is not repeated for it."""
         now = self._clock.now()
-        look = anybody_heard(connection)
+        people = {(one.message.sender, one.message.person) for one in new}
+        last_heard = heard_among(connection, people) if anybody_heard(connection) else {}
         stand = standing(connection, {one.fence for one in new if one.begin})
         prepared: list[NewMessage] = []
         answers: list[Stored | AlirError] = []
         for one in new:
             message = one.message
-            heard = heard_at(connection, message.sender, message.person) if look else None
+            heard = last_heard.get((message.sender, message.person))
             queue_class = order.class_of(message, heard, now)
             if queue_class is not message.queue_class:
                 message = message.but(queue_class=queue_class)
@@ -293,9 +294,14 @@ class MessageStore(QueueReader):
         self, connection: Connection, answers: Sequence[_Answered]
     ) -> Sequence[_Settled]:
         now = self._clock.now()
-        for message, settlement, _ in answers:
-            if settlement.wa_id is not None:
-                learn(connection, message.sender, message.person, settlement.wa_id)
+        learn(
+            connection,
+            [
+                Learnt(message.sender, message.person, settlement.wa_id)
+                for message, settlement, _ in answers
+                if settlement.wa_id is not None
+            ],
+        )
         ids = [
             (message.sender, settlement.provider_id)
             for message, settlement, _ in answers

@@ -32,7 +32,7 @@ from alir.messages.model import OnUnknown, Outcome, Priority, ReceiptStatus
 from alir.receipts.model import Heard
 from alir.retention.model import Kind
 from alir.store import tables
-from alir.store.contacts import heard_at, learn
+from alir.store.contacts import Learnt, heard_among, heard_at, learn
 from alir.store.database import open_database
 from alir.store.leases import LeaseStore
 from alir.store.locking import lock
@@ -123,9 +123,11 @@ async def _hear(store: Stores) -> None:
 
 
 async def _learn_and_look_up(store: Stores) -> None:
-    await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230001"))
+    await store.database.write(lambda c: learn(c, [Learnt(MAIN, "+15551230002", "15551230001")]))
     await store.database.read(lambda c: heard_at(c, MAIN, "+15551230002"))
-    await store.database.write(lambda c: learn(c, MAIN, "+15551230002", "15551230002"))
+    two = {(MAIN, "+15551230002"), (MAIN, "+15551230003")}
+    await store.database.read(lambda c: heard_among(c, two))
+    await store.database.write(lambda c: learn(c, [Learnt(MAIN, "+15551230002", "15551230002")]))
 
 
 async def _claim(store: Stores) -> None:
