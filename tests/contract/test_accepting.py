@@ -13,9 +13,9 @@ from tests.contract.stores import Backend, Stores
 from tests.examples import FLOW, MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
-from alir.errors import IdempotencyConflict, NotFound
+from alir.errors import IdempotencyConflict, NotFound, RequestInvalid
 from alir.ids import ApiTokenId, MessageId, ProviderId, new_message_id
-from alir.intake.ports import Filters, IdempotencyKey
+from alir.intake.ports import Filters, IdempotencyKey, Stored
 from alir.messages.model import (
     Message,
     Notice,
@@ -25,6 +25,7 @@ from alir.messages.model import (
     QueueClass,
     Status,
 )
+from alir.receipts.model import Heard
 from alir.store import tables
 from alir.store.sql import run
 from alir.store.tables import STRETCH_PLACES
@@ -272,6 +273,43 @@ async def test_requests_at_once_with_one_key_and_two_bodies_make_one_message(
         conflicts = [r for r in results if isinstance(r, IdempotencyConflict)]
         assert len(conflicts) == 50
         assert len(await store.events()) == 1
+
+
+@in_a_loop
+async def test_each_of_many_keys_at_once_finds_its_own_message(database: Backend) -> None:
+    keys = [IdempotencyKey(f"order-{n}", bytes([n]) * 32) for n in range(50)]
+    async with database.open() as store:
+
+        async def all_at_once() -> list[Stored]:
+            some = [store.messages.accept(a_message(), key) for key in (*keys, None, None)]
+            return await asyncio.gather(*some)
+
+        first = await all_at_once()
+        again = await all_at_once()
+
+        assert [s.replayed for s in first] == [False] * 52
+        assert [s.replayed for s in again] == [True] * 50 + [False] * 2
+        assert [s.message.id for s in again[:50]] == [s.message.id for s in first[:50]]
+
+
+@in_a_loop
+async def test_the_key_of_a_message_that_was_refused_stands_for_nothing_at_once(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.tell(Heard(sender=MAIN, at=START, wa_id="15551230001"))
+        await store.clock.advance(25 * 3600)
+        refused, stored, replayed = await asyncio.gather(
+            store.messages.accept(a_message(), KEY, refuse_shut=True),
+            store.messages.accept(a_message(), KEY),
+            store.messages.accept(a_message(), KEY),
+            return_exceptions=True,
+        )
+
+        assert isinstance(refused, RequestInvalid)
+        assert isinstance(stored, Stored)
+        assert isinstance(replayed, Stored)
+        assert (stored.replayed, replayed.replayed) == (False, True)
 
 
 # Finding

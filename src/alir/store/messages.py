@@ -32,7 +32,7 @@ from alir.store import rows
 from alir.store.applying import Applied, apply_one
 from alir.store.contacts import Learnt, anybody_heard, heard_among, learn
 from alir.store.database import Database
-from alir.store.keys import by_key, kept
+from alir.store.keys import by_key
 from alir.store.leases import standing, stands
 from alir.store.lists import newest, page_of, selected_of
 from alir.store.parked import parked_among, unpark
@@ -95,21 +95,17 @@ class MessageStore(QueueReader):
             StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
         """
         new = _New(message, key, begin, fence, refuse_shut)
-        if key is None:
-            stored = await self._database.write_among(self._insert_all, new)
-        else:
-            stored = await self._database.write(lambda c: self._insert_once(c, new, key))
+        stored = await self._database.write_among(self._insert_each, new)
         if isinstance(stored, AlirError):
             raise stored
         if not stored.replayed and stored.message.status is Status.QUEUED:
             self._changed(stored.message)
         return stored
 
-    def _insert_once(
-        self, connection: Connection, new: _New, key: IdempotencyKey
-    ) -> Stored | AlirError:
-        earlier = kept(connection, new.message.token_id, key)
-        return self._insert_all(connection, [new])[0] if earlier is None else earlier
+    def _insert_each(
+        self, connection: Connection, new: Sequence[_New]
+    ) -> Sequence[Stored | AlirError]:
+        return insert_each(connection, new, self._insert_all)
 
     def _insert_all(
         self, connection: Connection, new: Sequence[_New]
@@ -164,10 +160,10 @@ class MessageStore(QueueReader):
         return [answer for piece in answers for answer in piece]
 
     async def _insert_piece(self, piece: Sequence[New]) -> Sequence[Stored | AlirError]:
+        waiting = [_New(message, key, False, None, shut) for message, key, shut in piece]
         try:
             answers = await self._database.write(
-                lambda connection: insert_each(connection, piece, self._insert_waiting),
-                weight=len(piece),
+                lambda connection: self._insert_each(connection, waiting), weight=len(piece)
             )
         except Exception as error:  # each hears of it: the other pieces may have been stored
             return not_stored(piece, error)
@@ -175,14 +171,6 @@ class MessageStore(QueueReader):
             if isinstance(stored, Stored) and not stored.replayed:
                 self._changed(stored.message)
         return answers
-
-    def _insert_waiting(
-        self, connection: Connection, new: Sequence[New]
-    ) -> Sequence[Stored | AlirError]:
-        return self._insert_all(
-            connection,
-            [_New(message, key, False, None, shut) for message, key, shut in new],
-        )
 
     async def replayed(self, token: ApiTokenId, key: IdempotencyKey) -> Message | None:
         """The message that `key` stands for already, if any.

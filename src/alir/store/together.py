@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from alir.errors import AlirError, StoreUnavailable
 from alir.ids import MessageId
-from alir.intake.ports import New, Stored
+from alir.intake.ports import IdempotencyKey, New, Stored
+from alir.messages.model import Message
 from alir.observe import get_logger
-from alir.store.keys import kept
+from alir.store.keys import KeyName, kept_among, replayed
 from alir.store.sql import Connection
 
 #: How many are stored in one go, which takes some 3 ms; between two such pieces the event loop gets
@@ -19,38 +20,61 @@ LARGEST_PIECE: Final = 100
 _log = get_logger("store")
 
 
+class Keyed(Protocol):
+    """A message to be stored, and the key that it came with."""
+
+    @property
+    def message(self) -> Message: ...
+
+    @property
+    def key(self) -> IdempotencyKey | None: ...
+
+
+K = TypeVar("K", bound=Keyed)
+
+
 def insert_each(
     connection: Connection,
-    piece: Sequence[New],
-    insert: Callable[[Connection, Sequence[New]], Sequence[Stored | AlirError]],
+    piece: Sequence[K],
+    insert: Callable[[Connection, Sequence[K]], Sequence[Stored | AlirError]],
 ) -> list[Stored | AlirError]:
     """Store those whose keys stand for nothing yet; what became of each, in their order.
 
     Args:
         insert: stores messages whose keys are new.
     """
+    names = {name for name in map(_name, piece) if name is not None}
+    if not names:
+        return list(insert(connection, piece))
+    known = kept_among(connection, names)
     answers: dict[MessageId, Stored | AlirError] = {}
-    together: list[New] = []
-    keys: set[str] = set()
+    together: list[K] = []
+    seen: set[KeyName] = set()
 
     def insert_together() -> None:
+        if not together:
+            return
         became = insert(connection, together)
         answers.update(zip((one.message.id for one in together), became, strict=True))
         together.clear()
-        keys.clear()
 
     for one in piece:
-        if one.key is not None:
-            if one.key.key in keys:
+        name = _name(one)
+        if one.key is not None and name is not None:
+            if name in seen and name not in known:
                 insert_together()  # a key that comes twice must find the first
-            earlier = kept(connection, one.message.token_id, one.key)
-            if earlier is not None:
-                answers[one.message.id] = earlier
+                known |= kept_among(connection, {name})
+            if name in known:
+                answers[one.message.id] = replayed(connection, known[name], one.key)
                 continue
-            keys.add(one.key.key)
+            seen.add(name)
         together.append(one)
     insert_together()
     return [answers[one.message.id] for one in piece]
+
+
+def _name(one: Keyed) -> KeyName | None:
+    return None if one.key is None else (one.message.token_id, one.key.key)
 
 
 def not_stored(piece: Sequence[New], error: Exception) -> list[AlirError]:

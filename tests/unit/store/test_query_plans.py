@@ -42,6 +42,7 @@ from alir.store.sql import RowStatement, Statement
 from alir.store.writer import number_stored
 
 KEY = IdempotencyKey("order-1", b"h" * 32)
+ANOTHER_KEY = IdempotencyKey("order-2", b"h" * 32)
 
 #: SQLite's own index of a UNIQUE column.
 _BY_ID = "message sqlite_autoindex_message_1 id=?"
@@ -162,6 +163,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
     "accept together": (
         lambda s: s.messages.accept_all([New(a_message(), KEY), New(a_message())]),
+        {"message message_idempotency token_id=? AND idempotency_key=?"},
+    ),
+    "accept several with keys": (
+        lambda s: s.messages.accept_all([New(a_message(), KEY), New(a_message(), ANOTHER_KEY)]),
         {"message message_idempotency token_id=? AND idempotency_key=?"},
     ),
     "repeat": (
