@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -164,6 +164,12 @@ class Line:
         else:
             self._may_go[head.place] -= 1
         return head
+
+    def behind(self, of: QueueClass, most: int) -> Sequence[Head]:
+        """The next `most` behind the one that was taken of this class; they are not taken."""
+        some = list(islice(self._behind[of], most))
+        self._behind[of] = chain(some, self._behind[of])
+        return some
 
     def went(self, head: Head) -> None:
         """It is begun."""

@@ -31,11 +31,15 @@ from alir.store import rows, tables
 from alir.store.contacts import heard_at
 from alir.store.counts import counted
 from alir.store.database import Database
-from alir.store.line import IN_LINE, PARKED, Line, of_class
-from alir.store.reading import load, with_rest
+from alir.store.line import IN_LINE, PARKED, Head, Line, of_class
+from alir.store.reading import these, with_rest
 from alir.store.sql import Connection, Statement, is_among, run
 from alir.store.starts import Starts
 from alir.store.writing import save_all
+
+#: Messages of a class that a begin reads in one go: all of a small one, and where two classes wait
+#: about as many of the lower as a large one takes.
+LOADED_AT_ONCE = 25
 
 _m, _a = tables.message.c, tables.attempt.c
 
@@ -138,17 +142,23 @@ class Beginning(NamedTuple):
     ) -> tuple[Begun, list[Message]] | None:
         """As `run`; None, and nothing, where another process changed one of them meanwhile."""
         changes: list[tuple[Message, life.Change]] = []
+        loaded: dict[str, Message] = {}
         stood_back = self.stood_back
         starts = self.starts.of(self.sender)
         line = Line(connection, self.sender, self.turns, starts, limit=self.limit, now=now)
         while line.gone < self.limit and (waiting := line.waiting()):
             slot = next_slot(waiting, stood_back)
             head = line.take(slot.of)
-            message = fresh.get(head.id)
-            if message is None or message.version != head.version:
-                message = load(connection, head.id)
-                if message.status is not Status.QUEUED:
-                    continue  # another process took it back since it was found
+            message = loaded.get(head.id) or _fresh(head, fresh)
+            if message is None:
+                # Those behind it are not known either, and asking for each takes its time.
+                most = min(self.limit - line.gone, LOADED_AT_ONCE)
+                some = (head, *line.behind(slot.of, most - 1))
+                ids = [one.id for one in some if _fresh(one, fresh) is None]
+                loaded |= these(connection, ids)
+                message = loaded.get(head.id)
+            if message is None or message.status is not Status.QUEUED:
+                continue  # another process took it back since it was found
             shut = _window_is_shut(connection, message, now)
             decided = self.judge(message, window_shut=shut, head_of=head.place)
             if decided is None:
@@ -299,6 +309,12 @@ class QueueReader:
             )
 
         return await self._database.read(work)
+
+
+def _fresh(head: Head, fresh: Mapping[str, Message]) -> Message | None:
+    """The message as it was stored, where it has not changed since."""
+    message = fresh.get(head.id)
+    return message if message is not None and message.version == head.version else None
 
 
 def _window_is_shut(connection: Connection, message: Message, now: datetime) -> bool:

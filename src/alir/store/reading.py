@@ -85,13 +85,17 @@ def with_rest(connection: Connection, row: rows.Row) -> Message:
     )
 
 
+def these(connection: Connection, ids: Sequence[str]) -> dict[str, Message]:
+    """The messages of these ids as they stand; those that are there."""
+    found = _THESE.run(connection, {"ids": rows.text(ids)}).fetchall()
+    return {message.id: message for message in _with_rest_of_all(connection, found)}
+
+
 def moved(connection: Connection, known: Mapping[MessageId, int]) -> list[Message]:
     """Those messages that stand at a later version than is known of them, as they stand now."""
     versions = _VERSIONS.run(connection, {"ids": rows.text(list(known))})
     ids = [id_ for id_, version in versions if version > known[id_]]
-    if not ids:
-        return []
-    return _with_rest_of_all(connection, _THESE.run(connection, {"ids": rows.text(ids)}).fetchall())
+    return list(these(connection, ids).values()) if ids else []
 
 
 def named(connection: Connection, ids: Sequence[str]) -> list[Message]:
@@ -100,7 +104,10 @@ def named(connection: Connection, ids: Sequence[str]) -> list[Message]:
 
 
 def _with_rest_of_all(connection: Connection, found: Sequence[rows.Row]) -> list[Message]:
-    among = {"ids": rows.text([row[0] for row in found])}
+    tried = [row[0] for row in found if row[rows.ATTEMPTS_POSITION]]
+    if not tried:
+        return [rows.message_of(row) for row in found]
+    among = {"ids": rows.text(tried)}
     attempts, receipts = defaultdict(list), defaultdict(list)
     # Sorted here: a database would sort by the message too.
     for of, *row in sorted(_THEIR_ATTEMPTS.run(connection, among), key=itemgetter(1)):
