@@ -46,6 +46,15 @@ _KEEPALIVE: Final = {
 }
 #: What a process that stands still leaves locked comes free by then.
 _IN_TIME: Final = {"idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS:.0f}s"}
+#: A session keeps the plan that it made of a statement, and most are made while the tables are new:
+#: then reading a table whole looks cheapest, and is still done once it is full. All that is asked
+#: of tables that grow has its index, so the server is to look there first.
+_BY_INDEX: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",  # which what is discouraged so would set off
+}
 #: Classes of SQLSTATE that tell of the server's trouble: connection, rollback (a deadlock), lack of
 #: resources, not in the prerequisite state, operator intervention, system, internal error.
 #: Source: PostgreSQL 18, appendix A.
@@ -413,7 +422,7 @@ async def connect(url: str) -> PostgresConnection:
             url,
             timeout=STATEMENT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
-            server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME},
+            server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME, **_BY_INDEX},
         )
     except _FAILURES as error:
         raise StoreUnavailable(f"PostgreSQL cannot be reached: {unreachable(error)}") from error

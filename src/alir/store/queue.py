@@ -95,11 +95,14 @@ def _counted(queue_class: QueueClass) -> Select[str, int, int | None]:
 
 
 _DUE = Statement(union_all(*map(_counted, QueueClass)))
+# Of each of those few, not a join, which might walk through every message there is.
+_ITS_PERSON = (
+    select(func.coalesce(_m.to, _m.recipient))
+    .where(_m.id == _a.message_id, _m.sender == bindparam("sender"))
+    .scalar_subquery()
+)
 _LATELY = Statement(
-    select(func.coalesce(_m.to, _m.recipient), _a.begun_at)
-    .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
-    .where(_a.begun_at >= bindparam("since"), _m.sender == bindparam("sender"))
-    .order_by(_a.begun_at)
+    select(_ITS_PERSON, _a.begun_at).where(_a.begun_at >= bindparam("since")).order_by(_a.begun_at)
 )
 _PARKED = Statement(
     select(_m.parked, func.count())
@@ -224,7 +227,9 @@ class QueueReader:
         values = {"since": to_milliseconds(since), "sender": sender}
         return await self._database.read(
             lambda connection: [
-                (person, from_milliseconds(at)) for person, at in _LATELY.run(connection, values)
+                (person, from_milliseconds(at))
+                for person, at in _LATELY.run(connection, values)
+                if person is not None
             ]
         )
 
