@@ -24,9 +24,10 @@ RECIPIENTS = 10_000
 _GIVE_UP_SECONDS = 300.0
 #: Between two looks at another process, which tells nobody how far it is.
 _LOOK_SECONDS = 0.02
+# Whether any of those that came waits; to count them all, many times a second, would hold up alir.
 _LINE = (
-    "SELECT count(*) FROM message WHERE status = 'queued' AND parked IS NULL"
-    " AND sender = 'bench' AND queue_class = 'single'"
+    "SELECT count(*) FROM (SELECT 1 FROM message WHERE status = 'queued' AND parked IS NULL"
+    " AND sender = 'bench' AND queue_class = 'single' LIMIT 1) AS first"
 )
 
 
