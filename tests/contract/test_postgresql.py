@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import insert, select
 from tests.clock import FakeClock
 from tests.contract.stores import PostgreSQL, Stores, told
+from tests.examples import MAIN, begin_due
 from tests.postgres import execute, named, new_database
 from tests.running import in_a_loop
 
@@ -28,7 +30,7 @@ from alir.store.database import open_database
 from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
 from alir.store.migrations.run import GATEWAY_LOCK
-from alir.store.postgresql import PostgresDatabase
+from alir.store.postgresql import PostgresConnection, PostgresDatabase
 from alir.store.sql import Connection, run
 from alir.store.writer import Work
 
@@ -267,6 +269,50 @@ async def test_what_cannot_be_written_does_not_spoil_the_rest_of_its_group(url: 
         assert [answers[0], answers[1], answers[3]] == ["A", "B", "C"]
         assert isinstance(answers[2], asyncpg.UniqueViolationError)
         assert await database.read(notes) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_race_of_another_writer_with_one_of_a_bulk_and_then_with_the_next(url: str) -> None:
+    """Each finds what the other was quicker with once it is done again."""
+    tried: Counter[str] = Counter()
+
+    def bulk(connection: Connection, texts: Sequence[str]) -> list[str]:
+        for text in texts:
+            tried[text] += 1
+            note("there" if tried[text] == 1 else text)(connection)
+        return [text.upper() for text in texts]
+
+    async with gateway(url) as database:
+        await database.write(note("there"))
+        answers = await asyncio.gather(*(database.write_among(bulk, text) for text in "ab"))
+
+        assert answers == ["A", "B"]
+        assert tried == {"a": 2, "b": 2}
+        assert await database.read(notes) == ["a", "b", "there"]
+
+
+@in_a_loop
+async def test_what_a_begin_does_not_know_it_reads_in_a_few_statements(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway(url) as database:
+        store = Stores(database, FakeClock())
+        for _ in range(60):
+            await store.accepted()
+    read: list[str] = []
+    execute_one = PostgresConnection.execute
+
+    def one(self: PostgresConnection, sql: str, parameters: Any = (), /) -> Any:
+        if sql.startswith("SELECT message.id, message.token_id"):
+            read.append(sql)
+        return execute_one(self, sql, parameters)
+
+    monkeypatch.setattr(PostgresConnection, "execute", one)
+    async with gateway(url) as database:
+        begun = await Stores(database, FakeClock()).messages.begin(MAIN, limit=60, judge=begin_due)
+
+    assert len(begun.messages) == 60
+    assert len(read) == 3
 
 
 @in_a_loop

@@ -19,7 +19,7 @@ from tests.contract.stores import Stores
 from tests.examples import MAIN, TOKEN
 from tests.postgres import execute, new_database
 from tests.running import in_a_loop
-from tests.unit.store.test_query_plans import ALL_OF_A_FEW, HOT, among_messages
+from tests.unit.store.test_query_plans import ALL_OF_A_FEW, HOT, among_messages, sweep
 
 from alir.errors import AlirError
 from alir.store.postgresql import PostgresConnection, PostgresDatabase, connect
@@ -101,7 +101,8 @@ async def test_no_statement_of_the_hot_path_walks_through_what_grows(
         await database.close()
 
     assert ran
-    connection = await asyncpg.connect(full)
+    session = await connect(full)
+    connection = session.raw
     try:
         walked = [
             (sql, scanned)
@@ -110,8 +111,12 @@ async def test_no_statement_of_the_hot_path_walks_through_what_grows(
             if scanned in _GROWS and not _takes_any(sql)
         ]
     finally:
-        await connection.close()
+        await session.close()
     assert walked == []
+
+
+async def _guess(store: Stores) -> None:
+    await store.receipts.guess([MAIN])
 
 
 @pytest.fixture
@@ -133,7 +138,7 @@ async def test_plans_that_were_made_while_the_tables_were_new_look_up_too(
     try:
         await database.own()
         _record(monkeypatch, ran)
-        for deed, _ in HOT.values():
+        for deed in (sweep, _guess, *(deed for deed, _ in HOT.values())):
             store = Stores(database, FakeClock())
             await among_messages(store)
             with suppress(AlirError):  # some ask of messages that have gone on by now
@@ -152,7 +157,7 @@ async def test_plans_that_were_made_while_the_tables_were_new_look_up_too(
         ]
     finally:
         await session.close()
-    assert len(statements) > 40
+    assert len(statements) > 60
     assert walked == []
 
 

@@ -21,6 +21,7 @@ from alir.messages.model import (
     Message,
     OnUnknown,
     Outcome,
+    Priority,
     QueueClass,
     ReceiptStatus,
     Status,
@@ -206,6 +207,31 @@ async def test_what_has_to_wait_is_parked_and_hides_nothing_that_is_due_behind_i
         assert await store.messages.lately(MAIN, since=START) == [(other.to, START)]
         third = await store.messages.begin(MAIN, limit=1, judge=judge)
         assert (third.messages, third.next_due) == ((), None)
+
+
+@in_a_loop
+async def test_messages_of_an_earlier_process_go_in_the_order_of_their_classes_and_places(
+    database: Backend,
+) -> None:
+    place = "recipient +15551230001"
+    bulk = QueueClass.BULK
+    async with database.open() as store:
+        parked = [(await store.accepted(parked=place)).id for _ in range(3)]
+        single = [(await store.accepted()).id for _ in range(60)]
+        slow = [(await store.accepted(priority=Priority.BULK)).id for _ in range(30)]
+    async with database.open() as store:
+        single.append((await store.accepted()).id)  # one that is known, among those that are not
+        begun: list[Message] = []
+        for _ in range(4):
+            turns = [Turn(place, 2, 6)] if not begun else []
+            some = await store.messages.begin(MAIN, limit=30, judge=begin_due, turns=turns)
+            begun += some.messages
+
+        of_bulk = [m.id for m in begun if m.queue_class is bulk]
+        of_single = [m.id for m in begun if m.queue_class is not bulk]
+        assert of_bulk == slow
+        assert of_single == [*parked[:2], *single]
+        assert [m.queue_class is bulk for m in begun[:10]] == ([False] * 4 + [True]) * 2
 
 
 @in_a_loop

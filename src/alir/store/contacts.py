@@ -81,19 +81,26 @@ def hear(connection: Connection, heard: Sequence[Heard]) -> None:
         if name is not None
     ]
     aliases = _aliases(connection, {name for _, name in told})
-    last = [
-        {"sender": each.sender, "wa_id": each.number, "heard_at": to_milliseconds(one.at)}
-        for one, name in told
-        for each in _goes_by(name, aliases)
-    ]
+    last: dict[_Name, int] = {}
+    for one, name in told:
+        for each in _goes_by(name, aliases):
+            last[each] = max(to_milliseconds(one.at), last.get(each, 0))
     if last:
-        _HEAR.run_many(connection, last)
+        _HEAR.run_many(
+            connection,
+            [
+                {"sender": name.sender, "wa_id": name.number, "heard_at": at}
+                for name, at in last.items()
+            ],
+        )
 
 
 def learn(connection: Connection, learnt: Iterable[Learnt]) -> None:
     """Note by which digits WhatsApp knows people, one after the other."""
     named = [
-        (_Name(one.sender, one.person.removeprefix("+")), one.wa_id) for one in learnt if one.person
+        (_Name(one.sender, number), one.wa_id)
+        for one in learnt
+        if (number := (one.person or "").removeprefix("+"))
     ]
     aliases = _aliases(connection, {name for name, _ in named})
     for name, wa_id in named:
@@ -130,7 +137,7 @@ def heard_at(connection: Connection, sender: SenderName, person: str) -> datetim
 def heard_among(
     connection: Connection, people: Collection[tuple[SenderName, str]]
 ) -> dict[tuple[SenderName, str], datetime]:
-    """As `heard_at`, of several; who was never heard is left out. Two queries for each sender."""
+    """As `heard_at`, of several; who was never heard is left out. Of many by few queries."""
     if len(people) == 1:
         [one] = people
         heard = heard_at(connection, *one)

@@ -52,13 +52,16 @@ _FORGET_OLDER = Statement(
 
 
 def _waiting() -> Statement:
-    # Asked of each parked receipt: a join might walk through every attempt there ever was.
+    # Asked of each parked receipt: a join, and on PostgreSQL `EXISTS` too, might walk through every
+    # attempt there ever was.
     attempt_is_known = or_(
         *(
             select(_a.number)
             .join_from(tables.attempt, tables.message, _m.id == _a.message_id)
             .where(known == told, _m.sender == _p.sender)
-            .exists()
+            .limit(1)
+            .scalar_subquery()
+            .is_not(None)
             for told in (_p.provider_id, _p.wamid)
             for known in (_a.provider_id, _a.wamid)
         )
@@ -66,7 +69,9 @@ def _waiting() -> Statement:
     message_is_marked = (
         select(_m.id)
         .where(_m.id == func.substr(_p.mark, 1, MESSAGE_ID_LENGTH), _m.sender == _p.sender)
-        .exists()
+        .limit(1)
+        .scalar_subquery()
+        .is_not(None)
     )
     return Statement(
         select(

@@ -49,12 +49,12 @@ _IN_TIME: Final = {"idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS:.
 #: A session keeps the plan that it made of a statement, and most are made while the tables are new:
 #: then reading a table whole looks cheapest, and is still done once it is full. All that is asked
 #: of tables that grow has its index, so the server is to look there first.
-_BY_INDEX: Final = {
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",  # which what is discouraged so would set off
-}
+#: What is discouraged so would set off compiling (`jit`). Set once connected, as poolers take few
+#: settings with the connection.
+_BY_INDEX: Final = "".join(
+    f"SET {name} = off;"
+    for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+)
 #: Classes of SQLSTATE that tell of the server's trouble: connection, rollback (a deadlock), lack of
 #: resources, not in the prerequisite state, operator intervention, system, internal error.
 #: Source: PostgreSQL 18, appendix A.
@@ -422,8 +422,9 @@ async def connect(url: str) -> PostgresConnection:
             url,
             timeout=STATEMENT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
-            server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME, **_BY_INDEX},
+            server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME},
         )
+        await raw.execute(_BY_INDEX)
     except _FAILURES as error:
         raise StoreUnavailable(f"PostgreSQL cannot be reached: {unreachable(error)}") from error
     return PostgresConnection(raw)

@@ -95,14 +95,22 @@ def _counted(queue_class: QueueClass) -> Select[str, int, int | None]:
 
 
 _DUE = Statement(union_all(*map(_counted, QueueClass)))
-# Of each of those few, not a join, which might walk through every message there is.
+# Of each attempt, not a join, which might walk through every message there is.
 _ITS_PERSON = (
     select(func.coalesce(_m.to, _m.recipient))
     .where(_m.id == _a.message_id, _m.sender == bindparam("sender"))
     .scalar_subquery()
 )
+_begun = (
+    select(_ITS_PERSON.label("person"), _a.begun_at)
+    .where(_a.begun_at >= bindparam("since"))
+    .subquery()
+    .c
+)
 _LATELY = Statement(
-    select(_ITS_PERSON, _a.begun_at).where(_a.begun_at >= bindparam("since")).order_by(_a.begun_at)
+    select(_begun.person, _begun.begun_at)
+    .where(_begun.person.is_not(None))
+    .order_by(_begun.begun_at)
 )
 _PARKED = Statement(
     select(_m.parked, func.count())
@@ -227,9 +235,7 @@ class QueueReader:
         values = {"since": to_milliseconds(since), "sender": sender}
         return await self._database.read(
             lambda connection: [
-                (person, from_milliseconds(at))
-                for person, at in _LATELY.run(connection, values)
-                if person is not None
+                (person, from_milliseconds(at)) for person, at in _LATELY.run(connection, values)
             ]
         )
 

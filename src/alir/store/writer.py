@@ -378,7 +378,7 @@ class GroupWriter:
         if jobs[0].collided or not self._link.is_collision(error):
             return False
         for job in jobs:
-            job.collided = True
+            job.collided = len(jobs) == 1  # of several, one of them did: each gets its own try
         return True
 
     def _as_unavailable(self, error: Exception) -> Exception:

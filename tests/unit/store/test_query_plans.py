@@ -137,7 +137,7 @@ async def _claim(store: Stores) -> None:
     await store.callbacks.leave(raw.seq)
 
 
-async def _sweep(store: Stores) -> None:
+async def sweep(store: Stores) -> None:
     await store.receipts.sweep(keep=KEEP_PARKED)
 
 
@@ -458,7 +458,7 @@ def test_what_looks_at_all_of_a_few_reads_an_index_of_just_those(
 
 
 def test_the_sweep_looks_at_what_is_parked_and_never_at_every_attempt(plans_of: PlansOf) -> None:
-    plans = plans_of(_sweep)
+    plans = plans_of(sweep)
 
     scanned = [found for plan in plans for found in plan.found("SCAN")]
     assert scanned == ["parked_receipt"]
@@ -554,7 +554,7 @@ def test_nothing_asks_of_sqlite_what_only_a_newer_one_knows(plans_of: PlansOf) -
 
 def test_every_statement_of_the_hot_path_is_among_those_looked_at(plans_of: PlansOf) -> None:
     deeds = [deed for deed, _ in (*HOT.values(), *ALL_OF_A_FEW.values())]
-    seen = {plan.sql for deed in (*deeds, _sweep) for plan in plans_of(deed)}
+    seen = {plan.sql for deed in (*deeds, sweep) for plan in plans_of(deed)}
     known = {
         f"{module.name}.{name}": value
         for module in pkgutil.iter_modules(alir.store.__path__)
