@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from typing import Any, Protocol, TypeVarTuple, Unpack
 
 Ts = TypeVarTuple("Ts")
@@ -74,8 +75,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         shuffle: puts what ends at the same moment into some order.
     """
 
+    _stopping: bool  # asyncio's own
+
     def __init__(self, shuffle: Callable[[list[Any]], None]) -> None:
         super().__init__()
+        # Asked for each future: answered without a step of Python.
+        self.get_debug = bool  # type: ignore[method-assign]  # which is False
+        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
         self._shuffle = shuffle
         self._now = 0.0
         self._numbers = 0
@@ -159,24 +165,26 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._later.clear()
 
     def _run_once(self) -> None:
+        """Run until somebody stops the loop: to be called for each turn took a while of its own."""
         turn, later = self._turn, self._later
-        if not turn:
-            self._pass_time()
-        if later and later[0][0] <= self._now:
-            self._end_timers()
-        for _ in range(len(turn)):
-            step = turn.popleft()
-            if step.is_cancelled:
-                continue
-            owner = step.owner
-            if owner is None or owner.may_run(step):
-                try:
-                    step.context.run(step.callback, *step.args)
-                except (SystemExit, KeyboardInterrupt):
-                    raise
-                except BaseException as error:  # as a loop of asyncio's own: the others go on
-                    told = f"a fault in {step.callback!r}"
-                    self.call_exception_handler({"message": told, "exception": error})
+        while not self._stopping:
+            if not turn:
+                self._pass_time()
+            if later and later[0][0] <= self._now:
+                self._end_timers()
+            for _ in range(len(turn)):
+                step = turn.popleft()
+                if step.is_cancelled:
+                    continue
+                owner = step.owner
+                if owner is None or owner.may_run(step):
+                    try:
+                        step.context.run(step.callback, *step.args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:  # as a loop of asyncio's own: the others go on
+                        told = f"a fault in {step.callback!r}"
+                        self.call_exception_handler({"message": told, "exception": error})
 
     def _pass_time(self) -> None:
         """Go to the moment of the next timer."""

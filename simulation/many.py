@@ -98,6 +98,7 @@ def _run_some(seeds: Sequence[int], *, bug: str | None) -> Tally:
     tally = Tally()
     for seed in seeds:
         tally.note(run(seed, platter, bug=bug))
+        gc.collect(0)  # while what it left is still near the CPU
     gc.collect()
     gc.freeze()  # what is there still stays, and need not be looked at again
     return tally

@@ -304,7 +304,9 @@ class World:
         self, others: Sequence[Process], left: dict[str, int], seconds: float
     ) -> None:
         begun = self._faults_begun
-        await asyncio.sleep(seconds + max(one.looks for one in self.places))
+        await asyncio.sleep(seconds)
+        # Who started meanwhile may be the one to take it, and looks as often as it looks.
+        await asyncio.sleep(max(one.looks for one in self.places))
         is_as_before = all(one.lives and not one.is_suspended for one in others)
         if begun == self._faults_begun and is_as_before:
             self.broken += still_held(left, self.disk, seconds)

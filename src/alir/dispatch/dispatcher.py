@@ -372,10 +372,12 @@ class Dispatcher:
         if seconds <= 0 or self._woken.is_set():
             return
         self._sleeps_until = self._clock.elapsed() + seconds
+        timer = None
+        if not math.isinf(seconds):  # it is half of what `asyncio.timeout` costs
+            timer = asyncio.get_running_loop().call_later(seconds, self._woken.set)
         try:
-            async with asyncio.timeout(None if math.isinf(seconds) else seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+            await self._woken.wait()
         finally:
+            if timer is not None:
+                timer.cancel()
             self._sleeps_until = math.inf

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import orjson
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, null, select, update
 
 from alir.clock import Clock, to_milliseconds
 from alir.dispatch.lease import LeaseRow, View
@@ -14,7 +14,7 @@ from alir.dispatch.leases import CHANGE_OF_HANDS, Taken
 from alir.ids import Fence, SenderName
 from alir.store import rows, tables
 from alir.store.database import Database
-from alir.store.sql import Connection, DatabaseNow, Statement, insert_or_ignore, run, upsert
+from alir.store.sql import Connection, DatabaseNow, Statement, insert_or_ignore, upsert
 
 _l, _p = tables.sender_lease.c, tables.process.c
 _MILLISECOND = timedelta(milliseconds=1)
@@ -43,6 +43,12 @@ _TAKE = Statement(
     .where(_l.sender == bindparam("sender_"))
     .values(fence=bindparam("fence_"), until=bindparam("until_"), holder=bindparam("process"))
 )
+_RELEASE = Statement(
+    update(tables.sender_lease)
+    .where(_l.sender == bindparam("sender_"), _l.holder == bindparam("process"))
+    .values(until=bindparam("until_"), holder=null())
+)
+_LEAVE = Statement(delete(tables.process).where(_p.name == bindparam("process")))
 # Whoever takes the sender comes after what is begun under this number, or before it.
 _STANDS = Statement(
     select(_l.fence)
@@ -117,16 +123,15 @@ class LeaseStore:
         """Let go of its lease, if the process holds it."""
 
         def work(connection: Connection) -> None:
-            now = self._now(connection)
-            held = (_l.sender == sender, _l.holder == process)
-            run(connection, update(tables.sender_lease).where(*held).values(until=now, holder=None))
+            values = {"sender_": sender, "process": process, "until_": self._now(connection)}
+            _RELEASE.run(connection, values)
 
         await self._database.write(work)
 
     async def leave(self, process: str) -> None:
         """The process ends."""
         await self._database.write(
-            lambda connection: run(connection, delete(tables.process).where(_p.name == process))
+            lambda connection: _LEAVE.run(connection, {"process": process}).close()
         )
 
     def _view(self, connection: Connection) -> View:
