@@ -50,8 +50,8 @@ _ARRIVED: Final = frozenset({"accepted", "sent", "delivered", "read"})
 _NEXT: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"queued"}),
     "queued": frozenset({"queued", "unknown", "failed", "cancelled", "expired"}) | _ARRIVED,
-    # It expires where a process that stood still tells late that it never handed it over.
-    "unknown": frozenset({"queued", "failed", "expired"}) | _ARRIVED,
+    # Queued where a process that stood still tells late that it never handed it over.
+    "unknown": frozenset({"queued", "failed"}) | _ARRIVED,
     # Where it fails after that and an earlier attempt is unknown, it is unknown again.
     "accepted": frozenset({"queued", "sent", "delivered", "read", "failed", "unknown"}),
     "sent": frozenset({"queued", "delivered", "read", "failed", "unknown"}),

@@ -182,7 +182,7 @@ def _settled(message: Message, attempt: Attempt, settlement: Settlement, now: da
         if settlement.outcome is Outcome.BUSY:
             return _busy(after, settlement)
         if settlement.window_shut and _can_fall_back(after) and not has_unknown(after):
-            return Change(_fallen_back(after, due_at=now))
+            return _waits_again(message, _fallen_back(after, due_at=now))
     return _moved(message, after, reason=settlement.error)
 
 
@@ -326,15 +326,20 @@ def _busy(after: Message, settlement: Settlement) -> Change:
             detail=busy.get("detail"),
         )
         return _ended(after, Status.FAILED, reason)
-    # Nobody is told: to its user the message was queued all along.
-    return Change(
-        after.but(
-            status=Status.QUEUED,
-            due_at=settlement.due_at,
-            parked=settlement.parked,
-            tries=after.tries + 1,
-        )
+    waits = after.but(
+        status=Status.QUEUED,
+        due_at=settlement.due_at,
+        parked=settlement.parked,
+        tries=after.tries + 1,
     )
+    return _waits_again(after, waits)
+
+
+def _waits_again(before: Message, queued: Message) -> Change:
+    """Queued again. To its user it was all along, unless an answer came after it was unknown."""
+    if before.status is Status.UNKNOWN:
+        return _told(queued, Status.QUEUED)
+    return Change(queued)
 
 
 def _can_fall_back(message: Message) -> bool:

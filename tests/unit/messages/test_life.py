@@ -438,6 +438,14 @@ def test_a_failed_receipt_after_the_first_attempt_leaves_the_second_under_way() 
             too_late()
 
 
+def test_users_are_told_that_a_message_which_was_unknown_is_queued_by_a_late_busy_answer() -> None:
+    message = unknown().settled(BUSY_NOW, number=1)
+
+    assert message.status is Status.QUEUED
+    assert message.told == ["unknown", "queued"]
+    assert message.cancelled().told == ["unknown", "queued", "cancelled"]
+
+
 @pytest.mark.parametrize(
     ("second", "status"),
     [
