@@ -236,10 +236,13 @@ def _was_told(message: Kept, status: str) -> bool:
     return any(event["type"] == f"message.{status}" for event in message.events)
 
 
-def _times_told(message: Kept, status: str, then: str) -> int:
-    """How often users were told the one right after the other."""
-    told = [event["type"].removeprefix("message.") for event in message.events]
-    return sum(pair == (status, then) for pair in pairwise(told))
+def _times_sent_again(message: Kept) -> int:
+    """How often it was queued right after it was unknown, and not because an answer came late."""
+    told = [(e["type"].removeprefix("message."), orjson.loads(e["data"])) for e in message.events]
+    return sum(
+        (before, name) == ("unknown", "queued") and data["attempts"][-1]["outcome"] == "unknown"
+        for (before, _), (name, data) in pairwise(told)
+    )
 
 
 def _sendings(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
@@ -270,7 +273,7 @@ def _sendings(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
             yield f"{message.row['status']}, and the person has it: {message_id}"
     for message_id, message in kept.items():
         may_be = (message.row["on_unknown"] == "retry") + retries.count(message_id)
-        if _times_told(message, "unknown", "queued") > may_be:
+        if _times_sent_again(message) > may_be:
             yield f"sent again more often than asked for while unknown: {message_id}"
     for departure in world.network.departures:
         yield from _settled(departure, world, kept, arrived[departure.message])
