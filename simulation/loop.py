@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from functools import partial
 from typing import Any, Protocol, TypeVarTuple, Unpack
 
 Ts = TypeVarTuple("Ts")
@@ -79,9 +78,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, shuffle: Callable[[list[Any]], None]) -> None:
         super().__init__()
-        # Asked for each future: answered without a step of Python.
-        self.get_debug = bool  # type: ignore[method-assign]  # which is False
-        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
         self._shuffle = shuffle
         self._now = 0.0
         self._numbers = 0
@@ -182,7 +178,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                         step.context.run(step.callback, *step.args)
                     except (SystemExit, KeyboardInterrupt):
                         raise
-                    except BaseException as error:  # as a loop of asyncio's own: the others go on
+                    except BaseException as error:  # as in asyncio: told below, others go on
                         told = f"a fault in {step.callback!r}"
                         self.call_exception_handler({"message": told, "exception": error})
 
