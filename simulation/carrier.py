@@ -31,7 +31,7 @@ _BUSY: Final = ((500, 2), (503, 131016), (400, 131056), (429, 130429), (500, 131
 _FAILED: Final = (131026, 131047, 131000)
 _FAILED_FOR_GOOD: Final = frozenset({131026})
 #: A callback that was not answered 200 comes again after so many seconds, and later and later.
-_AGAIN_AFTER: Final = (1.0, 3.0, 10.0)
+_AGAIN_AFTER: Final = (1.0, 3.0, 5.0)
 _HALF: Final = 0.5
 
 

@@ -39,6 +39,10 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder inside has a name o
 #: SQLite's own access to files, but that connections lock each other out in this process's memory
 #: and not in the file, which no other process opens: to ask the kernel took 6 % of a schedule.
 _ALONE: Final = "unix-excl"
+#: A quarter of SQLite's own: what is written is a page at least, and schedules write little.
+_PAGE_BYTES: Final = 1024
+#: How many reads take any time, and how long at most.
+_SLOW_READS: Final = 0.25
 _READ_SECONDS: Final = 0.001
 #: How long who wants to write waits for another one, before it is told that it cannot.
 _BUSY_SECONDS: Final = 1.0
@@ -77,6 +81,9 @@ class Platter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pool: list[_Pooled] = []
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode = WAL")  # stores the size with it
         engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(self._path))
         tables.metadata.create_all(engine)
         engine.dispose()
@@ -162,6 +169,11 @@ class Disk:
     def look(self, sql: str, *parameters: Any) -> list[Any]:
         """What is committed."""
         return self.platter.reader.execute(sql, parameters).fetchall()
+
+    def finds(self, sql: str) -> bool:
+        """Whether what is committed is so."""
+        [[is_so]] = self.look(sql)
+        return bool(is_so)
 
     def lock(self) -> bool:
         """Have another process (`alir token`) hold the database; False: somebody else does."""
@@ -351,7 +363,7 @@ class SimulatedDatabase:
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
         disk = self._disk
-        if disk.chance.random() < _HALF:  # else nothing else happens meanwhile
+        if disk.chance.random() < _SLOW_READS:  # else nothing else happens meanwhile
             await asyncio.sleep(disk.chance.uniform(0.0, _READ_SECONDS))
         if disk.is_broken:
             raise StoreUnavailable("the database cannot be read: disk I/O error")

@@ -16,8 +16,9 @@ from simulation.carrier import Carrier
 from simulation.happened import Trace
 from simulation.plan import Weather
 
-#: After so many seconds the HTTP client gives a call up; a setting of the gateway.
-CALL_SECONDS: Final = 20.0
+#: After so many seconds the HTTP client gives a call up; a setting of the gateway. Less than
+#: alir's own, as schedules wait for it; longer than a lease lasts.
+CALL_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 0.02
 #: So long after it was given up a late request may still arrive.
 _LATE_SECONDS: Final = 5.0

@@ -8,7 +8,7 @@ from typing import Final
 
 #: Faults come before this, in seconds; from then on, or from the last of them on where that finds
 #: nothing to befall until later, the world is calm, and all must come to rest.
-CALM_AT: Final = 10.0
+CALM_AT: Final = 7.0
 #: A schedule has no fewer messages and faults. Source: issue on faults, point 7.
 LEAST_MESSAGES: Final = 5
 LEAST_FAULTS: Final = 2
@@ -125,7 +125,7 @@ class Request:
     flow: str
     on_unknown: str
     key: str | None = None
-    wait: float = 10.0
+    wait: float = 5.0
     send_in: float | None = None
     expires_in: float | None = None
     has_fallback: bool = False
@@ -176,6 +176,7 @@ _KINDS: Final = (
     "kill",
     "kill",
     "stop",
+    "stop",
     "suspend",
     "suspend",
     "clock",
@@ -188,15 +189,15 @@ _KINDS: Final = (
 
 def draw(chance: Random) -> Plan:
     """A plan: at least 5 messages, and 2 faults besides what weather and disk bring."""
-    spread = chance.choice((0.0, 1.0, 6.0))
-    messages = LEAST_MESSAGES + chance.randint(0, 3)
+    spread = chance.choice((0.0, 1.0, 4.0))
+    messages = LEAST_MESSAGES + chance.choice((0, 0, 0, 0, 3))
     requests = tuple(
         sorted(
             (_request(chance, number, spread) for number in range(messages)),
             key=lambda request: request.at,
         )
     )
-    count = LEAST_FAULTS + chance.randint(0, 2)
+    count = LEAST_FAULTS + chance.choice((0, 0, 0, 0, 2))
     faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda f: f.at))
     deeds = tuple(
         sorted((_deed(chance) for _ in range(chance.choice((0, 0, 1, 3)))), key=lambda d: d.at)
@@ -213,7 +214,7 @@ def draw(chance: Random) -> Plan:
         ),
         joins_at=chance.choice((0.0, 0.0, 1.0, 5.0)),
         per_second=chance.choice((0.0, 1.0, 5.0, 50.0)),
-        pair_seconds=chance.choice((0.0, 0.0, 0.5, 3.0)),
+        pair_seconds=chance.choice((0.0, 0.0, 0.5, 2.0)),
         pair_burst=chance.choice((1, 3)),
         max_calls=chance.choice((1, 3, 500)),
     )
@@ -242,8 +243,8 @@ def _request(chance: Random, number: int, spread: float) -> Request:
         flow=chance.choice(_FLOWS),
         on_unknown=chance.choice(("hold", "hold", "retry")),
         key=f"key-{number}" if is_keyed else None,
-        wait=chance.choice((0.0, 1.0, 10.0)),
-        send_in=chance.uniform(0.5, 8.0) if chance.random() < 0.1 else None,
+        wait=chance.choice((0.0, 1.0, 5.0)),
+        send_in=chance.uniform(0.5, 6.0) if chance.random() < 0.2 else None,
         expires_in=chance.uniform(0.5, 20.0) if chance.random() < 0.15 else None,
         has_fallback=chance.random() < 0.1,
         twice=is_keyed and chance.random() < 0.2,
@@ -257,9 +258,9 @@ def _fault(chance: Random) -> Fault:
         then = chance.randint(1, 80) if chance.random() < 0.3 else None
         return Fault(at=at, kind=kind, steps=chance.choice((1, 10, 50, 200)), then=then)
     if kind == "clock":
-        return Fault(at=at, kind=kind, seconds=chance.choice((-20.0, -3.0, 3.0, 20.0)))
+        return Fault(at=at, kind=kind, seconds=chance.choice((-10.0, -3.0, 3.0, 10.0)))
     if kind == "suspend":
-        seconds = chance.choice((0.1, 1.0, 4.0, 9.0, 12.0, 20.0))
+        seconds = chance.choice((0.1, 1.0, 4.0, 9.0, 10.0, 14.0))
         return Fault(at=at, kind=kind, seconds=seconds, steps=chance.choice((1, 10, 50, 200)))
     return Fault(at=at, kind=kind, seconds=chance.choice((0.1, 1.0, 6.0)))
 
@@ -276,7 +277,7 @@ def _weather(chance: Random) -> Weather:
         unanswered=chance.choice((0.0, 0.0, 0.1, 0.4)),
         garbled=chance.choice((0.0, 0.0, 0.1)),
         late=chance.choice((0.0, 0.0, 0.1)),
-        slow=chance.choice((0.05, 0.5, 8.0)),
+        slow=chance.choice((0.05, 0.5, 4.0)),
     )
 
 
@@ -285,7 +286,7 @@ def _temper(chance: Random) -> Temper:
         refuses=chance.choice((0.0, 0.1)),
         busy=chance.choice((0.0, 0.0, 0.2, 0.5)),
         fails=chance.choice((0.0, 0.0, 0.2)),
-        marks=chance.random() < 0.7,
+        marks=chance.random() < 0.8,
         eager=chance.choice((0.0, 0.3)),
         repeats=chance.choice((0.0, 0.3)),
         silent=chance.choice((0.0, 0.0, 0.3)),

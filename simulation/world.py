@@ -45,18 +45,23 @@ T = TypeVar("T")
 _PLACES: Final = 2
 _RESTART_SECONDS: Final = 3.0
 #: How often it is looked whether all has come to rest.
-_LOOK_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 1.0
 #: Clocks go wrong by so many seconds, and run so much too fast or slow.
-#: The furthest is rare: a message that such a process put off is waited for for a minute.
-_SKEWS: Final = (0.0, 0.0, 0.0, -5.0, -5.0, 5.0, 5.0, 60.0)
+#: The furthest, more than a call and a guess take, is rare: what such a process put off is waited
+#: for.
+_SKEWS: Final = (0.0, 0.0, 0.0, -5.0, -5.0, 5.0, 5.0, 32.0)
 _RATES: Final = (1.0, 0.999, 1.001)
 #: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
 #: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
-_LATE: Final = (0.1, 4.0, *(8.0,) * 6)
-#: How often a process looks at leases, and for messages of which nobody told, in seconds. As
-#: above: alir's own are the first ones.
-_LOOKS: Final = (0.25, *(2.0,) * 7)
-_POLLS: Final = (1.0, *(10.0,) * 7)
+_LATE: Final = (4.0, *(8.0,) * 3)
+#: How often a process looks at leases, and for messages of which nobody told, in seconds.
+_LOOKS: Final = 4.0
+_POLLS: Final = 10.0
+#: One in so many is hardly late, or looks, or polls as often as alir's own do; and how often.
+_ONE_IN: Final = 50
+_HARDLY_LATE: Final = 0.1
+_ALIRS_LOOKS: Final = 0.25
+_ALIRS_POLLS: Final = 1.0
 _RESUMING_SECONDS: Final = 1.0
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
@@ -73,23 +78,23 @@ _PROBE_SECONDS: Final = 0.1
 _RANDOM_BITS: Final = 80
 
 # A callback whose storing was in doubt is told again, and only that one is sure to be applied.
-_AT_REST: Final = """
-SELECT (SELECT count(*) FROM message WHERE status IN ('queued', 'sending'))
-     + (SELECT count(*) FROM attempt WHERE outcome IS NULL)
-     + (SELECT count(*) FROM message WHERE status = 'unknown' AND on_unknown = 'retry'
+_UNREST: Final = """
+SELECT EXISTS (SELECT 1 FROM message WHERE status IN ('queued', 'sending'))
+    OR EXISTS (SELECT 1 FROM attempt WHERE outcome IS NULL)
+    OR EXISTS (SELECT 1 FROM message WHERE status = 'unknown' AND on_unknown = 'retry'
           AND flags NOT LIKE '%"resent"%' AND expires_at IS NULL)
-     + (SELECT count(*) FROM callback c WHERE applied_at IS NULL AND NOT EXISTS
+    OR EXISTS (SELECT 1 FROM callback c WHERE applied_at IS NULL AND NOT EXISTS
           (SELECT 1 FROM callback d WHERE d.body = c.body AND d.applied_at IS NOT NULL))
-     + (SELECT count(*) FROM parked_receipt p WHERE EXISTS
+    OR EXISTS (SELECT 1 FROM parked_receipt p WHERE EXISTS
           (SELECT 1 FROM attempt a WHERE a.provider_id = p.provider_id))
 """
 # What is parked of a person to whom an attempt of the same sender is without an answer. Here every
 # person has one number, so that nothing else need be compared.
 _MAY_BE_GUESSED: Final = """
-SELECT count(*) FROM parked_receipt p
-  JOIN message m ON m.sender = p.sender AND m."to" = '+' || p.wa_id
-  JOIN attempt a ON a.message_id = m.id
- WHERE p.status <> 'failed' AND a.outcome = 'unknown' AND a.provider_id IS NULL
+SELECT EXISTS (SELECT 1 FROM parked_receipt p
+    JOIN message m ON m.sender = p.sender AND m."to" = '+' || p.wa_id
+    JOIN attempt a ON a.message_id = m.id
+   WHERE p.status <> 'failed' AND a.outcome = 'unknown' AND a.provider_id IS NULL)
 """
 #: A guess is made of what has been parked for 30 s, looked at every 5 s.
 _GUESSED_WITHIN: Final = 45.0
@@ -100,11 +105,15 @@ class Outside:
 
     def __init__(self, world: World, process: Process) -> None:
         chance = world.chance
+
+        def seldom() -> bool:
+            return chance.randrange(_ONE_IN) == 0
+
         self.clock = SkewedClock(
             world.loop,
             skew=chance.choice(_SKEWS),
             rate=chance.choice(_RATES),
-            latest=chance.choice(_LATE),
+            latest=_HARDLY_LATE if seldom() else chance.choice(_LATE),
             random=chance.random,
         )
         self.http = Wire(world.network, process.number, world)
@@ -115,8 +124,8 @@ class Outside:
             leases=LeaseStore(self.database, world.clock),
             lasts=timedelta(seconds=LEASE_SECONDS),
             wakeups=self.wakeups,
-            looks=timedelta(seconds=chance.choice(_LOOKS)),
-            polls=timedelta(seconds=chance.choice(_POLLS)),
+            looks=timedelta(seconds=_ALIRS_LOOKS if seldom() else _LOOKS),
+            polls=timedelta(seconds=_ALIRS_POLLS if seldom() else _POLLS),
         )
         self.random = chance.random
         self._bits = chance.getrandbits
@@ -249,10 +258,10 @@ class World:
             await asyncio.sleep(_LOOK_SECONDS)
             if not all(task.done() for task in asking) or not self._is_quiet():
                 continue
-            [[busy]] = self.disk.look(_AT_REST)
-            [[may_be_guessed]] = self.disk.look(_MAY_BE_GUESSED)
-            is_early = self.loop.time() < began + _GUESSED_WITHIN
-            if not busy and not (may_be_guessed and is_early and not self.plan.temper.marks):
+            if self.disk.finds(_UNREST):
+                continue
+            may_guess = self.loop.time() < began + _GUESSED_WITHIN and not self.plan.temper.marks
+            if not (may_guess and self.disk.finds(_MAY_BE_GUESSED)):
                 self.came_to_rest = True
                 break
         self.trace.add("world", "at rest" if self.came_to_rest else "never at rest")
@@ -297,18 +306,24 @@ class World:
             slow=self.plan.disk.slow
         )
         if others and left and is_quiet and self.loop.time() >= self._disturbed_until:
-            waiting = self._look_again(others, left, seconds)
+            was_killed = but.was_killed
+            waiting = self._look_again(others, left, seconds, lambda: but.was_killed is was_killed)
             self._expecting.append(asyncio.ensure_future(waiting))
 
     async def _look_again(
-        self, others: Sequence[Process], left: dict[str, int], seconds: float
+        self,
+        others: Sequence[Process],
+        left: dict[str, int],
+        seconds: float,
+        has_ended_so: Callable[[], bool],
     ) -> None:
+        """`has_ended_so`: false where who was asked to stop was killed before it had."""
         begun = self._faults_begun
         await asyncio.sleep(seconds)
         # Who started meanwhile may be the one to take it, and looks as often as it looks.
         await asyncio.sleep(max(one.looks for one in self.places))
         is_as_before = all(one.lives and not one.is_suspended for one in others)
-        if begun == self._faults_begun and is_as_before:
+        if begun == self._faults_begun and is_as_before and has_ended_so():
             self.broken += still_held(left, self.disk, seconds)
 
     async def _happen(self, fault: Fault) -> None:
