@@ -49,7 +49,7 @@ _LOOK_SECONDS: Final = 1.0
 #: Clocks go wrong by so many seconds, and run so much too fast or slow.
 #: The furthest, more than a call and a guess take, is rare: what such a process put off is waited
 #: for.
-_SKEWS: Final = (0.0, 0.0, 0.0, -5.0, -5.0, 5.0, 5.0, 32.0)
+_SKEWS: Final = (*(0.0,) * 7, *(-5.0,) * 4, *(5.0,) * 4, 32.0)
 _RATES: Final = (1.0, 0.999, 1.001)
 #: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
 #: schedule quick, too: most of what a gateway does in a minute is to look whether there is work.
