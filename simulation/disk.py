@@ -360,6 +360,10 @@ class SimulatedDatabase:
         """See `Database.write_among`."""
         return self._writer.write_among(bulk, item, about=about)
 
+    async def try_out(self) -> None:
+        """See `Database.try_out`."""
+        await self._writer.try_out()
+
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
         disk = self._disk

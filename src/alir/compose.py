@@ -310,7 +310,7 @@ class RunningGateway:
     async def _is_ready(self) -> str | None:
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await self._database.write(lambda _: None)
+                await self._database.try_out()
         except (StoreUnavailable, TimeoutError):
             return "the database takes no writes"
         ended = [task.get_name() for task in self._tasks if task.done()]

@@ -316,6 +316,60 @@ async def test_what_a_begin_does_not_know_it_reads_in_a_few_statements(
 
 
 @in_a_loop
+async def test_what_only_locks_rows_is_taken_back_as_a_commit_would_wait_for_the_disk(
+    url: str,
+) -> None:
+    def lock_and_read(connection: Connection) -> str:
+        connection.execute("SELECT number FROM alias FOR SHARE").close()
+        query = "SELECT pg_current_xact_id_if_assigned()::text"  # to lock a row, it got one
+        [(transaction,)] = connection.execute(query).fetchall()
+        return str(transaction)
+
+    async with gateway(url) as database:
+        await database.write(note("a"))
+        transaction = await database.write(lock_and_read)
+        assert await asked(url, f"SELECT pg_xact_status('{transaction}')") == "aborted"
+        await database.write(note("b"))
+        assert await database.read(notes) == ["a", "b"]
+
+
+_ADD = "INSERT INTO alias (sender, number, wa_id) VALUES ('main', '7', '1')"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(f"WITH added AS ({_ADD} RETURNING 1) SELECT 1 FROM added", id="in a select"),
+        pytest.param(f"DO $$ BEGIN {_ADD}; END $$", id="in a block"),
+        pytest.param(_ADD, id="plainly"),
+    ],
+)
+@pytest.mark.parametrize("many", [False, True])
+@in_a_loop
+async def test_a_row_is_stored_however_it_is_written(url: str, statement: str, many: bool) -> None:
+    def write(connection: Connection) -> None:
+        if many:
+            connection.executemany(statement, [()])
+        else:
+            connection.execute(statement)
+
+    async with gateway(url) as database:
+        await database.write(write)
+        assert await database.read(notes) == ["7"]
+
+
+@in_a_loop
+async def test_a_notification_is_sent_though_no_row_was_changed_with_it(url: str) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listener = await asyncpg.connect(url)
+    await listener.add_listener("news", lambda *told: heard.put_nowait(told[-1]))
+    async with gateway(url) as database:
+        await database.write(lambda c: c.execute("SELECT pg_notify('news', 'it rains')").close())
+        assert await heard.get() == "it rains"
+    await listener.close()
+
+
+@in_a_loop
 async def test_what_was_taken_back_in_a_deadlock_is_done_again_in_the_same_session(
     url: str,
 ) -> None:

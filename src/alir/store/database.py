@@ -32,7 +32,8 @@ class Database(Protocol):
     def write(self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()) -> Awaitable[T]:
         """Run `work` on the writing connection, in the next group's transaction.
 
-        Returns once the group is on disk. `work` may be run more than once; only one run is kept.
+        Returns once what the group changed is on disk; at once where it changed no row, as then
+        there is nothing to commit. `work` may be run more than once; only one run is kept.
 
         Args:
             weight: how many single pieces of work it is worth.
@@ -52,6 +53,14 @@ class Database(Protocol):
 
         Raises:
             As `write`.
+        """
+        ...
+
+    async def try_out(self) -> None:
+        """Write something that tells nothing new, and return once it is on disk.
+
+        Raises:
+            StoreUnavailable: the database takes no writes.
         """
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -64,6 +64,8 @@ _LOST: Final = ("08", "57P")
 #: Of these, a deadlock and what cannot be put in order: the same may be done again.
 _ROLLED_BACK: Final = "40"
 _READ_ONLY: Final = "25006"  # a standby, as after a failover
+#: How many rows a statement changed of which the server does not say so.
+_UNSAID: Final = -1
 
 #: What the driver raises where a session cannot be had, or not be used.
 _FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -139,6 +141,10 @@ class PostgresDatabase:
     def write_among(self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()) -> Awaitable[T]:
         """See `Database.write_among`."""
         return self._writer.write_among(bulk, item, about=about)
+
+    async def try_out(self) -> None:
+        """See `Database.try_out`."""
+        await self._writer.try_out()
 
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
@@ -323,7 +329,8 @@ class PostgresConnection:
 
     def __init__(self, raw: asyncpg.Connection[Any]) -> None:
         self.raw = raw
-        self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement[Any]] = {}
+        self.total_changes = 0
+        self._prepared: dict[str, _Prepared] = {}
 
     @property
     def in_transaction(self) -> bool:
@@ -347,22 +354,40 @@ class PostgresConnection:
             self.raw.terminate()
 
     async def _execute(self, sql: str, parameters: Sequence[Any]) -> PostgresCursor:
-        statement = await self._prepare(sql)
+        statement, only_reads = await self._prepare(sql)
         rows = await statement.fetch(*map(_storable, parameters))
-        return PostgresCursor(rows, statement.get_statusmsg())
+        cursor = PostgresCursor(rows, statement.get_statusmsg())
+        if not only_reads:
+            changed = cursor.rowcount
+            self.total_changes += 1 if changed == _UNSAID else changed
+        return cursor
 
     async def _execute_many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> PostgresCursor:
-        statement = await self._prepare(sql)
+        statement, _ = await self._prepare(sql)
         rows = await statement.fetchmany(parameters)
+        self.total_changes += len(rows) or 1  # of no RETURNING, none come back
         return PostgresCursor(rows, f"RETURNED {len(rows)}")
 
-    async def _prepare(self, sql: str) -> asyncpg.prepared_stmt.PreparedStatement[Any]:
-        statement = self._prepared.get(sql)
-        if statement is None:
+    async def _prepare(self, sql: str) -> _Prepared:
+        prepared = self._prepared.get(sql)
+        if prepared is None:
             if len(self._prepared) >= MOST_PREPARED:
                 self._prepared.clear()
-            statement = self._prepared[sql] = await self.raw.prepare(sql)
-        return statement
+            prepared = self._prepared[sql] = _Prepared.of(sql, await self.raw.prepare(sql))
+        return prepared
+
+
+class _Prepared(NamedTuple):
+    """A statement that a session keeps, and whether all that it does is to read, or lock rows."""
+
+    statement: asyncpg.prepared_stmt.PreparedStatement[Any]
+    only_reads: bool
+
+    @classmethod
+    def of(cls, sql: str, statement: asyncpg.prepared_stmt.PreparedStatement[Any]) -> Self:
+        # What gives nothing (`void`), such as pg_notify, is called for what it does.
+        does_something = any(one.type.name == "void" for one in statement.get_attributes())
+        return cls(statement, sql.startswith("SELECT") and not does_something)
 
 
 class PostgresCursor:
@@ -377,7 +402,7 @@ class PostgresCursor:
     def rowcount(self) -> int:
         """As the server counts: of `UPDATE 3`, 3."""
         count = self._status.rpartition(" ")[2]
-        return int(count) if count.isdigit() else -1
+        return int(count) if count.isdigit() else _UNSAID
 
     def fetchone(self) -> Any:
         if self._next == len(self._rows):

@@ -64,6 +64,14 @@ class Connection(Protocol):
     @property
     def in_transaction(self) -> bool: ...
 
+    @property
+    def total_changes(self) -> int:
+        """Grows with every row that is changed.
+
+        It may count what changes nothing: PostgreSQL does not say of every statement what it did.
+        """
+        ...
+
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor: ...

@@ -90,6 +90,10 @@ class SQLiteDatabase:
         """See `Database.write_among`."""
         return self._writer.write_among(bulk, item, about=about)
 
+    async def try_out(self) -> None:
+        """See `Database.try_out`."""
+        await self._writer.try_out()
+
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
         loop = asyncio.get_running_loop()
@@ -369,7 +373,9 @@ def _take_over(path: Path) -> None:
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
-        run(connection, delete(tables.commit_group))  # one row each; they ask no more
+        # One row each; they ask no more. As every group has left one, this commit also puts on disk
+        # what a killed gateway had written to the log and not waited for.
+        run(connection, delete(tables.commit_group))
         recount(connection)
         connection.execute("COMMIT")
     finally:

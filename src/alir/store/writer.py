@@ -13,6 +13,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -53,7 +54,7 @@ _NUMBER_OF = Statement(
 
 
 class Observe(Protocol):
-    """Told of each group that was committed."""
+    """Told of each group that was committed; not of one that changed nothing."""
 
     def committed(self, size: int, seconds: float) -> None: ...
 
@@ -139,6 +140,17 @@ class _Job:
         self.error: BaseException | None = None
 
 
+class _Transaction(Enum):
+    """What became of one."""
+
+    #: More is to be run in it, or it is to be committed.
+    OPEN = auto()
+    #: It was ended, as nothing was changed in it.
+    EMPTY = auto()
+    #: Something that was to be run in it failed.
+    TAKEN_BACK = auto()
+
+
 class _Portion(NamedTuple):
     """Some jobs of a group, those of one bulk together, and where in the group they stand."""
 
@@ -151,7 +163,9 @@ class GroupWriter:
     """Runs pieces of work on one connection, many to a transaction. Belongs to one event loop.
 
     A commit in doubt (its answer was an error) is cleared up by the row in `commit_group` that
-    went with it: there, everything is stored; not there, the group is repeated.
+    went with it: there, everything is stored; not there, the group is repeated. A group that only
+    read has no such row, and nothing to commit: what it saw is on disk already, as both databases
+    show a commit to others only once it is.
 
     Two writers that change the same messages in another order would each wait for the other, until
     after a second the database takes back what one of them did. So each first locks those of a
@@ -172,6 +186,8 @@ class GroupWriter:
         self._number = 0
         # The last one that is known to be on disk.
         self._stored = 0
+        # How many changes the connection had counted when the transaction began.
+        self._changes_before = 0
         self._waiting: deque[_Job] = deque()
         self._running: asyncio.Task[None] | None = None
         self._closing = False
@@ -180,7 +196,7 @@ class GroupWriter:
     def write(
         self, work: Work[T], *, weight: int = 1, about: Sequence[str] = ()
     ) -> asyncio.Future[T]:
-        """What `work` returned, once its group is on disk.
+        """What `work` returned, once what its group changed is on disk.
 
         Args:
             weight: how many single pieces of work it is worth.
@@ -198,7 +214,7 @@ class GroupWriter:
     def write_among(
         self, bulk: Bulk[I, T], item: I, *, about: Sequence[str] = ()
     ) -> asyncio.Future[T]:
-        """What `bulk` returned for `item`, once its group is on disk.
+        """What `bulk` returned for `item`, once what its group changed is on disk.
 
         All items of a group that were handed in for the same `bulk` are written by one call of
         it, before the single pieces of work: a statement for many rows costs half of what many
@@ -214,6 +230,14 @@ class GroupWriter:
         future: asyncio.Future[T] = loop.create_future()
         self._hand_in(_Job(_no_work, future, loop.time(), bulk, item, 1, about))
         return future
+
+    def try_out(self) -> asyncio.Future[None]:
+        """Done once a row is on disk that tells nothing new.
+
+        Raises:
+            StoreUnavailable: the database takes no writes.
+        """
+        return self.write(self._put_number)
 
     def _hand_in(self, job: _Job) -> None:
         if self._closing:
@@ -245,6 +269,8 @@ class GroupWriter:
                 jobs = self._next_group()
                 await self._write_group(jobs)
                 _deliver(jobs)
+                if self._waiting and self._stored != self._number:
+                    await asyncio.sleep(0)  # nobody else had a turn, as in a commit
         except Exception as fault:
             # A fault of alir's own. Who waits must hear of it, and whoever comes next must get on.
             for job in jobs:
@@ -272,25 +298,29 @@ class GroupWriter:
     async def _write_group(self, jobs: list[_Job]) -> None:
         """Write `jobs` in one transaction; where that cannot be, each in its own."""
         begun = time.perf_counter()
-        if await self._commit(jobs):
+        is_done = await self._commit(jobs)
+        if self._stored == self._number:
             if self._observe is not None:
                 size = sum(job.weight for job in jobs)
                 self._observe.committed(size, time.perf_counter() - begun)
-        elif len(jobs) > 1:
+        elif not is_done and len(jobs) > 1:
             for job in jobs:
                 await self._write_group([job])
 
     async def _commit(self, jobs: list[_Job]) -> bool:
         """Whether all of them are done with. Where one of a group failed, or stood in a deadlock
         with another writer's, none is.
+
+        `_stored` is `_number` afterwards where something was committed.
         """
         give_up_at = max(job.handed_in_at for job in jobs) + PATIENCE_SECONDS
         self._number += 1
         while True:
             in_doubt = False
             try:
-                if not await self._run_all(jobs):
-                    return False
+                became = await self._run_all(jobs)
+                if became is not _Transaction.OPEN:
+                    return became is _Transaction.EMPTY
                 in_doubt = True
                 await self._link.commit()
                 self._stored = self._number
@@ -316,8 +346,8 @@ class GroupWriter:
                 return True
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _run_all(self, jobs: list[_Job]) -> bool:
-        """Begin a transaction and run `jobs` in it; False, and no transaction, where one fails.
+    async def _run_all(self, jobs: list[_Job]) -> _Transaction:
+        """Begin a transaction and run `jobs` in it.
 
         Of a heavy group, the event loop gets to do other things between two portions.
         """
@@ -325,13 +355,17 @@ class GroupWriter:
         for portion in _portions(jobs):
             if not portion.is_first:
                 await asyncio.sleep(0)
-            if not await self._link.run(partial(self._run_portion, portion, about)):
-                return False
-        return True
+            became = await self._link.run(partial(self._run_portion, portion, about))
+            if became is not _Transaction.OPEN:
+                return became
+        return _Transaction.OPEN
 
-    def _run_portion(self, portion: _Portion, about: Sequence[str], connection: Connection) -> bool:
+    def _run_portion(
+        self, portion: _Portion, about: Sequence[str], connection: Connection
+    ) -> _Transaction:
         if portion.is_first:
             connection.execute(self._link.begin)
+            self._changes_before = connection.total_changes
             # One alone is locked as it is changed.
             if self._lock is not None and len(about) > 1:
                 try:
@@ -339,7 +373,7 @@ class GroupWriter:
                 except Exception as error:  # as of a piece of work: whose it is shows one by one
                     jobs = [job for some in portion.jobs for job in some]
                     self._take_back(connection, error, jobs)
-                    return False
+                    return _Transaction.TAKEN_BACK
         elif not connection.in_transaction:
             raise ConnectionError("it was lost between two portions of a transaction")
         for some in portion.jobs:
@@ -347,10 +381,17 @@ class GroupWriter:
                 _run_some(some, connection)
             except Exception as error:  # whatever a piece of work raises is for who asked for it
                 self._take_back(connection, error, some)
-                return False
+                return _Transaction.TAKEN_BACK
         if portion.is_last:
-            _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
-        return True
+            if connection.total_changes == self._changes_before:
+                # No COMMIT: on PostgreSQL that waits for the disk where rows were locked, too.
+                connection.execute("ROLLBACK")
+                return _Transaction.EMPTY
+            self._put_number(connection)
+        return _Transaction.OPEN
+
+    def _put_number(self, connection: Connection) -> None:
+        _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
 
     def _take_back(self, connection: Connection, error: Exception, jobs: Sequence[_Job]) -> None:
         """Roll the transaction back, and hand what befell them to whoever asked for these jobs.

@@ -132,10 +132,10 @@ async def test_a_read_is_of_one_moment_whatever_is_written_while_it_goes_on(
         return [first, run(connection, query).fetchall()]
 
     opened = open_database(url(tmp_path / "alir.db"))
-    await opened.write(lambda _: None)
+    await opened.try_out()
     reading = asyncio.ensure_future(opened.read(look_twice))
     await asyncio.to_thread(looked.wait, 10)
-    await opened.write(lambda _: None)
+    await opened.try_out()
     written.set()
     first, second = await reading
 
@@ -149,7 +149,7 @@ async def test_a_read_sees_what_was_committed_before_it(tmp_path: Path) -> None:
     opened = open_database(url(tmp_path / "alir.db"))
     query = select(tables.commit_group.c.number)
     for number in range(1, 20):
-        await opened.write(lambda _: None)
+        await opened.try_out()
         [row] = await opened.read(lambda c: run(c, query).fetchall())
         assert row == (number,)
     await opened.close()
@@ -335,7 +335,7 @@ async def test_writers_that_are_gone_leave_nothing_behind_once_a_gateway_starts(
     for _ in range(3):
         await opens(path)
     opened = open_database(url(path))
-    await opened.write(lambda _: None)
+    await opened.try_out()
     beside = open_database(url(path), exclusive=False)  # as `alir token` does
     assert len(await beside.read(lambda c: run(c, query).fetchall())) == 1
     await beside.close()

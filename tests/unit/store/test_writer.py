@@ -291,6 +291,108 @@ async def test_closing_ends_in_time_though_the_disk_does_not_answer(path: Path) 
     assert isinstance(results[1], StoreUnavailable)
 
 
+# Groups that change nothing
+
+
+def look(connection: Connection) -> int:
+    """How many notes there are."""
+    [[count]] = connection.execute("SELECT count(*) FROM note").fetchall()
+    return int(count)
+
+
+@in_a_loop
+async def test_what_changes_nothing_is_answered_without_a_commit(path: Path) -> None:
+    faults, groups = Faults(path), Groups()
+    faults.before_commit = always
+    async with opened(faults.connect, groups) as group_writer:
+        answers = await asyncio.gather(
+            group_writer.write(look),
+            group_writer.write(look, weight=LARGEST_GROUP),
+            group_writer.write(look),
+        )
+
+    assert list(answers) == [0, 0, 0]
+    assert (faults.commits, groups.sizes) == (0, [])
+
+
+@pytest.mark.parametrize("writes_at", [0, 2])
+@in_a_loop
+async def test_a_heavy_group_is_committed_whichever_portion_of_it_changed_something(
+    path: Path, writes_at: int
+) -> None:
+    works: list[Work[int] | Work[str]] = [look] * 3
+    works[writes_at] = note("a")
+    groups = Groups()
+    async with opened(on(path), groups) as group_writer:
+        await asyncio.gather(*(group_writer.write(w, weight=LARGEST_GROUP) for w in works))
+        assert notes(path) == ["a"]
+
+    assert groups.sizes == [3 * LARGEST_GROUP]
+
+
+@in_a_loop
+async def test_a_commit_in_doubt_is_looked_up_though_groups_before_it_changed_nothing(
+    path: Path,
+) -> None:
+    faults = Faults(path)
+    async with opened(faults.connect) as group_writer:
+        await group_writer.write(note("a"))
+        assert await group_writer.write(look) == 1
+        faults.after_commit = times(1)
+        assert await group_writer.write(note("b")) == "B"
+        assert await group_writer.write(look) == 2
+        faults.before_commit = times(1)
+        assert await group_writer.write(note("c")) == "C"
+
+    assert notes(path) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_between_groups_that_change_nothing_others_get_their_turn(path: Path) -> None:
+    seen: list[str] = []
+
+    def work(_connection: Connection) -> None:
+        if not seen or seen[-1] == "others":
+            seen.append("group")
+            asyncio.get_running_loop().call_soon(seen.append, "others")
+
+    async with opened(on(path)) as group_writer:
+        await asyncio.gather(*(group_writer.write(work) for _ in range(3 * LARGEST_GROUP)))
+
+    assert seen == ["group", "others"] * 3
+
+
+@in_a_loop
+async def test_a_database_that_is_read_and_takes_no_writes_is_found_out(
+    path: Path, little_patience: None
+) -> None:
+    faults = Faults(path)
+    async with opened(faults.connect) as group_writer:
+        faults.before_commit = always
+        assert await group_writer.write(look) == 0
+        with pytest.raises(StoreUnavailable):
+            await group_writer.try_out()
+
+        faults.before_commit = nothing
+        await group_writer.try_out()
+
+
+@in_a_loop
+async def test_a_group_that_was_not_stored_is_not_told_of(
+    path: Path, little_patience: None
+) -> None:
+    faults, groups = Faults(path), Groups()
+    faults.before_commit = always
+    async with opened(faults.connect, groups) as group_writer:
+        with pytest.raises(StoreUnavailable):
+            await group_writer.write(note("a"))
+        assert groups.sizes == []
+
+        faults.before_commit = nothing
+        await group_writer.write(note("b"))
+        assert groups.sizes == [1]
+
+
 # Items that are written together
 
 
