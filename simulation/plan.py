@@ -288,7 +288,7 @@ def _temper(chance: Random) -> Temper:
         fails=chance.choice((0.0, 0.0, 0.2)),
         marks=chance.random() < 0.8,
         eager=chance.choice((0.0, 0.3)),
-        repeats=chance.choice((0.0, 0.3)),
+        repeats=chance.choice((0.0, 0.0, 0.3)),
         silent=chance.choice((0.0, 0.0, 0.3)),
     )
 
