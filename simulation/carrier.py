@@ -146,12 +146,16 @@ class Carrier:
                 steps.append("delivered")  # it got through after all
         arrival.fate = tuple(steps)
         at = 0.0 if chance.random() < temper.eager else chance.uniform(0.0, 2.0)
+        bundle: list[tuple[Arrival, str, dict[str, Any]]] = []
         for step in steps:
-            status = self._status(arrival, step, code)
+            bundle.append((arrival, step, self._status(arrival, step, code)))
+            if step != steps[-1] and chance.random() < temper.bundles:
+                continue
             times = 2 if chance.random() < temper.repeats else 1
             for _ in range(times):
-                self._soon(arrival.sender, [(arrival, step, status)], [], at)
+                self._soon(arrival.sender, bundle, [], at)
                 at += chance.uniform(-0.3, 1.0)
+            bundle = []
 
     def _status(self, arrival: Arrival, step: str, code: int | None) -> dict[str, Any]:
         status: dict[str, Any] = {
