@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from sqlite3 import Row
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -77,12 +77,16 @@ class Paused(NamedTuple):
 
 @dataclass(slots=True)
 class Kept:
-    """A message as the store holds it: its row, and what belongs to it."""
+    """A message as the store holds it: its row, and what belongs to it.
+
+    Attributes:
+        events: what users are told: the name, without `message.`, and the data.
+    """
 
     row: Row
     attempts: list[Row] = field(default_factory=list)
     receipts: list[Row] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
+    events: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
     def flags(self) -> list[str]:
@@ -233,15 +237,14 @@ def _answers(world: World, kept: Mapping[str, Kept]) -> Iterator[str]:
 
 
 def _was_told(message: Kept, status: str) -> bool:
-    return any(event["type"] == f"message.{status}" for event in message.events)
+    return any(name == status for name, _ in message.events)
 
 
 def _times_sent_again(message: Kept) -> int:
     """How often it was queued right after it was unknown, and not because an answer came late."""
-    told = [(e["type"].removeprefix("message."), orjson.loads(e["data"])) for e in message.events]
     return sum(
         (before, name) == ("unknown", "queued") and data["attempts"][-1]["outcome"] == "unknown"
-        for (before, _), (name, data) in pairwise(told)
+        for (before, _), (name, data) in pairwise(message.events)
     )
 
 
@@ -401,9 +404,7 @@ def _events(message: Kept) -> Iterator[str]:
     outcomes: dict[int, str] = {}
     arrived = False
     failed = 0
-    for event in message.events:
-        name = event["type"].removeprefix("message.")
-        data = orjson.loads(event["data"])
+    for name, data in message.events:
         if name == "duplicated":
             continue
         known_failed, failed = failed, sum(r["status"] == "failed" for r in data["receipts"])
@@ -459,7 +460,8 @@ def _store_of(disk: Disk) -> dict[str, Kept]:
         kept[row["message_id"]].receipts.append(row)
     for row in _rows(disk, "event", "number"):
         if row["message_id"] is not None:
-            kept[row["message_id"]].events.append(row)
+            name = row["type"].removeprefix("message.")
+            kept[row["message_id"]].events.append((name, orjson.loads(row["data"])))
     return kept
 
 
