@@ -20,6 +20,7 @@ from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.lease import Lease
 from alir.dispatch.leases import Leases
+from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Begun, Sent
 from alir.dispatch.slots import NOBODY
 from alir.errors import NotFound, OutcomeUnknown, ProviderBusy, StoreUnavailable
@@ -294,6 +295,10 @@ async def _take_nothing_over(self: Housekeeper, sender: SenderName, *, was_left:
     return await _take_over(self, sender, was_left=False)
 
 
+async def _sync_nothing(_self: Pauses) -> None:
+    """What other processes paused is not read."""
+
+
 async def _accept_most(
     self: MessageStore, message: Message, key: IdempotencyKey | None, **how: Any
 ) -> Stored:
@@ -416,6 +421,10 @@ BUGS: Final = MappingProxyType(
         "says_that_it_lives_as_it_stops": Bug(
             "keeps others from taking what it let go of, while its last calls end",
             [(Leases, "look", _look_while_ending)],
+        ),
+        "pauses_of_others_not_read": Bug(
+            "sends on for a sender that was paused through another process",
+            [(Pauses, "_try_to_sync", _sync_nothing)],
         ),
         "later_message_not_woken_for": Bug(
             "sleeps on when there is room again, unless something is due",

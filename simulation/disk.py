@@ -249,6 +249,7 @@ class SimulatedLink:
     """
 
     begin = SQLiteLink.begin
+    shows_early = SQLiteLink.shows_early
 
     def __init__(self, disk: Disk, name: str) -> None:
         self._disk = disk

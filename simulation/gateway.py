@@ -42,7 +42,8 @@ _BUSY: Final = BusyPolicy(longest_delay=timedelta(seconds=8))
 _ATTEMPT_TIME: Final = timedelta(seconds=15 + CALL_SECONDS)
 #: No schedule has so many messages.
 _QUEUE_LIMIT: Final = 1_000
-_GRACE: Final = timedelta(seconds=12)
+#: What calls under way get at a clean stop: as alir's own, 12 s where a call may take 20.
+_GRACE: Final = timedelta(seconds=0.6 * CALL_SECONDS)
 #: How long a process that ends waits for callbacks that are being applied; as `alir.compose`.
 _CALLBACK_GRACE: Final = timedelta(seconds=1)
 

@@ -189,8 +189,8 @@ _KINDS: Final = (
 )
 
 
-#: One schedule in ten has more messages than it must, and one in ten more faults: many small ones
-#: find more than a few large ones in the same time.
+#: How many schedules have more messages than they must, and how many more faults: one in ten. Many
+#: small ones find more than a few large ones in the same time.
 _MORE: Final = (*(0,) * 9, 1)
 
 
@@ -219,7 +219,7 @@ def draw(chance: Random) -> Plan:
         rumours=Rumours(
             lost=chance.choice((0.0, 0.3, 1.0)), late=chance.choice((0.001, 0.05, 1.0))
         ),
-        joins_at=chance.choice((0.0, 0.0, 1.0, 5.0)),
+        joins_at=chance.choice((0.0, 0.0, 1.0, 3.0)),
         per_second=chance.choice((0.0, 1.0, 5.0, 50.0)),
         pair_seconds=chance.choice((0.0, 0.0, 0.5, 2.0)),
         pair_burst=chance.choice((1, 3)),
@@ -227,16 +227,16 @@ def draw(chance: Random) -> Plan:
     )
 
 
-def spare(number: int) -> Request:
-    """A request that makes up for one of which nothing was stored."""
+def spare(token: str, sender: str) -> Request:
+    """A request beyond those of the plan."""
     return Request(
         at=0.0,
-        token=f"spare-{number}",
-        to=PEOPLE[number % len(PEOPLE)],
-        sender=SENDERS[number % len(SENDERS)],
+        token=token,
+        to=PEOPLE[0],
+        sender=sender,
         flow=_FLOWS[0],
         on_unknown="hold",
-        key=f"spare-{number}",
+        key=token,
     )
 
 
@@ -265,7 +265,7 @@ def _fault(chance: Random) -> Fault:
         then = chance.randint(1, 80) if chance.random() < 0.3 else None
         return Fault(at=at, kind=kind, steps=chance.choice((1, 10, 50, 200)), then=then)
     if kind == "clock":
-        return Fault(at=at, kind=kind, seconds=chance.choice((-10.0, -3.0, 3.0, 10.0)))
+        return Fault(at=at, kind=kind, seconds=chance.choice((-16.0, -3.0, 3.0, 16.0)))
     if kind == "suspend":
         seconds = chance.choice((0.1, 1.0, 4.0, 9.0, 10.0, 14.0))
         return Fault(at=at, kind=kind, seconds=seconds, steps=chance.choice((1, 10, 50, 200)))

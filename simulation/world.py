@@ -47,8 +47,8 @@ _RESTART_SECONDS: Final = 3.0
 #: How often it is looked whether all has come to rest.
 _LOOK_SECONDS: Final = 1.0
 #: Clocks go wrong by so many seconds, and run so much too fast or slow.
-#: The furthest, more than a call and a guess take, is rare: what such a process put off is waited
-#: for.
+#: The furthest is more than an attempt may last, or a guess waits. It is rare, as a schedule lasts
+#: until the last message that such a process put off.
 _SKEWS: Final = (*(0.0,) * 7, *(-5.0,) * 4, *(5.0,) * 4, 32.0)
 _RATES: Final = (1.0, 0.999, 1.001)
 #: A busy machine wakes its sleepers late, by up to so many seconds. That these are long makes a
@@ -57,12 +57,16 @@ _LATE: Final = (4.0, *(8.0,) * 3)
 #: How often a process looks at leases, and for messages of which nobody told, in seconds.
 _LOOKS: Final = 4.0
 _POLLS: Final = 10.0
-#: One in so many is hardly late, or looks, or polls as often as alir's own do; and how often.
+#: One process in so many is hardly late, one polls as often as alir's own does, and in one world
+#: of so many processes look at leases as often.
 _ONE_IN: Final = 50
 _HARDLY_LATE: Final = 0.1
 _ALIRS_LOOKS: Final = 0.25
 _ALIRS_POLLS: Final = 1.0
 _RESUMING_SECONDS: Final = 1.0
+#: One pause in so many lasts until after the calm: so long that every process must know of it.
+_LONG_PAUSES: Final = 10
+_LONG_PAUSE: Final = 26.0
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
 #: Faults that are over at once, or last as long as a process is not there.
@@ -124,7 +128,7 @@ class Outside:
             leases=LeaseStore(self.database, world.clock),
             lasts=timedelta(seconds=LEASE_SECONDS),
             wakeups=self.wakeups,
-            looks=timedelta(seconds=_ALIRS_LOOKS if seldom() else _LOOKS),
+            looks=timedelta(seconds=world.looks),
             polls=timedelta(seconds=_ALIRS_POLLS if seldom() else _POLLS),
         )
         self.random = chance.random
@@ -172,6 +176,8 @@ class World:
         self.befallen = 0
         self.is_calm = False
         self.came_to_rest = False
+        # Of all processes the same, as whoever looks last is waited for.
+        self.looks = _LOOKS if chance.randrange(_ONE_IN) else _ALIRS_LOOKS
         self._waiting_for_change: list[asyncio.Future[None]] = []
         # Senders of which an operator was told that they stand still.
         self._paused: dict[str, Paused] = {}
@@ -249,7 +255,8 @@ class World:
         its caller, who has no key, must not ask for again.
         """
         for number in range(LEAST_MESSAGES - self.stored):
-            yield asyncio.ensure_future(self.callers.ask(spare(number)))
+            sender = SENDERS[number % len(SENDERS)]
+            yield asyncio.ensure_future(self.callers.ask(spare(f"spare-{number}", sender)))
 
     async def _rest(self, asking: Sequence[asyncio.Future[None]]) -> None:
         """Until nothing is under way any more, or nobody believes that it ever will be."""
@@ -411,8 +418,12 @@ class World:
             )
             by = 0 if process is None else process.number
             self._paused[sender] = Paused(self.loop.time(), by)
-        await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
-        self._paused.clear()
+        if self.chance.randrange(_LONG_PAUSES):
+            await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
+        else:
+            await asyncio.sleep(_LONG_PAUSE)
+            await self.callers.ask(spare(f"paused-{at}", sender))
+        self._paused.pop(sender, None)
         while True:
             await asyncio.sleep(_RESUMING_SECONDS)
             try:

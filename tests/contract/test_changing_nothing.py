@@ -154,6 +154,18 @@ async def test_a_connection_that_is_lost_before_a_write_ends_that_only_read_is_n
 
 
 @in_a_loop
+async def test_a_sweep_that_finds_nothing_shows_that_the_disk_takes_writes(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await store.accepted()
+        before = await on_disk(database)
+        await store.receipts.sweep(keep=timedelta(days=7))
+
+        assert await on_disk(database) != before
+
+
+@in_a_loop
 async def test_a_database_is_tried_out_by_a_row_on_disk(database: Backend) -> None:
     async with database.open() as store:
         await store.accepted()

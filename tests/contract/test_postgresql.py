@@ -340,6 +340,14 @@ _ADD = "INSERT INTO alias (sender, number, wa_id) VALUES ('main', '7', '1')"
     "statement",
     [
         pytest.param(f"WITH added AS ({_ADD} RETURNING 1) SELECT 1 FROM added", id="in a select"),
+        pytest.param(
+            f"WITH added AS ({_ADD} RETURNING 1) SELECT 1 FROM added WHERE false",
+            id="in a select that finds nothing",
+        ),
+        pytest.param(
+            f"WITH added AS ({_ADD} RETURNING 1) DELETE FROM message WHERE false",
+            id="in a statement that changes nothing else",
+        ),
         pytest.param(f"DO $$ BEGIN {_ADD}; END $$", id="in a block"),
         pytest.param(_ADD, id="plainly"),
     ],

@@ -64,8 +64,6 @@ _LOST: Final = ("08", "57P")
 #: Of these, a deadlock and what cannot be put in order: the same may be done again.
 _ROLLED_BACK: Final = "40"
 _READ_ONLY: Final = "25006"  # a standby, as after a failover
-#: How many rows a statement changed of which the server does not say so.
-_UNSAID: Final = -1
 
 #: What the driver raises where a session cannot be had, or not be used.
 _FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -214,6 +212,8 @@ class PostgresLink:
         self._exclusive = exclusive
         self._connection: PostgresConnection | None = None
         self._was_connected = False
+        #: See `Link`; as of when it was last connected.
+        self.shows_early = False
 
     async def join(self) -> None:
         """Be one of the gateways that use the database; the first of them counts what is queued.
@@ -295,6 +295,8 @@ class PostgresLink:
         connection = await connect(self._url)
         try:
             await _wait_for_disk(connection)
+            # Where the wait for a standby is broken off, others see what only this server has.
+            self.shows_early = bool(await connection.raw.fetchval("SHOW synchronous_standby_names"))
             # What asks whether a group is stored waits for it here, should it be under way.
             # Where there is none any more, another gateway removed it: no number says so.
             number = _FORGOTTEN if self._was_connected else 0
@@ -354,16 +356,15 @@ class PostgresConnection:
             self.raw.terminate()
 
     async def _execute(self, sql: str, parameters: Sequence[Any]) -> PostgresCursor:
-        statement, only_reads = await self._prepare(sql)
+        statement, only_reads, is_counted = await self._prepare(sql)
         rows = await statement.fetch(*map(_storable, parameters))
         cursor = PostgresCursor(rows, statement.get_statusmsg())
         if not only_reads:
-            changed = cursor.rowcount
-            self.total_changes += 1 if changed == _UNSAID else changed
+            self.total_changes += cursor.rowcount if is_counted else 1
         return cursor
 
     async def _execute_many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> PostgresCursor:
-        statement, _ = await self._prepare(sql)
+        statement, *_ = await self._prepare(sql)
         rows = await statement.fetchmany(parameters)
         self.total_changes += len(rows) or 1  # of no RETURNING, none come back
         return PostgresCursor(rows, f"RETURNED {len(rows)}")
@@ -378,16 +379,23 @@ class PostgresConnection:
 
 
 class _Prepared(NamedTuple):
-    """A statement that a session keeps, and whether all that it does is to read, or lock rows."""
+    """A statement that a session keeps.
+
+    Attributes:
+        only_reads: all that it does is to read, or to lock rows.
+        is_counted: the server says how many rows it changed, all of them.
+    """
 
     statement: asyncpg.prepared_stmt.PreparedStatement[Any]
     only_reads: bool
+    is_counted: bool
 
     @classmethod
     def of(cls, sql: str, statement: asyncpg.prepared_stmt.PreparedStatement[Any]) -> Self:
         # What gives nothing (`void`), such as pg_notify, is called for what it does.
         does_something = any(one.type.name == "void" for one in statement.get_attributes())
-        return cls(statement, sql.startswith("SELECT") and not does_something)
+        only_reads = sql.startswith("SELECT") and not does_something
+        return cls(statement, only_reads, sql.startswith(("INSERT", "UPDATE", "DELETE")))
 
 
 class PostgresCursor:
@@ -402,7 +410,7 @@ class PostgresCursor:
     def rowcount(self) -> int:
         """As the server counts: of `UPDATE 3`, 3."""
         count = self._status.rpartition(" ")[2]
-        return int(count) if count.isdigit() else _UNSAID
+        return int(count) if count.isdigit() else -1
 
     def fetchone(self) -> Any:
         if self._next == len(self._rows):

@@ -79,7 +79,13 @@ class ReceiptStore:
         return [None] * len(tellings)
 
     async def sweep(self, *, keep: timedelta) -> None:
-        """Try the parked receipts again, and forget those that are older than `keep`."""
+        """Try the parked receipts again, and forget those that are older than `keep`.
+
+        Raises:
+            StoreUnavailable: the database takes no writes, though there be nothing to write: then
+                no callback can be kept either, and whoever waits for one waits anew.
+        """
+        await self._database.try_out()
         ids = await self._database.read(_known_by_now)
         for portion in _portions(ids):
             about = [id_ for _, id_ in portion]

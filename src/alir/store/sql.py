@@ -66,7 +66,7 @@ class Connection(Protocol):
 
     @property
     def total_changes(self) -> int:
-        """Grows with every row that is changed.
+        """Grows with every row that is changed, once its statement's rows are read to the end.
 
         It may count what changes nothing: PostgreSQL does not say of every statement what it did.
         """

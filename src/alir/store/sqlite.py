@@ -143,6 +143,7 @@ class SQLiteLink:
     """
 
     begin = "BEGIN IMMEDIATE"
+    shows_early = False
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect

@@ -64,9 +64,12 @@ class Link(Protocol):
 
     Attributes:
         begin: the statement that begins a transaction.
+        shows_early: others may see a commit before it is as safe as it will be. Then what only
+            read is committed, too, which waits for what it saw.
     """
 
     begin: str
+    shows_early: bool
 
     async def run(self, work: Work[T]) -> T:
         """Run `work` on the connection; one is opened where there is none."""
@@ -164,8 +167,8 @@ class GroupWriter:
 
     A commit in doubt (its answer was an error) is cleared up by the row in `commit_group` that
     went with it: there, everything is stored; not there, the group is repeated. A group that only
-    read has no such row, and nothing to commit: what it saw is on disk already, as both databases
-    show a commit to others only once it is.
+    read has no such row, and nothing to commit, where the database shows others a commit only once
+    it is on disk: then what it saw is.
 
     Two writers that change the same messages in another order would each wait for the other, until
     after a second the database takes back what one of them did. So each first locks those of a
@@ -306,6 +309,7 @@ class GroupWriter:
         elif not is_done and len(jobs) > 1:
             for job in jobs:
                 await self._write_group([job])
+                await asyncio.sleep(0)  # where none is committed nobody else had a turn
 
     async def _commit(self, jobs: list[_Job]) -> bool:
         """Whether all of them are done with. Where one of a group failed, or stood in a deadlock
@@ -383,7 +387,8 @@ class GroupWriter:
                 self._take_back(connection, error, some)
                 return _Transaction.TAKEN_BACK
         if portion.is_last:
-            if connection.total_changes == self._changes_before:
+            has_changed = connection.total_changes != self._changes_before
+            if not (has_changed or self._link.shows_early):
                 # No COMMIT: on PostgreSQL that waits for the disk where rows were locked, too.
                 connection.execute("ROLLBACK")
                 return _Transaction.EMPTY

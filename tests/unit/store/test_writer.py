@@ -363,6 +363,45 @@ async def test_between_groups_that_change_nothing_others_get_their_turn(path: Pa
 
 
 @in_a_loop
+async def test_between_those_of_a_group_that_are_repeated_alone_others_get_their_turn(
+    path: Path,
+) -> None:
+    seen: list[str] = []
+
+    def work(_connection: Connection) -> None:
+        if seen[-1:] != ["alone"]:
+            seen.append("alone")
+            asyncio.get_running_loop().call_soon(seen.append, "others")
+
+    async with opened(on(path)) as group_writer:
+        await asyncio.gather(
+            group_writer.write(broken(KeyError("a"))),
+            *(group_writer.write(work) for _ in range(5)),
+            return_exceptions=True,
+        )
+
+    assert seen == ["alone", "others"] * 5
+
+
+class _ShowsEarly(SQLiteLink):
+    shows_early = True
+
+
+@in_a_loop
+async def test_what_only_read_is_committed_where_what_it_saw_may_not_be_safe_yet(
+    path: Path,
+) -> None:
+    groups = Groups()
+    group_writer = GroupWriter(_ShowsEarly(on(path)), name="writer-1", observe=groups)
+    try:
+        assert await group_writer.write(look) == 0
+    finally:
+        await group_writer.close()
+
+    assert groups.sizes == [1]
+
+
+@in_a_loop
 async def test_a_database_that_is_read_and_takes_no_writes_is_found_out(
     path: Path, little_patience: None
 ) -> None:
