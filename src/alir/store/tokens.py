@@ -114,7 +114,9 @@ class TokenStore:
         def work(connection: Connection) -> ApiToken:
             record = _find(connection, name_or_id)
             if record.revoked_at is not None:
-                raise NotFound(f"The API token {name_or_id} is revoked; create a new one.")
+                raise NotFound(
+                    f"The API token {name_or_id} is revoked; create one under another name."
+                )
             _refuse_taken(connection, secret, but_for=record.token.id)
             _change(connection, record.token.id, hash=fingerprint(secret))
             return record.token

@@ -36,6 +36,11 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    """Who may do what with each file."""
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
 async def opens(path: Path) -> None:
     """It can be opened and written, and nothing holds it afterwards."""
     opened = open_database(url(path))
@@ -60,6 +65,17 @@ def test_a_commit_that_returned_is_on_disk(tmp_path: Path) -> None:
         "synchronous": full,
         "busy_timeout": BUSY_TIMEOUT_MS,
     }
+
+
+@in_a_loop
+async def test_a_new_database_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+    database = open_database(url(tmp_path / "alir.db"))
+    await database.try_out()
+    modes = modes_in(tmp_path)
+    await database.close()
+
+    assert modes.keys() >= {"alir.db", "alir.db-wal"}
+    assert set(modes.values()) == {0o600}
 
 
 @pytest.mark.parametrize("missing", [False, True])
