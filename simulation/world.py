@@ -417,7 +417,8 @@ class World:
                 process, lambda gateway: gateway.core.pauses.pause(sender, title="A pause")
             )
             by = 0 if process is None else process.number
-            self._paused[sender] = Paused(self.loop.time(), by)
+            if self._pauses_of(sender) == 1:  # else another one's end is the end of this one
+                self._paused[sender] = Paused(self.loop.time(), by)
         if self.chance.randrange(_LONG_PAUSES):
             await asyncio.sleep(max(0.0, CALM_AT - self.loop.time()))
         else:
@@ -431,6 +432,10 @@ class World:
             except (OSError, StoreUnavailable):
                 continue
             return
+
+    def _pauses_of(self, sender: SenderName) -> int:
+        paused = [deed.target for deed in self.plan.deeds if deed.kind == "pause"]
+        return sum(SENDERS[target % len(SENDERS)] == sender for target in paused)
 
     async def _call_back(self, request: CallbackRequest) -> bool | None:
         """Take a callback to the gateway; what it says; None: nothing."""
