@@ -23,14 +23,15 @@ from tests.running import in_a_loop
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.ids import SenderName
 from alir.messages.model import ReceiptStatus, Status
-from alir.store import postgresql, tables, writer
+from alir.store import postgresql, postgresql_session, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.counts import count, counted
 from alir.store.database import open_database
 from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
 from alir.store.migrations.run import GATEWAY_LOCK
-from alir.store.postgresql import PostgresConnection, PostgresDatabase
+from alir.store.postgresql import PostgresDatabase
+from alir.store.postgresql_session import PostgresConnection
 from alir.store.sql import Connection, run
 from alir.store.writer import Work
 
@@ -182,8 +183,8 @@ async def test_a_gateway_whose_session_was_cut_goes_on_in_another(url: str) -> N
 async def test_a_process_that_stands_still_in_mid_transaction_holds_nobody_up_for_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgresql._IN_TIME, "idle_in_transaction_session_timeout", "300ms")
-    still = await postgresql.connect(url)
+    monkeypatch.setitem(postgresql_session._IN_TIME, "idle_in_transaction_session_timeout", "300ms")
+    still = await postgresql_session.connect(url)
     await still.raw.execute("BEGIN; INSERT INTO alias VALUES ('main', 'a', '1')")
     async with gateway(url) as database:
         assert await database.write(note("a")) == "A"  # it waits until the other is cut off
@@ -455,7 +456,7 @@ async def test_race_of_receipts_of_the_same_messages_told_to_two_processes(url: 
 async def test_what_a_lock_holds_up_for_too_long_is_told_soon_to_all_who_wait(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "STATEMENT_SECONDS", _PATIENCE)
+    monkeypatch.setattr(postgresql_session, "STATEMENT_SECONDS", _PATIENCE)
     monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
     async with gateway(url) as database:
         other = await asyncpg.connect(url)

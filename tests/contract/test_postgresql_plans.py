@@ -22,7 +22,8 @@ from tests.running import in_a_loop
 from tests.unit.store.test_query_plans import ALL_OF_A_FEW, HOT, among_messages, sweep
 
 from alir.errors import AlirError
-from alir.store.postgresql import PostgresConnection, PostgresDatabase, connect
+from alir.store.postgresql import PostgresDatabase
+from alir.store.postgresql_session import PostgresConnection, connect
 
 MESSAGES = 1_000_000
 #: Of messages, the last ones, which wait for their time to come.

@@ -22,7 +22,7 @@ from alir.intake.elsewhere import Elsewhere
 from alir.intake.waiting import PENDING, Waiting
 from alir.messages.life import Settlement
 from alir.messages.model import Message, Outcome
-from alir.store import postgresql, wakeups
+from alir.store import postgresql_session, wakeups
 from alir.store.database import open_database, open_wakeups
 from alir.store.messages import MessageStore
 from alir.store.news import LONGEST_BYTES, news_in
@@ -295,9 +295,9 @@ async def test_while_no_session_is_to_be_had_what_is_told_is_forgotten_and_that_
     monkeypatch.setattr(wakeups, "AGAIN_SECONDS", 0.01)
     refused: asyncio.Queue[str] = asyncio.Queue()
     is_refused = True
-    connect = postgresql.connect
+    connect = postgresql_session.connect
 
-    async def connect_in_vain(address: str) -> postgresql.PostgresConnection:
+    async def connect_in_vain(address: str) -> postgresql_session.PostgresConnection:
         if is_refused:
             refused.put_nowait(address)
             address = named(address, "there_is_no_such_database")

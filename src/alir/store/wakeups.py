@@ -17,7 +17,7 @@ from alir.errors import StoreUnavailable
 from alir.ids import MessageId, SenderName
 from alir.observe import get_logger
 from alir.store.news import news_in, texts_of
-from alir.store.postgresql import connect, is_trouble
+from alir.store.postgresql_session import connect, is_trouble
 from alir.wakeups import News
 
 CHANNEL: Final = "alir"
