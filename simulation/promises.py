@@ -39,8 +39,8 @@ LEASE_SECONDS: Final = 8.0
 _LEASE_SLACK_MS: Final = 20
 #: How often a process looks for what an operator has paused through another one, how long it takes
 #: to read that, and how long a disk may fail.
-_PAUSE_LOOK: Final = 1.0
-_PAUSE_SLACK: Final = 7.0
+PAUSE_LOOK: Final = 1.0
+PAUSE_SLACK: Final = 7.0
 _OK: Final = 200
 _SUCCESS: Final = 300
 
@@ -154,7 +154,7 @@ def _lease_at(departure: Departure, process: Process, disk: Disk) -> Iterator[st
 
 def _knows(process: Process, paused: Paused, now: float) -> bool:
     """Whether a process must know by now of a pause of which it, or another one, was told."""
-    looks_within = 2 * (_PAUSE_LOOK + process.clock.latest) + _PAUSE_SLACK + process.stood_still
+    looks_within = 2 * (PAUSE_LOOK + process.clock.latest) + PAUSE_SLACK + process.stood_still
     return paused.by == process.number or now > paused.at + looks_within
 
 

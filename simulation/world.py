@@ -36,7 +36,14 @@ from simulation.plan import (
     spare,
 )
 from simulation.process import Process
-from simulation.promises import LEASE_SECONDS, Paused, at_departure, still_held
+from simulation.promises import (
+    LEASE_SECONDS,
+    PAUSE_LOOK,
+    PAUSE_SLACK,
+    Paused,
+    at_departure,
+    still_held,
+)
 from simulation.wakeups import Hearsay
 
 T = TypeVar("T")
@@ -64,9 +71,10 @@ _HARDLY_LATE: Final = 0.1
 _ALIRS_LOOKS: Final = 0.25
 _ALIRS_POLLS: Final = 1.0
 _RESUMING_SECONDS: Final = 1.0
-#: One pause in so many lasts until after the calm: so long that every process must know of it.
+#: One pause in so many lasts until after the calm: so long that every process must know of it that
+#: did not stand still meanwhile, and a second more.
 _LONG_PAUSES: Final = 10
-_LONG_PAUSE: Final = 26.0
+_LONG_PAUSE: Final = 2 * (PAUSE_LOOK + max(_LATE)) + PAUSE_SLACK + 1
 #: Who is to die does within so many seconds, and a disk that is to break breaks.
 _DUE_WITHIN: Final = 2.0
 #: Faults that are over at once, or last as long as a process is not there.

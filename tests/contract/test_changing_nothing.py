@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -139,11 +140,11 @@ async def test_a_connection_that_is_lost_before_a_write_ends_that_only_read_is_n
         runs += 1
         [[count]] = run(connection, _COUNT).fetchall()
         if runs == 1:
-            match database:
-                case SQLite():
-                    connection.close()  # type: ignore[attr-defined]
-                case PostgreSQL():
-                    assert wait_for(cut(database.url)) >= 1
+            if isinstance(database, PostgreSQL):
+                assert wait_for(cut(database.url)) >= 1
+            else:
+                assert isinstance(connection, sqlite3.Connection)
+                connection.close()
         return int(count)
 
     async with database.open() as store:
