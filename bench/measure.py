@@ -147,8 +147,10 @@ class Bench:
     ) -> Round:
         """How many messages it carries, from the first request to the last one recorded."""
         with self.running(contender, delay_ms=delay_ms, kept=kept) as (server, spot):
+            # A store that was kept has those of earlier rounds.
+            earlier = contender.recorded(spot)
             warm = self.warm_up(contender, server, recipients, kept=kept)
-            self._await_carried(contender, server, spot, warm)
+            self._await_carried(contender, server, spot, warm, before=earlier)
             before, clock = contender.recorded(spot), self.clock(server)
             self._reset(delay_ms)
             cap = round(seconds * SLOW_PROVIDER_RATE) if delay_ms else None

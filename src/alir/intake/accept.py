@@ -344,8 +344,8 @@ def choose_sender(
         return Fault(
             "#/from",
             "missing",
-            "This API token can use no sender that is configured; add one to alir.toml, or bind "
-            "the API token to another.",
+            "This API token can use no sender that is configured: add one of its senders to "
+            "alir.toml, or make an API token for another one with alir token create.",
         )
     return Fault(
         "#/from",
