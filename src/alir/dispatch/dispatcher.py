@@ -248,6 +248,9 @@ class Dispatcher:
             await self._turns.refresh(self.sender, self._outbox)
         except StoreUnavailable as error:
             _log.warning("refresh_failed", sender=self.sender, reason=str(error))
+        except Exception as fault:
+            # A fault of alir's own must not end the sending of everything else.
+            _log.error("refresh_broke", sender=self.sender, exc_info=fault)
 
     @property
     def _something_waits(self) -> bool:

@@ -40,6 +40,7 @@ class MemoryOutbox:
 
     Attributes:
         in_doubt: a begin that fails has taken effect all the same.
+        breaks_at_parked: to ask who waits meets a fault of alir's own.
         told: what users were told, of which message, in order.
         fallen: the fences that stand no more.
     """
@@ -49,6 +50,7 @@ class MemoryOutbox:
         self.messages: dict[MessageId, Message] = {}
         self.broken: set[str] = set()
         self.in_doubt = False
+        self.breaks_at_parked = False
         self.tries = 0
         self.fallen: set[Fence | None] = set()
         self.window_shut: set[MessageId] = set()
@@ -157,6 +159,8 @@ class MemoryOutbox:
         return sorted(begun, key=lambda one: one[1])
 
     async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
+        if self.breaks_at_parked:
+            raise RuntimeError("a fault of alir's own")
         places = [
             m.parked
             for m in self.messages.values()

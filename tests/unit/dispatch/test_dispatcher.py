@@ -457,6 +457,17 @@ async def test_what_another_process_had_wait_for_a_recipient_goes_soon_after_tha
         assert world.stands(waits).status is Status.ACCEPTED
 
 
+@in_a_loop
+async def test_a_fault_in_looking_for_who_waits_ends_no_sending() -> None:
+    async with World() as world:
+        world.outbox.breaks_at_parked = True
+        await world.run_for(2 * REFRESH_SECONDS, step=REFRESH_SECONDS / 4)
+        message = await world.queue()
+        await idle()
+
+        assert world.stands(message).status is Status.ACCEPTED
+
+
 # Messages that are stored as begun
 
 
