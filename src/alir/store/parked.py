@@ -30,15 +30,12 @@ _AMONG = Statement(
     select(_p.sender, _p.provider_id).where(is_among(_p.provider_id, "provider_ids"))
 )
 _OF_ID = Statement(
-    select(*_COLUMNS)
+    select(*_COLUMNS, _p.seq)
     .where(_p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender"))
     .order_by(_p.seq)
 )
-_FORGET = Statement(
-    delete(tables.parked_receipt).where(
-        _p.provider_id == bindparam("provider_id"), _p.sender == bindparam("sender")
-    )
-)
+# Of an id, another process may park one more at any moment: only what was read goes.
+_FORGET = Statement(delete(tables.parked_receipt).where(is_among(_p.seq, "seqs")))
 _FORGET_OLDER = Statement(
     delete(tables.parked_receipt).where(
         _p.seq.in_(
@@ -133,11 +130,10 @@ def parked_among(
 
 def unpark(connection: Connection, sender: SenderName, provider_id: ProviderId) -> list[Told]:
     """Take out what was parked under the provider's id, in the order in which it was told."""
-    key = {"sender": sender, "provider_id": provider_id}
-    told = [_told(row) for row in _OF_ID.run(connection, key)]
-    if told:
-        _FORGET.run(connection, key)
-    return told
+    found = _OF_ID.run(connection, {"sender": sender, "provider_id": provider_id}).fetchall()
+    if found:
+        _FORGET.run(connection, {"seqs": rows.text([seq for *_, seq in found])})
+    return [_told(row) for *row, _ in found]
 
 
 class Waiting(NamedTuple):
