@@ -361,6 +361,10 @@ class SimulatedDatabase:
         """See `Database.write_among`."""
         return self._writer.write_among(bulk, item, about=about)
 
+    def require_room(self) -> None:
+        """See `Database.require_room`."""
+        self._writer.require_room()
+
     async def try_out(self) -> None:
         """See `Database.try_out`."""
         await self._writer.try_out()

@@ -13,9 +13,9 @@ from tests.contract.stores import Backend, Stores
 from tests.examples import FLOW, MAIN, OTHER, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
 
-from alir.errors import IdempotencyConflict, NotFound, RequestInvalid
+from alir.errors import IdempotencyConflict, NotFound, RequestInvalid, StoreUnavailable
 from alir.ids import ApiTokenId, MessageId, ProviderId, new_message_id
-from alir.intake.ports import Filters, IdempotencyKey, Stored
+from alir.intake.ports import Filters, IdempotencyKey, New, Stored
 from alir.messages.model import (
     Message,
     Notice,
@@ -26,7 +26,7 @@ from alir.messages.model import (
     Status,
 )
 from alir.receipts.model import Heard
-from alir.store import tables
+from alir.store import tables, writer
 from alir.store.sql import run
 from alir.store.tables import STRETCH_PLACES
 
@@ -478,3 +478,41 @@ async def test_a_list_is_narrowed_to_the_senders_that_may_be_seen(database: Back
         assert await _listed(store, Filters(senders=[MAIN, OTHER])) == [other.id, mine.id]
         assert await _listed(store, Filters(senders=[])) == []
         assert await _listed(store, Filters(senders=[MAIN], sender=OTHER)) == []
+
+
+# While writes wait
+
+
+@in_a_loop
+async def test_while_writes_wait_too_long_neither_messages_nor_callbacks_are_taken(
+    database: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "LONGEST_WAIT_SECONDS", 0.0)
+    async with database.open() as store:
+        link = store.database._writer._link  # type: ignore[attr-defined]
+        commit, asked, answers = link.commit, asyncio.Event(), asyncio.Event()
+
+        async def commit_slowly() -> None:
+            asked.set()
+            await answers.wait()
+            await commit()
+
+        monkeypatch.setattr(link, "commit", commit_slowly)  # no real disk is slow when asked to be
+        first = asyncio.ensure_future(store.messages.accept(a_message(), None))
+        await asked.wait()
+        second = asyncio.ensure_future(store.messages.accept(a_message(), None))
+        await asyncio.sleep(0)
+        late = a_message()
+        with pytest.raises(StoreUnavailable):
+            await store.messages.accept(late, None)
+        [in_batch] = await store.messages.accept_all([New(late)])
+        with pytest.raises(StoreUnavailable):
+            await store.callbacks.keep("cloud", [MAIN], b"{}")
+        answers.set()
+        stored = await asyncio.gather(first, second)
+
+        assert isinstance(in_batch, StoreUnavailable)
+        assert not in_batch.in_doubt
+        assert not await store.callbacks.claim()
+        page = await store.messages.page(Filters(), limit=10, before=None)
+        assert {one.message.id for one in stored} == {message.id for message in page[0]}

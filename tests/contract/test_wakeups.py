@@ -170,7 +170,7 @@ async def test_a_commit_group_is_told_of_in_one_notification(url: str) -> None:
     assert len(heard) <= len(groups) + 1
     assert {sender for text in heard for sender in news_in(text)[1].queued} == {
         LAST,
-        *(message.id for message, _ in stored),
+        *(one.message.id for one in stored),
     }
 
 

@@ -22,10 +22,16 @@ class IdempotencyKey:
 
 
 class Stored(NamedTuple):
-    """A message that is on disk; `replayed` where an earlier request had put it there."""
+    """A message that is on disk.
+
+    Attributes:
+        replayed: an earlier request had put it there.
+        in_doubt: nobody can say whether it is there; if it is, so.
+    """
 
     message: Message
     replayed: bool
+    in_doubt: bool = False
 
 
 class New(NamedTuple):
@@ -84,7 +90,7 @@ class Messages(Protocol):
         Raises:
             IdempotencyConflict: the key stands for another request.
             RequestInvalid: the window is shut.
-            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say, nor what of it.
         """
         ...
 

@@ -102,6 +102,7 @@ class CallbackStore:
         Args:
             claim: whether this process applies it; else any that does may claim it.
         """
+        self._database.require_room()
         now = to_milliseconds(self._clock.now())
         values = {
             "provider": provider,

@@ -56,6 +56,14 @@ class Database(Protocol):
         """
         ...
 
+    def require_room(self) -> None:
+        """See that what is taken from outside now is likely to be written soon.
+
+        Raises:
+            StoreUnavailable: so much waits for a slow or silent database that more would wait long.
+        """
+        ...
+
     async def try_out(self) -> None:
         """Write something that tells nothing new, and return once it is on disk.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -92,10 +93,16 @@ class MessageStore(QueueReader):
         Raises:
             IdempotencyConflict: the key stands for another request.
             RequestInvalid: the window is shut.
-            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say.
+            StoreUnavailable: nothing was stored, or (`in_doubt`) nobody can say, nor what of it.
         """
+        self._database.require_room()
         new = _New(message, key, begin, fence, refuse_shut)
-        stored = await self._database.write_among(self._insert_each, new)
+        try:
+            stored = await self._database.write_among(self._insert_each, new)
+        except StoreUnavailable as error:
+            if error.in_doubt and new.stands is not None:
+                return Stored(new.stands, replayed=False, in_doubt=True)
+            raise
         if isinstance(stored, AlirError):
             raise stored
         if not stored.replayed and stored.message.status is Status.QUEUED:
@@ -137,6 +144,7 @@ class MessageStore(QueueReader):
             stands = message
             if one.begin and one.fence in stand and life.expire(message, now=now) is None:
                 stands = life.begin(message, now=now, window_shut=shut).message
+            one.stands = stands
             values = rows.message_row(stands)
             if one.key is not None:
                 values["idempotency_key"] = one.key.key
@@ -162,6 +170,7 @@ class MessageStore(QueueReader):
     async def _insert_piece(self, piece: Sequence[New]) -> Sequence[Stored | AlirError]:
         waiting = [_New(message, key, False, None, shut) for message, key, shut in piece]
         try:
+            self._database.require_room()
             answers = await self._database.write(
                 lambda connection: self._insert_each(connection, waiting), weight=len(piece)
             )
@@ -384,14 +393,20 @@ class MessageStore(QueueReader):
         )
 
 
-class _New(NamedTuple):
-    """A message to be stored; see `MessageStore.accept`."""
+@dataclass(slots=True)
+class _New:
+    """A message to be stored; see `MessageStore.accept`.
+
+    Attributes:
+        stands: as it was written last, begun or not; none: it was not.
+    """
 
     message: Message
     key: IdempotencyKey | None
     begin: bool
     fence: Fence | None
     refuse_shut: bool
+    stands: Message | None = None
 
 
 class _Settled(NamedTuple):

@@ -37,6 +37,10 @@ Lock = Callable[[Connection, Sequence[str]], None]
 #: that no more can wait than comes in this time.
 PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
+#: Where writes wait longer, no more is taken from outside, so that what alir itself has to write is
+#: still in time behind them: half of the 5 s for which what was begun may be sent, and less than
+#: the half of a lease (design 5.4, 5.7).
+LONGEST_WAIT_SECONDS = 2.5
 #: What the last try of a closing writer may take beyond its patience.
 _CLOSING_GRACE_SECONDS = 0.25
 #: Bounds how long the event loop is busy with one group, and its callers wait for each other. Of
@@ -242,6 +246,17 @@ class GroupWriter:
         """
         return self.write(self._put_number)
 
+    def require_room(self) -> None:
+        """See that what is handed in now is likely to be written soon.
+
+        Raises:
+            StoreUnavailable: so much waits for a slow or silent database that more would wait long.
+        """
+        if self._waiting:
+            waits = _now() - self._waiting[0].handed_in_at
+            if waits > LONGEST_WAIT_SECONDS:
+                raise StoreUnavailable(f"the database is slow: writes wait for {waits:.1f} s")
+
     def _hand_in(self, job: _Job) -> None:
         if self._closing:
             raise StoreUnavailable("the gateway is stopping")
@@ -345,10 +360,23 @@ class GroupWriter:
                     return True
                 if stored is None or _now() >= min(give_up_at, self._close_by):
                     _fail(jobs, error, in_doubt=stored is None)
+                    self._fail_overdue(error)
                     return True  # repeating them one by one would change nothing
             else:
                 return True
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _fail_overdue(self, error: Exception) -> None:
+        """Tell those who waited behind a group that failed for as long as they may.
+
+        A database that is silent takes seconds for each try: were each group of them tried once,
+        they would wait for minutes.
+        """
+        overdue: list[_Job] = []
+        while self._waiting and self._waiting[0].handed_in_at + PATIENCE_SECONDS <= _now():
+            overdue.append(self._waiting.popleft())
+        _fail(overdue, error, in_doubt=False)
+        _deliver(overdue)
 
     async def _run_all(self, jobs: list[_Job]) -> _Transaction:
         """Begin a transaction and run `jobs` in it.

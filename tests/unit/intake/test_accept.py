@@ -52,6 +52,8 @@ class Store:
         self.messages: dict[str, Message] = {}
         self.keys: dict[tuple[str, str], tuple[bytes, Message]] = {}
         self.fault: BaseException | None = None
+        self.begins = True
+        self.doubts = False
         self.open = asyncio.Event()
         self.open.set()
 
@@ -70,7 +72,9 @@ class Store:
             raise self.fault
         if key is not None and (found := await self.replayed(message.token_id, key)):
             return Stored(found, replayed=True)
-        stands = life.begin(message, now=START).message if begin else message
+        stands = life.begin(message, now=START).message if begin and self.begins else message
+        if self.doubts:
+            return Stored(stands, replayed=False, in_doubt=True)
         self.messages[message.id] = stands
         if key is not None:
             self.keys[message.token_id, key.key] = (key.request_hash, stands)
@@ -632,6 +636,23 @@ async def test_a_doubt_says_which_message_it_is_about() -> None:
 
     assert caught.value.in_doubt
     assert caught.value.message_id == world.dispatch.dismissed[0][0]
+
+
+@pytest.mark.parametrize("begins", [True, False])
+@in_a_loop
+async def test_only_an_attempt_that_was_to_be_begun_with_its_message_is_given_back(
+    begins: bool,
+) -> None:
+    world = World()
+    world.store.doubts, world.store.begins = True, begins
+    with pytest.raises(StoreUnavailable) as caught:
+        await world.post()
+
+    assert caught.value.in_doubt
+    [(dismissed, in_doubt)] = world.dispatch.dismissed
+    assert caught.value.message_id == dismissed
+    assert in_doubt is begins
+    assert (world.dispatch.handed_over, world.dispatch.places) == ([], 10)
 
 
 @in_a_loop

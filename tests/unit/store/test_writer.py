@@ -590,6 +590,63 @@ async def test_what_waited_behind_a_group_that_failed_does_not_begin_to_wait_ane
 
 
 @in_a_loop
+async def test_who_waits_behind_a_group_that_failed_for_as_long_as_may_be_is_told_without_a_try(
+    path: Path, little_patience: None
+) -> None:
+    faults = Faults(path)
+    tries = 0
+
+    def be_silent() -> None:
+        nonlocal tries
+        tries += 1
+        threading.Event().wait(PATIENCE)  # as a server does that never answers, until time is up
+        always()
+
+    faults.on_connect = be_silent
+    async with opened(faults.connect) as group_writer:
+        writes = [group_writer.write(note(str(n))) for n in range(5 * LARGEST_GROUP)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+
+        assert all(isinstance(e, StoreUnavailable) and not e.in_doubt for e in results)
+        assert tries == 1
+        faults.on_connect = nothing
+        assert await group_writer.write(note("a")) == "A"
+    assert notes(path) == ["a"]
+
+
+@in_a_loop
+async def test_while_writes_wait_for_a_slow_disk_no_more_is_taken_from_outside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "LONGEST_WAIT_SECONDS", 0.0)
+    faults = Faults(path)
+    answers = threading.Event()
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang() -> None:
+        loop.call_soon_threadsafe(asked.set)
+        answers.wait()
+
+    faults.before_commit = hang
+    async with opened(faults.connect) as group_writer:
+        group_writer.require_room()
+        under_way = group_writer.write(note("a"))
+        await asked.wait()
+        group_writer.require_room()  # nobody waits for longer than this commit takes
+        behind = group_writer.write(note("b"))
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="slow") as told:
+            group_writer.require_room()
+        assert not told.value.in_doubt
+        own = group_writer.write(note("c"))  # what alir itself has to write is taken
+        answers.set()
+
+        assert [*await asyncio.gather(under_way, behind, own)] == ["A", "B", "C"]
+        group_writer.require_room()
+
+
+@in_a_loop
 async def test_a_database_that_another_process_holds_for_a_moment_is_waited_for(
     path: Path,
 ) -> None:
