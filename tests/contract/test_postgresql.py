@@ -16,12 +16,12 @@ import pytest
 from sqlalchemy import insert, select
 from tests.clock import FakeClock
 from tests.contract.stores import PostgreSQL, Stores, told
-from tests.examples import MAIN, begin_due
+from tests.examples import MAIN, a_message, begin_due
 from tests.postgres import execute, named, new_database
 from tests.running import in_a_loop
 
-from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
-from alir.ids import SenderName
+from alir.errors import DatabaseInUse, NotFound, SettingsInvalid, StoreUnavailable
+from alir.ids import ProviderId, SenderName
 from alir.messages.model import ReceiptStatus, Status
 from alir.store import postgresql, postgresql_session, tables, writer
 from alir.store.bridge import wait_for
@@ -30,6 +30,7 @@ from alir.store.database import open_database
 from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
 from alir.store.migrations.run import GATEWAY_LOCK
+from alir.store.parked import unpark
 from alir.store.postgresql import PostgresDatabase
 from alir.store.postgresql_session import PostgresConnection
 from alir.store.sql import Connection, run
@@ -243,6 +244,93 @@ async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(
         assert told.value.in_doubt
         assert await database.write(note("c")) == "C"
         assert await database.read(notes) == [*written, "b", "c"]
+
+
+@in_a_loop
+async def test_a_message_whose_storing_is_in_doubt_is_known_as_it_was_to_be_stored(
+    url: str,
+) -> None:
+    async with gateway(url) as database:
+        stores = Stores(database, FakeClock())
+        async with AsyncExitStack() as ending:
+
+            async def cut_and_start_another() -> None:
+                await cut(url)
+                await ending.enter_async_context(gateway(url))
+                raise ConnectionResetError("the answer is lost")
+
+            link = database._link
+            # As above.
+            link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
+            stored = await stores.messages.accept(a_message(), None, begin=True)
+
+        assert stored.in_doubt
+        assert stored.message.status is Status.SENDING
+
+
+@in_a_loop
+async def test_a_receipt_that_is_parked_while_others_of_its_id_are_taken_out_is_kept(
+    url: str,
+) -> None:
+    async with gateway(url) as database:
+        here = Stores(database, FakeClock())
+        await here.tell(told(SENT, provider_id="wamid.1"))
+        async with AsyncExitStack() as ending:
+            elsewhere = Stores(PostgresDatabase.open(url, exclusive=False), here.clock)
+            ending.push_async_callback(elsewhere.database.close)
+
+            class Between:
+                """Lets another process park a receipt after the first statement."""
+
+                def __init__(self, connection: Connection) -> None:
+                    self._connection = connection
+                    self._runs = 0
+
+                def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
+                    cursor = self._connection.execute(sql, parameters)
+                    self._runs += 1
+                    if self._runs == 1:
+                        wait_for(elsewhere.tell(told(DELIVERED, provider_id="wamid.1")))
+                    return cursor
+
+            taken = await database.write(
+                lambda connection: unpark(Between(connection), MAIN, ProviderId("wamid.1"))  # type: ignore[arg-type]
+            )
+            left = await database.write(
+                lambda connection: unpark(connection, MAIN, ProviderId("wamid.1"))
+            )
+
+        assert [receipt.status for receipt in taken] == [SENT]
+        assert [receipt.status for receipt in left] == [DELIVERED]
+
+
+@in_a_loop
+async def test_a_read_that_finds_nothing_keeps_its_session(url: str) -> None:
+    def session(connection: Connection) -> int:
+        [[number]] = connection.execute("SELECT pg_backend_pid()").fetchall()
+        return int(number)
+
+    async with gateway(url) as database:
+        before = await database.read(session)
+        with pytest.raises(NotFound):
+            await Stores(database, FakeClock()).messages.find("wamid.unknown")
+
+        assert await database.read(session) == before
+
+
+@in_a_loop
+async def test_a_read_that_gets_no_session_in_time_is_told_so(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway(url) as database:
+        monkeypatch.setattr(postgresql, "READERS_WAIT_SECONDS", 0.01)
+        async with AsyncExitStack() as busy:
+            for _ in range(postgresql.READERS):
+                await busy.enter_async_context(database._free)
+            with pytest.raises(StoreUnavailable, match="cannot be read"):
+                await database.read(notes)
+
+        assert await database.read(notes) == []
 
 
 @in_a_loop

@@ -139,6 +139,19 @@ async def test_race_of_many_cancels_and_many_begins(database: Backend) -> None:
 
 
 @in_a_loop
+async def test_race_of_many_begins_of_two_writers(database: Backend) -> None:
+    async with two_writers(database) as (one, other):
+        stored = [await one.accepted() for _ in range(100)]
+        results = await asyncio.gather(
+            *(store.messages.begin(MAIN, limit=7, judge=begin_due) for store in (one, other) * 10)
+        )
+
+        begun = Counter(message.id for each in results for message in each.messages)
+        assert set(begun.values()) == {1}
+        assert set(begun) == {message.id for message in stored}
+
+
+@in_a_loop
 async def test_race_of_giving_up_and_a_receipt(database: Backend) -> None:
     async with two_writers(database) as (api, relay):
         for round_ in range(ROUNDS):

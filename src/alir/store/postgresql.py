@@ -15,7 +15,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import delete
 
-from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
+from alir.errors import AlirError, DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.observe import get_logger
 from alir.store import tables
 from alir.store.bridge import in_greenlet
@@ -24,6 +24,7 @@ from alir.store.locking import lock
 from alir.store.migrations.run import GATEWAY_LOCK, require_known, upgrade_postgresql
 from alir.store.postgresql_session import (
     FAILURES,
+    STATEMENT_SECONDS,
     PostgresConnection,
     connect,
     is_lost,
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 #: How many reads run at once, each on a connection of its own.
 READERS: Final = 4
+#: How long a read waits until fewer do: as long as one of them may take.
+READERS_WAIT_SECONDS: Final = STATEMENT_SECONDS
 #: How long a starting gateway waits for one that was killed a moment ago to be gone for the server.
 OWN_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.1
@@ -117,6 +120,10 @@ class PostgresDatabase:
         """See `Database.write_among`."""
         return self._writer.write_among(bulk, item, about=about)
 
+    def require_room(self) -> None:
+        """See `Database.require_room`."""
+        self._writer.require_room()
+
     async def try_out(self) -> None:
         """See `Database.try_out`."""
         await self._writer.try_out()
@@ -124,8 +131,12 @@ class PostgresDatabase:
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
         try:
-            async with self._free:
+            async with asyncio.timeout(READERS_WAIT_SECONDS):
+                await self._free.acquire()
+            try:
                 return await self._read(work)
+            finally:
+                self._free.release()
         except Exception as error:  # asyncpg's errors have no class in common
             if not is_trouble(error):
                 raise
@@ -158,6 +169,9 @@ class PostgresDatabase:
         try:
             result: T = await in_greenlet(_at_one_moment, connection, work)
             is_fit = not self._closed
+        except AlirError:  # an answer, such as that there is no such message
+            is_fit = not self._closed
+            raise
         finally:
             self._reading.discard(connection)
             if is_fit:
@@ -169,7 +183,11 @@ class PostgresDatabase:
 
 def _at_one_moment(connection: PostgresConnection, work: Work[T]) -> T:
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    result = work(connection)
+    try:
+        result = work(connection)
+    except AlirError:
+        connection.execute("ROLLBACK")
+        raise
     connection.execute("COMMIT")
     return result
 
