@@ -31,6 +31,7 @@ from alir.store import rows, tables
 from alir.store.contacts import heard_at
 from alir.store.counts import counted
 from alir.store.database import Database
+from alir.store.lately import Lately
 from alir.store.line import IN_LINE, PARKED, Head, Line, of_class
 from alir.store.reading import these, with_rest
 from alir.store.sql import Connection, Statement, is_among, run
@@ -95,23 +96,6 @@ def _counted(queue_class: QueueClass) -> Select[str, int, int | None]:
 
 
 _DUE = Statement(union_all(*map(_counted, QueueClass)))
-# Of each attempt, not a join, which might walk through every message there is.
-_ITS_PERSON = (
-    select(func.coalesce(_m.to, _m.recipient))
-    .where(_m.id == _a.message_id, _m.sender == bindparam("sender"))
-    .scalar_subquery()
-)
-_begun = (
-    select(_ITS_PERSON.label("person"), _a.begun_at)
-    .where(_a.begun_at >= bindparam("since"))
-    .subquery()
-    .c
-)
-_LATELY = Statement(
-    select(_begun.person, _begun.begun_at)
-    .where(_begun.person.is_not(None))
-    .order_by(_begun.begun_at)
-)
 _PARKED = Statement(
     select(_m.parked, func.count())
     .where(_m.sender == bindparam("sender"), PARKED)
@@ -203,6 +187,7 @@ class QueueReader:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._lately = Lately(database)
 
     async def left_begun(
         self,
@@ -232,12 +217,7 @@ class QueueReader:
 
     async def lately(self, sender: SenderName, *, since: datetime) -> list[tuple[str, datetime]]:
         """To whom attempts were begun since then, and when each was, in that order."""
-        values = {"since": to_milliseconds(since), "sender": sender}
-        return await self._database.read(
-            lambda connection: [
-                (person, from_milliseconds(at)) for person, at in _LATELY.run(connection, values)
-            ]
-        )
+        return await self._lately.of(sender, since=since)
 
     async def parked(self, sender: SenderName) -> list[tuple[str, int]]:
         """Where messages wait for their turn, and how many at each place."""

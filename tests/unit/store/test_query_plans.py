@@ -266,7 +266,11 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
     "sent lately": (
         lambda s: s.messages.lately(MAIN, since=START),
-        {"attempt attempt_begun begun_at>?", _BY_ID},
+        {
+            "attempt attempt_begun begun_at>?",
+            "attempt attempt_begun begun_at>? AND begun_at<?",
+            _BY_ID,
+        },
     ),
     "expired": (lambda s: s.messages.expired(limit=100), {"message message_expiry expires_at"}),
     "overdue": (
