@@ -335,6 +335,7 @@ class RunningGateway:
             oldest = due.oldest_at
             age = timedelta() if oldest is None else self._clock.now() - oldest
             self._figures.queue(sender, due.up_to(COUNTED_AT_MOST), age, unknown.get(sender, 0))
+        await self._core.pauses.count_recipients()
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

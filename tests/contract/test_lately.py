@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from tests.clock import START, FakeClock, idle
@@ -33,26 +34,28 @@ class Slow:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.open = asyncio.Event()
+        self._was_read = asyncio.Event()
         self.reads = 0
         self.broken = False
 
     async def read(self, work: Work[object]) -> object:
         found = await self._database.read(work)
         self.reads += 1
+        self._was_read.set()
         await self.open.wait()
         if self.broken:
             raise StoreUnavailable("the disk is gone")
         return found
 
-    async def was_read(self, times: int = 1) -> None:
-        """Return once it was read so often."""
-        while self.reads < times:
-            await asyncio.sleep(0)
+    async def was_read(self) -> None:
+        """Return once it was read once more."""
+        await self._was_read.wait()
+        self._was_read.clear()
 
 
 def reader(store: Stores) -> tuple[Lately, Slow]:
     slow = Slow(store.database)
-    return Lately(slow), slow  # type: ignore[arg-type] - nothing is written
+    return Lately(cast(Database, slow)), slow
 
 
 async def begun_to(store: Stores, to: str, sender: SenderName = MAIN) -> None:
@@ -147,12 +150,10 @@ async def test_race_who_is_cancelled_while_it_looks_for_all_costs_the_others_not
     async with database.open() as store:
         await begun_to(store, "+12125550100")
         reading, slow = reader(store)
-        looks, looks_next = (
-            asyncio.create_task(reading.of(OTHER, since=START)) for _ in range(2)
-        )
+        looks, looks_next = (asyncio.create_task(reading.of(OTHER, since=START)) for _ in range(2))
         also = asyncio.create_task(reading.of(MAIN, since=START))
-        for times, cancelled in enumerate((looks, looks_next), start=1):
-            await slow.was_read(times)
+        for cancelled in (looks, looks_next):
+            await slow.was_read()
             cancelled.cancel()
             await asyncio.gather(cancelled, return_exceptions=True)
         slow.open.set()

@@ -6,19 +6,20 @@ from datetime import timedelta
 
 from tests.clock import START
 from tests.contract.stores import Backend
-from tests.examples import MAIN
+from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 
 from alir.dispatch.pause import Pause, Strike, struck
 from alir.errors import PauseAsked, PauseScope
+from alir.ids import SenderName
 
 
-def begun(scope: PauseScope, key: str) -> Pause:
+def begun(scope: PauseScope, key: str, sender: SenderName = MAIN) -> Pause:
     """A pause with moments that no disk keeps."""
     odd = timedelta(seconds=1, microseconds=1234)
     asked = PauseAsked(scope, odd, odd)
     strike = Strike(asked=asked, code="1", title="Too many", begun_at=START)
-    return struck(None, strike, sender=MAIN, key=key, now=START + odd)
+    return struck(None, strike, sender=sender, key=key, now=START + odd)
 
 
 @in_a_loop
@@ -32,3 +33,22 @@ async def test_a_pause_is_read_as_it_was_put(database: Backend) -> None:
 
         assert sorted(found, key=lambda pause: pause.scope, reverse=True) == [sender, recipient]
         assert await store.pauses.all(but_recipients=True) == [sender]
+
+
+@in_a_loop
+async def test_recipients_are_counted_by_sender_and_nothing_else_is(database: Backend) -> None:
+    first, second = "+12125550101", "+12125550102"
+    async with database.open() as store:
+        assert await store.pauses.recipients() == {}
+        for pause in (
+            begun(PauseScope.SENDER, ""),
+            begun(PauseScope.FLOW, "4711", OTHER),
+            begun(PauseScope.RECIPIENT, first),
+            begun(PauseScope.RECIPIENT, second),
+        ):
+            await store.pauses.put(pause, is_new=True)
+        assert await store.pauses.recipients() == {MAIN: 2}
+
+        await store.pauses.put(begun(PauseScope.RECIPIENT, first, OTHER), is_new=True)
+        await store.pauses.remove(begun(PauseScope.RECIPIENT, first))
+        assert await store.pauses.recipients() == {MAIN: 1, OTHER: 1}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -67,6 +68,10 @@ class PauseStore(Protocol):
         """Every pause of one sender."""
         ...
 
+    async def recipients(self) -> dict[SenderName, int]:
+        """How many pauses of recipients each sender has; none: left out."""
+        ...
+
 
 class Pauses:
     """What stands still, of every sender of this process.
@@ -102,6 +107,8 @@ class Pauses:
         self._syncing = asyncio.Lock()
         self._woken = asyncio.Event()
         self._asks_for_recipients = False
+        # How many recipients of each sender stand still on disk, when last counted.
+        self._counted: Mapping[SenderName, int] = {}
         # What was changed here since the store was last read: what was read is not newer.
         self._touched: set[Hashable] = set()
 
@@ -206,16 +213,41 @@ class Pauses:
 
         return await self._writes.now((sender, *place), work)
 
+    def recipients(self, sender: SenderName) -> int:
+        """How many recipients of a sender stand still.
+
+        Of one that another process dispatches for: by what was on disk at the last
+        `count_recipients`.
+        """
+        if not self._leases[sender].is_held:
+            return self._counted.get(sender, 0)
+        return sum(scope is PauseScope.RECIPIENT for scope, _ in self._pauses[sender])
+
+    async def count_recipients(self) -> None:
+        """Count those of the senders that other processes dispatch for.
+
+        Raises:
+            StoreUnavailable: they cannot be counted now.
+        """
+        if not all(lease.is_held for lease in self._leases.values()):
+            self._counted = await self._store.recipients()
+
     async def resume(self, sender: SenderName) -> list[Pause]:
-        """End everything that stands still of a sender; on disk when it returns."""
+        """End everything that stands still of a sender; on disk when it returns.
+
+        Also its recipients' pauses that only another process knows, which lets go of them before
+        long.
+        """
         await self.sync()  # another process may just have been told to pause it
-        ended = [
-            other
+        stored = {_at(pause): pause for pause in await self._store.of(sender)}
+        known = {
+            _at(other): other
             for pause in self.of(sender)
             for name in self._reach(sender, pause.scope)
             if (other := self._pauses[name].get(pause.place)) is not None
-        ]
-        for pause in ended:
+        }
+        ended = [*(stored | known).values()]
+        for pause in known.values():
             self._let_go(pause)
         # Each behind what is yet to be written of it, which else would bring it back.
         removals = [
@@ -224,7 +256,8 @@ class Pauses:
         results = await asyncio.gather(*removals, return_exceptions=True)
         faults = [result for result in results if isinstance(result, BaseException)]
         for pause, result in zip(ended, results, strict=True):
-            if result in faults and pause.place not in self._pauses[pause.sender]:
+            is_mine = _at(pause) in known and pause.place not in self._pauses[pause.sender]
+            if result in faults and is_mine:
                 self._hold(pause)
         if faults:
             raise faults[0]
@@ -293,8 +326,8 @@ class Pauses:
         """Take over what other processes changed, and let secrets that changed be tried.
 
         Args:
-            recipients: those of recipients too, which stand still for minutes at most; only a
-                process that applies receipts of another's senders changes them.
+            recipients: those of recipients too, which are many. Without it they are counted: of one
+                of whom fewer are on disk than are known here, somebody resumed the sender.
         """
         for sender, mine in self._pauses.items():
             if not self._leases[sender].is_held:
@@ -307,29 +340,55 @@ class Pauses:
         async with self._syncing:
             self._touched.clear()
             newer = self._writes.places
+            recipients = recipients or await self._were_recipients_resumed(newer)
             read = await self._store.all(but_recipients=not recipients)
             if recipients:
-                read = [pause for pause in read if self._is_seen_to(pause)]
+                read = [pause for pause in read if self._concerns(pause)]
             # Of these what was read may be older than what is known here.
             newer |= self._touched | self._writes.places
-            self._take_over({_at(pause): pause for pause in read}, newer)
+            self._take_over(
+                {_at(pause): pause for pause in read}, newer, but_recipients=not recipients
+            )
         self._forget_recipients()
 
-    def _is_seen_to(self, pause: Pause) -> bool:
-        lease = self._leases.get(pause.sender)
-        return pause.scope is not PauseScope.RECIPIENT or (lease is not None and lease.is_held)
+    async def _were_recipients_resumed(self, newer: Container[Hashable]) -> bool:
+        """Whether fewer pauses of recipients are on disk than are known here to have been put."""
+        known = Counter(
+            sender
+            for sender, mine in self._pauses.items()
+            for pause in mine.values()
+            if pause.scope is PauseScope.RECIPIENT and _at(pause) not in newer
+        )
+        if not known:
+            return False
+        stored = await self._store.recipients()
+        return any(count > stored.get(sender, 0) for sender, count in known.items())
+
+    def _concerns(self, pause: Pause) -> bool:
+        """Whether a pause on disk is this process's to see to, or known here by a receipt."""
+        mine = self._pauses.get(pause.sender)
+        if mine is None:
+            return False
+        is_narrow = pause.scope is PauseScope.RECIPIENT
+        return not is_narrow or self._leases[pause.sender].is_held or pause.place in mine
 
     async def finish(self, grace: timedelta = FINISH) -> None:
         """Return once everything is on disk, or after `grace`."""
         await self._writes.finish(grace)
 
-    def _take_over(self, stored: Mapping[Hashable, Pause], newer: Container[Hashable]) -> None:
+    def _take_over(
+        self,
+        stored: Mapping[Hashable, Pause],
+        newer: Container[Hashable],
+        *,
+        but_recipients: bool,
+    ) -> None:
         """Make memory what the store says, but for what is newer here."""
         ended = [
             pause
             for mine in self._pauses.values()
             for pause in mine.values()
-            if pause.scope is not PauseScope.RECIPIENT
+            if not (pause.scope is PauseScope.RECIPIENT and but_recipients)
             and _at(pause) not in stored
             and _at(pause) not in newer
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,11 +48,13 @@ class Queue:
         due: counted up to `COUNTED_AT_MOST`.
         oldest_due_at: since when the longest of them has been due.
         unknown: of how many messages nobody knows whether they were sent.
+        paused_recipients: how many people have to wait, because WhatsApp asked for it.
     """
 
     due: int
     oldest_due_at: datetime | None
     unknown: int
+    paused_recipients: int
 
 
 class Figures(Protocol):
@@ -83,7 +86,7 @@ def as_json(
         "paused": why is not None,
         "why": None if why is None else _shown(why, advice),
         "pauses": [_shown(pause, advice) for pause in shown],
-        "paused_recipients": len(pauses) - len(shown),
+        "paused_recipients": queue.paused_recipients,
         "limits": {
             "messages_per_second": about.messages_per_second,
             "pair_seconds": about.pair_seconds,
@@ -154,6 +157,7 @@ class SenderDesk:
             StoreUnavailable: the queues cannot be counted now.
         """
         unknown = await self._figures.unknown()
+        await self._pauses.count_recipients()
         return [await self._show(name, unknown.get(name, 0)) for name in names]
 
     async def pause(self, name: SenderName, *, title: str, until: datetime | None) -> None:
@@ -166,16 +170,22 @@ class SenderDesk:
         await self._pauses.resume(name)
 
     def paused(self) -> list[tuple[SenderName, PauseScope, int]]:
-        """How many pauses of each scope each sender has."""
+        """How many pauses of each scope each sender has; see `Pauses.recipients`."""
         counted = []
         for name in self.names:
-            scopes = [pause.scope for pause in self._pauses.of(name)]
-            counted += [(name, scope, scopes.count(scope)) for scope in PauseScope]
+            counts = Counter(pause.scope for pause in self._pauses.of(name))
+            counts[PauseScope.RECIPIENT] = self._pauses.recipients(name)
+            counted += [(name, scope, counts[scope]) for scope in PauseScope]
         return counted
 
     async def _show(self, name: SenderName, unknown: int) -> dict[str, Any]:
         due = await self._figures.due(name, at_most=COUNTED_AT_MOST)
         count = due.up_to(COUNTED_AT_MOST)
-        queue = Queue(due=count, oldest_due_at=due.oldest_at, unknown=unknown)
+        queue = Queue(
+            due=count,
+            oldest_due_at=due.oldest_at,
+            unknown=unknown,
+            paused_recipients=self._pauses.recipients(name),
+        )
         pauses = self._pauses.of(name)
         return as_json(name, self._senders[name], pauses, queue, self._advice)

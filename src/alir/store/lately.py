@@ -28,8 +28,8 @@ _m, _a = tables.message.c, tables.attempt.c
 
 # No sender's name has a blank in it.
 _BLANK: Final = " "
-# Of each attempt, not a join, which might walk through every message there is; and both in one text,
-# as a look-up gives one value.
+# Of each attempt, not a join, which might walk through every message there is; and both in one
+# text, as a look-up gives one value.
 _WHOSE = (
     select(_m.sender + _BLANK + func.coalesce(_m.to, _m.recipient))
     .where(_m.id == _a.message_id, is_among(_m.sender, "senders"))

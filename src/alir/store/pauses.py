@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from alir.clock import Clock, from_milliseconds, to_milliseconds
 from alir.dispatch.pause import Pause
@@ -33,6 +33,11 @@ _REMOVE = Statement(
 _ALL = Statement(select(*tables.pause.c))
 _OF = Statement(select(*tables.pause.c).where(_p.sender == bindparam("sender")))
 _BUT_RECIPIENTS = Statement(select(*tables.pause.c).where(_p.scope != PauseScope.RECIPIENT.value))
+_RECIPIENTS = Statement(
+    select(_p.sender, func.count())
+    .where(_p.scope == PauseScope.RECIPIENT.value)
+    .group_by(_p.sender)
+)
 
 
 class PauseStore:
@@ -87,6 +92,12 @@ class PauseStore:
         pauses = _BUT_RECIPIENTS if but_recipients else _ALL
         return await self._database.read(
             lambda connection: [_pause(row) for row in pauses.run(connection, {})]
+        )
+
+    async def recipients(self) -> dict[SenderName, int]:
+        """How many pauses of recipients each sender has; none: left out."""
+        return await self._database.read(
+            lambda connection: dict(_RECIPIENTS.run(connection, {}).fetchall())
         )
 
     def _tell(self, connection: Connection, kind: str, pause: Pause) -> None:

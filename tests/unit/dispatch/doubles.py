@@ -320,6 +320,11 @@ class MemoryPauses:
             if not (but_recipients and pause.scope is PauseScope.RECIPIENT)
         ]
 
+    async def recipients(self) -> dict[SenderName, int]:
+        return Counter(
+            pause.sender for pause in self.stored.values() if pause.scope is PauseScope.RECIPIENT
+        )
+
     def _fail(self) -> None:
         if self.faults:
             raise self.faults.pop(0)
@@ -336,9 +341,17 @@ def held(senders: Iterable[SenderName]) -> dict[SenderName, Lease]:
 
 
 def pauses_of(
-    clock: FakeClock, store: MemoryPauses, accounts: tuple[str, str] = ("a", "b")
+    clock: FakeClock,
+    store: MemoryPauses,
+    accounts: tuple[str, str] = ("a", "b"),
+    *,
+    dispatches: bool = True,
 ) -> tuple[Pauses, dict[SenderName, Gate]]:
-    """The pauses of MAIN and OTHER, and their gates, with nothing else of a dispatcher."""
+    """The pauses of MAIN and OTHER, and their gates, with nothing else of a dispatcher.
+
+    Args:
+        dispatches: whether both are this process's; else they are nobody's.
+    """
     gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
     pauses = Pauses(
         gates,
@@ -347,7 +360,7 @@ def pauses_of(
         store,
         clock,
         changed=lambda _: None,
-        leases=held(gates),
+        leases=held(gates) if dispatches else {name: Lease() for name in gates},
     )
     return pauses, gates
 

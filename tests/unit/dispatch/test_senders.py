@@ -15,7 +15,7 @@ from alir.errors import PauseScope
 ABOUT = About(
     provider="cloud", account="shop", messages_per_second=80, pair_seconds=6, pair_burst=45
 )
-QUEUE = Queue(due=3, oldest_due_at=START, unknown=1)
+QUEUE = Queue(due=3, oldest_due_at=START, unknown=1, paused_recipients=2)
 
 
 def pause(scope: PauseScope, key: str = "", *, after: float = 0) -> Pause:

@@ -325,6 +325,7 @@ ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
     "unknown": (lambda s: s.messages.unknown(), "message message_unknown"),
     "queued": (lambda s: s.messages.queued(), "queue_count"),
     "pauses": (lambda s: s.pauses.all(), "pause"),
+    "pauses of recipients": (lambda s: s.pauses.recipients(), "pause"),
     "pauses of all but recipients": (lambda s: s.pauses.all(but_recipients=True), "pause"),
 }
 #: PostgreSQL's own; and leases, whose tables have a row for each sender and each process.
