@@ -16,19 +16,33 @@ import httpx
 import pytest
 from tests.acceptance.gateway import RunningGateway, RunningSimulator, free_port
 from tests.acceptance.polling import eventually
-from tests.acceptance.talk import assert_problem, becomes, client, message, send
+from tests.acceptance.talk import (
+    MESSAGES,
+    alir,
+    assert_problem,
+    becomes,
+    client,
+    message,
+    send,
+)
 from tests.postgres import new_database
 
 SENDERS = ("main", "other")
+SENDERS_PATH = "/api/whatsapp/v1/senders"
 
 
 @dataclass
 class Fleet:
-    """Processes of one gateway, by the names that a test gives them."""
+    """Processes of one gateway, by the names that a test gives them.
+
+    Attributes:
+        database: the URL of the one that they share.
+    """
 
     processes: dict[str, RunningGateway]
     apis: dict[str, httpx.Client]
     simulator: httpx.Client
+    database: str
 
     def received(self, to: str) -> list[dict[str, Any]]:
         """What the phone of `to` received."""
@@ -83,7 +97,8 @@ def fleet(folder: Path, server: str, **roles: str) -> Iterator[Fleet]:
             processes[name] = stack.enter_context(process)
             apis[name] = stack.enter_context(client(process, process.token))
         base = simulator.url.removesuffix("/simulator")
-        yield Fleet(processes, apis, stack.enter_context(httpx.Client(base_url=base)))
+        phones = stack.enter_context(httpx.Client(base_url=base))
+        yield Fleet(processes, apis, phones, url)
 
 
 def send_from(api: httpx.Client, sender: str, **headers: str) -> httpx.Response:
@@ -140,6 +155,41 @@ def test_senders_are_spread_and_come_to_others_when_a_process_stops_or_dies(
         later = send_from(api, SENDERS[1], prefer="respond-async").json()["data"]["id"]
         eventually(lambda: api.get(f"/api/whatsapp/v1/messages/{later}").json()["data"]["attempts"])
         assert time.monotonic() - before < 3  # of it, less than 2 until others send
+
+
+@pytest.mark.timeout(120)
+def test_people_who_have_to_wait_are_counted_and_resumed_through_any_process(
+    tmp_path: Path, postgresql_server: str
+) -> None:
+    with fleet(tmp_path, postgresql_server, one="all", two="all") as processes:
+        names = set(processes.processes)
+        [holder] = eventually(
+            lambda: [name for name in names if "main" in processes.holds(name)], within=15
+        )
+        [other] = names - {holder}
+        api = processes.apis[other]
+        too_many = message("+15550131056", **{"from": "main"})
+        found = send(api, too_many, Prefer="wait=0").json()["data"]["id"]
+
+        def tried(times: int) -> bool:
+            attempts = api.get(f"{MESSAGES}/{found}").json()["data"]["attempts"]
+            return len(attempts) >= times and attempts[times - 1]["outcome"] == "busy"
+
+        def waiting(name: str) -> int:
+            answer = processes.apis[name].get(SENDERS_PATH).json()["data"]
+            count: int = next(one for one in answer if one["name"] == "main")["paused_recipients"]
+            return count
+
+        # The third refusal in a row is waited out for 16 s.
+        eventually(lambda: tried(3), within=15)
+        eventually(lambda: [waiting(name) for name in names] == [1, 1])
+
+        assert api.post(f"{SENDERS_PATH}/main/resume").json()["data"]["paused_recipients"] == 0
+        eventually(lambda: tried(4), within=5)
+        eventually(lambda: tried(6), within=15)
+        shared = {"ALIR_DATABASE": processes.database}
+        alir(processes.processes[other], "sender", "resume", "main", environment=shared)
+        eventually(lambda: tried(7), within=5)
 
 
 def test_a_part_of_a_gateway_needs_a_database_that_can_be_shared(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from alir.clock import Clock
 from alir.dispatch.gate import Gate
@@ -31,7 +30,7 @@ from alir.dispatch.pause import (
     struck,
 )
 from alir.dispatch.places import flow_key
-from alir.dispatch.ports import Provider
+from alir.dispatch.ports import PauseStore, Provider
 from alir.errors import PauseScope, ProviderBusy, StoreUnavailable
 from alir.ids import SenderName
 from alir.messages.model import Message
@@ -47,30 +46,6 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 _WHOLE_PLACES = tuple((scope, "") for scope in WHOLE)
 
 _log = get_logger("pauses")
-
-
-class PauseStore(Protocol):
-    """The pauses on disk."""
-
-    async def put(self, pause: Pause, *, is_new: bool) -> None:
-        """Store it, or what it has become; of a new one users are told."""
-        ...
-
-    async def remove(self, pause: Pause) -> None:
-        """It is over, and users are told."""
-        ...
-
-    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
-        """Every pause of every sender; on request without those of recipients, which are many."""
-        ...
-
-    async def of(self, sender: SenderName) -> list[Pause]:
-        """Every pause of one sender."""
-        ...
-
-    async def recipients(self) -> dict[SenderName, int]:
-        """How many pauses of recipients each sender has; none: left out."""
-        ...
 
 
 class Pauses:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from alir.dispatch.gate import Turn
+from alir.dispatch.pause import Pause
 from alir.dispatch.slots import NOBODY, StoodBack
 from alir.ids import Fence, MessageId, ProviderId, SenderName
 from alir.messages import life
@@ -253,3 +254,27 @@ class Decisions(Protocol):
     """Told of every decision on an attempt that was unknown."""
 
     def decided(self, sender: SenderName, decision: Decision) -> None: ...
+
+
+class PauseStore(Protocol):
+    """The pauses on disk."""
+
+    async def put(self, pause: Pause, *, is_new: bool) -> None:
+        """Store it, or what it has become; of a new one users are told."""
+        ...
+
+    async def remove(self, pause: Pause) -> None:
+        """It is over, and users are told."""
+        ...
+
+    async def all(self, *, but_recipients: bool = False) -> list[Pause]:
+        """Every pause of every sender; on request without those of recipients, which are many."""
+        ...
+
+    async def of(self, sender: SenderName) -> list[Pause]:
+        """Every pause of one sender."""
+        ...
+
+    async def recipients(self) -> dict[SenderName, int]:
+        """How many pauses of recipients each sender has; none: left out."""
+        ...
