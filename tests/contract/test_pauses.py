@@ -9,7 +9,7 @@ from tests.contract.stores import Backend
 from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 
-from alir.dispatch.pause import Pause, Strike, struck
+from alir.dispatch.pause import Pause, Strike, by_operator, struck
 from alir.errors import PauseAsked, PauseScope
 from alir.ids import SenderName
 
@@ -33,6 +33,20 @@ async def test_a_pause_is_read_as_it_was_put(database: Backend) -> None:
 
         assert sorted(found, key=lambda pause: pause.scope, reverse=True) == [sender, recipient]
         assert await store.pauses.all(but_recipients=True) == [sender]
+
+
+@in_a_loop
+async def test_a_pause_whose_time_is_over_ends_unless_it_has_another_end_by_now(
+    database: Backend,
+) -> None:
+    until = START + timedelta(seconds=10)
+    short = by_operator(None, sender=MAIN, title="Holiday", until=until, now=START)
+    longer = by_operator(short, sender=MAIN, title="Holiday", until=None, now=START)
+    async with database.open() as store:
+        for stored, left in ((longer, [longer]), (short, [])):
+            await store.pauses.put(stored, is_new=True)
+            await store.pauses.end(short)
+            assert await store.pauses.all() == left
 
 
 @in_a_loop

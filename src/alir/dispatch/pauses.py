@@ -311,7 +311,8 @@ class Pauses:
                 self._try_fresh_secrets(sender)
             asked = mine.get((PauseScope.OPERATOR, ""))
             if asked is not None and is_over(asked, now=self._clock.now()):
-                self._end_everywhere(asked)
+                self._let_go(asked)
+                self._writes.soon(_at(asked), partial(self._store.end, asked))
         async with self._syncing:
             self._touched.clear()
             newer = self._writes.places

@@ -267,6 +267,10 @@ class PauseStore(Protocol):
         """It is over, and users are told."""
         ...
 
+    async def end(self, pause: Pause) -> None:
+        """Remove one whose time is over, unless what is stored has another end by now."""
+        ...
+
     async def all(self, *, but_recipients: bool = False) -> list[Pause]:
         """Every pause of every sender; on request without those of recipients, which are many."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from sqlalchemy import bindparam, delete, func, select
@@ -28,6 +28,13 @@ _PUT = Statement(
 )
 _REMOVE = Statement(
     delete(tables.pause).where(*(c == bindparam(c.name) for c in tables.pause.primary_key))
+)
+# An operator may just have been told that it lasts longer.
+_END = Statement(
+    delete(tables.pause).where(
+        *(c == bindparam(c.name) for c in tables.pause.primary_key),
+        _p.until == bindparam("until_"),
+    )
 )
 # Asked every second, like what time does to messages.
 _ALL = Statement(select(*tables.pause.c))
@@ -72,10 +79,19 @@ class PauseStore:
 
     async def remove(self, pause: Pause) -> None:
         """It is over, and users are told, once."""
-        place = {"sender": pause.sender, "scope": pause.scope.value, "key": pause.key}
+        await self._remove(_REMOVE, pause, _place(pause))
 
+    async def end(self, pause: Pause) -> None:
+        """Remove one whose time is over, unless what is stored has another end by now."""
+        if pause.until is not None:
+            until = to_milliseconds(pause.until)
+            await self._remove(_END, pause, {**_place(pause), "until_": until})
+
+    async def _remove(
+        self, statement: Statement, pause: Pause, values: Mapping[str, object]
+    ) -> None:
         def work(connection: Connection) -> None:
-            if _REMOVE.run(connection, place).rowcount:
+            if statement.run(connection, values).rowcount:
                 self._tell(connection, SENDER_RESUMED, pause)
 
         await self._database.write(work)
@@ -115,11 +131,13 @@ class PauseStore:
         )
 
 
+def _place(pause: Pause) -> dict[str, object]:
+    return {"sender": pause.sender, "scope": pause.scope.value, "key": pause.key}
+
+
 def _row(pause: Pause) -> dict[str, object]:
     return {
-        "sender": pause.sender,
-        "scope": pause.scope.value,
-        "key": pause.key,
+        **_place(pause),
         "code": pause.code,
         "title": pause.title,
         "since": to_milliseconds(pause.since),

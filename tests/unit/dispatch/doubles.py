@@ -310,6 +310,11 @@ class MemoryPauses:
         if self.stored.pop((pause.sender, pause.scope, pause.key), None) is not None:
             self.told.append(("resumed", pause.scope.value))
 
+    async def end(self, pause: Pause) -> None:
+        stored = self.stored.get((pause.sender, pause.scope, pause.key))
+        if stored is not None and stored.until == pause.until:
+            await self.remove(pause)
+
     async def of(self, sender: SenderName) -> list[Pause]:
         return [pause for pause in self.stored.values() if pause.sender == sender]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -320,6 +321,23 @@ async def test_an_operator_stops_a_sender_and_lets_it_go_on() -> None:
         await idle()
 
         assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_race_of_the_end_of_a_pause_and_an_operator_who_makes_it_longer() -> None:
+    async with World() as world:
+        soon = world.clock.now() + timedelta(seconds=10)
+        await world.pauses.pause(MAIN, title="Holiday", until=soon)
+        [stored] = world.pause_store.stored.values()
+        await world.advance(9.5)
+        # As `alir sender pause` does, of which nobody tells this process.
+        await world.pause_store.put(replace(stored, until=None), is_new=False)
+        await world.run_for(3, step=0.5)
+
+        message = await world.queue()
+        await world.advance(1)
+        assert world.stands(message).status is Status.QUEUED
+        assert [pause.until for pause in world.pauses.of(MAIN)] == [None]
 
 
 @in_a_loop
