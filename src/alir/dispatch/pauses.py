@@ -311,8 +311,7 @@ class Pauses:
                 self._try_fresh_secrets(sender)
             asked = mine.get((PauseScope.OPERATOR, ""))
             if asked is not None and is_over(asked, now=self._clock.now()):
-                self._let_go(asked)
-                self._writes.soon(_at(asked), partial(self._store.end, asked))
+                self._end_everywhere(asked)
         async with self._syncing:
             self._touched.clear()
             newer = self._writes.places
@@ -413,7 +412,10 @@ class Pauses:
             other = self._pauses[sender].get(pause.place)
             if other is not None:
                 self._let_go(other)
-                self._writes.soon(_at(other), partial(self._store.remove, other))
+                # An operator may just have been told that it lasts longer.
+                is_asked = other.scope is PauseScope.OPERATOR
+                end = self._store.end if is_asked else self._store.remove
+                self._writes.soon(_at(other), partial(end, other))
 
     def _hold(self, pause: Pause) -> None:
         self._touched.add(_at(pause))
