@@ -6,7 +6,15 @@ None of these is in alir: they are patched in from here, by name, while a schedu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -164,11 +172,14 @@ def _none_among(*_: object) -> set[Any]:
 
 
 def _all_unknown(where: str) -> Callable[..., Awaitable[list[Message]]]:
-    async def unknown_to_retry(self: QueueReader, *, limit: int, **_: object) -> list[Message]:
+    async def unknown_to_retry(
+        self: QueueReader, *, of: Collection[SenderName], limit: int
+    ) -> list[Message]:
         sql = f"SELECT id FROM message WHERE status = 'unknown' AND {where} LIMIT {limit}"  # noqa: S608 - both are this bug's own
-        return await self._database.read(
+        unknown = await self._database.read(
             lambda connection: [load(connection, id_) for [id_] in connection.execute(sql)]
         )
+        return [message for message in unknown if message.sender in of]
 
     return unknown_to_retry
 

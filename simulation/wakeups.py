@@ -77,6 +77,10 @@ class SimulatedWakeups:
         """See `Wakeups`."""
         self._tell(News(heard={sender: 1}))
 
+    def evidence_missed(self) -> None:
+        """See `Wakeups`."""
+        self._tell(News(evidence_missed=True))
+
     def listen(self, hear: Callable[[News], None]) -> None:
         """See `Wakeups`."""
         self._hearing.append((hear, copy_context()))

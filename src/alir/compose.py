@@ -105,6 +105,7 @@ class RunningGateway:
             failure_of=self._failure_of(dialects),
             counts=self._figures,
             sharing=self._sharing(),
+            accepts=role.accepts,
             dispatches=settings.dispatch.enabled and role.dispatches,
             relays=role.relays,
         )

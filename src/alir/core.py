@@ -130,6 +130,7 @@ class Core:
 
     Args:
         sharing: where other processes use the database too; none: this one has it to itself.
+        accepts: whether providers can call it back.
         dispatches: whether it hands messages to providers.
         relays: whether it applies callbacks.
 
@@ -149,6 +150,7 @@ class Core:
         failure_of: FailureOf,
         counts: Counts,
         sharing: Sharing | None = None,
+        accepts: bool = True,
         dispatches: bool = True,
         relays: bool = True,
     ) -> None:
@@ -156,6 +158,7 @@ class Core:
         self._policy = policy
         self._world = world
         self._sharing = sharing
+        self._accepts = accepts
         self._dispatches = dispatches
         self._relays = relays
         self._wakeups: Wakeups = NoWakeups() if sharing is None else sharing.wakeups
@@ -177,6 +180,7 @@ class Core:
         self._dispatchers = {
             name: self._make_dispatcher(name, sender, counts) for name, sender in senders.items()
         }
+        self._callbacks = CallbackStore(database, clock)
         self._housekeeper = Housekeeper(
             self.messages,
             clock,
@@ -184,6 +188,7 @@ class Core:
             unknown_after=policy.unknown_after,
             decided=aftermath.decided,
             leases=self._own,
+            evidence=None if sharing is None else self._callbacks,
         )
         self.inbox = self._make_inbox(dialects, counts, aftermath)
         dispatch = Dispatchers(
@@ -286,6 +291,7 @@ class Core:
     def lost(self, sender: SenderName) -> None:
         """See `Owner.lost`."""
         self.pauses.leave(sender)
+        self._housekeeper.lost(sender)
 
     async def _let_go(self) -> None:
         try:
@@ -312,13 +318,13 @@ class Core:
         clock, database = self._world.clock, self._world.database
         return Inbox(
             dialects,
-            CallbackStore(database, clock),
+            self._callbacks,
             ReceiptStore(database, clock, changed=self._changed, consequences=aftermath),
             clock,
             keep_parked=self._policy.keep_parked,
             counted=counts.received,
             heard=self._heard,
-            missed=self._housekeeper.evidence_missed,
+            missed=self._evidence_missed,
             guessing=[name for name, sender in self._senders.items() if not sender.gives_marks],
             applies=self._relays,
             shares=self._sharing is not None,
@@ -338,6 +344,9 @@ class Core:
             lasts=sharing.lasts,
             looks=sharing.looks,
             told=self._wakeups.lease_changed,
+            takes_callbacks=self._accepts,
+            applies_callbacks=self._relays,
+            missed=self._housekeeper.evidence_missed,
         )
 
     def _make_dispatcher(
@@ -372,10 +381,16 @@ class Core:
             self._leases.wake()
         if news.missed or news.callbacks:
             self.inbox.wake()
+        if news.missed or news.evidence_missed:
+            self._housekeeper.evidence_missed()
         if news.missed or news.pauses:
             # Of recipients there may be many, and only who holds the sender sees to them.
             are_ours = any(name in self._own and self._own[name].is_held for name in news.pauses)
             self.pauses.wake(recipients=news.missed or are_ours)
+
+    def _evidence_missed(self) -> None:
+        self._housekeeper.evidence_missed()
+        self._wakeups.evidence_missed()
 
     def _heard(self, sender: SenderName) -> None:
         self._wakeups.heard(sender)

@@ -25,6 +25,7 @@ class News:
         leases: leases changed, or processes came or went.
         pauses: senders whose pauses changed.
         heard: senders that people wrote to, and how often.
+        evidence_missed: a callback could not be kept or applied.
         missed: nobody listened for a while, so anything else may have happened too.
     """
 
@@ -34,6 +35,7 @@ class News:
     leases: bool = False
     pauses: tuple[SenderName, ...] = ()
     heard: Mapping[SenderName, int] = field(default_factory=dict)
+    evidence_missed: bool = False
     missed: bool = False
 
 
@@ -62,6 +64,10 @@ class Wakeups(Protocol):
 
     def heard(self, sender: SenderName) -> None:
         """A person wrote to this sender."""
+        ...
+
+    def evidence_missed(self) -> None:
+        """A callback could not be kept or applied. Told later where it cannot be told now."""
         ...
 
     def listen(self, hear: Callable[[News], None]) -> None:
@@ -96,6 +102,9 @@ class NoWakeups:
         """Nobody is told."""
 
     def heard(self, sender: SenderName) -> None:
+        """Nobody is told."""
+
+    def evidence_missed(self) -> None:
         """Nobody is told."""
 
     def listen(self, hear: Callable[[News], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from tests.contract.stores import Backend, Stores, two_writers
@@ -158,3 +159,43 @@ async def test_clocks_that_differ_by_less_than_a_claim_leave_it_to_who_made_it(
         one.clock.set_back(seconds)  # from now on it is the other's
 
         assert await other.callbacks.claim() == ()
+
+
+# What is known and not applied
+
+OLD = timedelta(seconds=3)
+
+
+@in_a_loop
+async def test_a_callback_that_nobody_applied_for_longer_is_found_whoever_claimed_it(
+    database: Backend,
+) -> None:
+    async with two_writers(database) as (one, other):
+        [kept] = await keep(one)
+        one.clock.leap(OLD.total_seconds())
+        assert not await other.callbacks.any_unapplied(longer_than=OLD)
+        one.clock.leap(0.001)
+        assert await other.callbacks.any_unapplied(longer_than=OLD)
+        await one.callbacks.claim()
+        assert await other.callbacks.any_unapplied(longer_than=OLD)
+        await one.receipts.apply([], callback=kept.seq)
+        assert not await other.callbacks.any_unapplied(longer_than=OLD)
+
+
+@in_a_loop
+async def test_a_callback_that_cannot_be_applied_is_not_waited_for(database: Backend) -> None:
+    async with database.open() as store:
+        [kept] = await keep(store)
+        await store.callbacks.leave(kept.seq)
+        store.clock.leap(AN_HOUR)
+        assert not await store.callbacks.any_unapplied(longer_than=OLD)
+
+
+@in_a_loop
+async def test_a_callback_that_seems_to_be_kept_long_after_now_is_not_taken_for_a_young_one(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        await keep(store)
+        store.clock.set_back(AN_HOUR)
+        assert await store.callbacks.any_unapplied(longer_than=OLD)

@@ -176,7 +176,7 @@ async def test_what_waits_or_is_unknown_goes_and_never_goes_out(database: Backen
 
         assert (forgotten.messages, forgotten.waiting) == (3, 3)
         assert (await store.messages.begin(MAIN, limit=9, judge=begin_due)).messages == ()
-        assert await store.messages.unknown_to_retry(limit=9) == []
+        assert await store.messages.unknown_to_retry(of=[MAIN], limit=9) == []
         assert THEIRS not in await everything(store)
 
 

@@ -12,9 +12,9 @@ from tests.contract.stores import ROUNDS, Backend, Stores, two_writers
 from tests.examples import MAIN, OTHER, a_message, begin_due
 from tests.running import in_a_loop
 
-from alir.dispatch.lease import LeaseRow
+from alir.dispatch.lease import LeaseRow, Part
 from alir.errors import LeaseLost
-from alir.ids import Fence
+from alir.ids import Fence, SenderName
 from alir.messages import life
 from alir.messages.model import Status
 from alir.store.leases import LeaseStore
@@ -27,6 +27,10 @@ async def two(database: Backend) -> AsyncIterator[tuple[Stores, Stores, LeaseSto
     """The stores of two processes on one database, and their leases."""
     async with two_writers(database) as (one, other):
         yield one, other, LeaseStore(one.database, one.clock), LeaseStore(other.database, one.clock)
+
+
+def part(*senders: SenderName, takes: bool = True, applies: bool = True) -> Part:
+    return Part(senders, takes_callbacks=takes, applies_callbacks=applies)
 
 
 async def taken(leases: LeaseStore, process: str) -> Fence:
@@ -67,10 +71,10 @@ async def test_a_process_that_takes_anew_what_it_holds_has_nobody_to_wait_for(
 @in_a_loop
 async def test_a_lease_that_is_renewed_goes_on_and_the_process_with_it(database: Backend) -> None:
     async with two(database) as (store, _, one, other):
-        await one.renew("one", (MAIN, OTHER), LASTS)
+        await one.renew("one", part(MAIN, OTHER), LASTS)
         await taken(one, "one")
         store.clock.leap(5)
-        view = await one.renew("one", (MAIN,), LASTS)
+        view = await one.renew("one", part(MAIN), LASTS)
         assert view.leases[MAIN] == LeaseRow(1, view.now + 8_000, "one")
         assert view.alive == {"one": (MAIN,)}
 
@@ -86,7 +90,7 @@ async def test_a_lease_that_was_let_go_of_is_free_at_once_and_waits_from_then(
     database: Backend,
 ) -> None:
     async with two(database) as (store, _, one, other):
-        await one.renew("one", (MAIN,), LASTS)
+        await one.renew("one", part(MAIN), LASTS)
         await taken(one, "one")
         await one.release(MAIN, "one")
         await one.leave("one")
@@ -107,7 +111,7 @@ async def test_nobody_lets_go_of_anothers_lease(database: Backend) -> None:
         store.clock.leap(9)
         fence = await taken(other, "other")
         await one.release(MAIN, "one")
-        await one.renew("one", (MAIN,), LASTS)
+        await one.renew("one", part(MAIN), LASTS)
 
         view = await other.look()
         assert (view.leases[MAIN].holder, view.leases[MAIN].fence) == ("other", fence.number)
@@ -169,6 +173,29 @@ async def test_nothing_is_decided_under_a_lease_that_was_taken_over(database: Ba
 
 
 @in_a_loop
+async def test_a_view_tells_whether_anybody_takes_callbacks_or_applies_them(
+    database: Backend,
+) -> None:
+    async with two(database) as (store, _, one, other):
+        seen = []
+
+        async def look() -> None:
+            view = await other.look()
+            seen.append((view.callbacks_taken, view.callbacks_applied))
+
+        await look()
+        await one.renew("front", part(takes=True, applies=False), LASTS)
+        await look()
+        await one.renew("relay", part(takes=False, applies=True), LASTS)
+        await look()
+        await one.leave("front")
+        await look()
+        store.clock.leap(8)
+        await look()
+        assert seen == [(False, False), (True, False), (True, True), (False, True), (False, False)]
+
+
+@in_a_loop
 async def test_race_of_two_processes_that_take_a_lease(database: Backend) -> None:
     async with two(database) as (store, _, one, other):
         for round_ in range(ROUNDS):
@@ -210,6 +237,6 @@ async def test_time_is_the_databases_where_no_clock_is_handed_in(database: Backe
     async with database.open() as store:
         leases = LeaseStore(store.database)
         before = (await leases.look()).now
-        view = await leases.renew("one", (), LASTS)
+        view = await leases.renew("one", part(), LASTS)
         assert before <= view.now <= before + 60_000
         assert before > 1_700_000_000_000

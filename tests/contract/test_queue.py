@@ -399,8 +399,8 @@ async def test_unknown_messages_that_may_be_sent_once_more_are_found_oldest_firs
         ]
 
         expected = unknown if on_unknown is OnUnknown.RETRY else []
-        assert await store.messages.unknown_to_retry(limit=10) == expected
-        assert await store.messages.unknown_to_retry(limit=1) == expected[:1]
+        assert await store.messages.unknown_to_retry(of=[MAIN], limit=10) == expected
+        assert await store.messages.unknown_to_retry(of=[MAIN], limit=1) == expected[:1]
 
 
 @in_a_loop
@@ -414,8 +414,26 @@ async def test_what_is_left_unknown_is_found_newest_first(database: Backend) -> 
         await store.accepted()
         await store.sent()
 
-        assert await store.messages.left_unknown(limit=10) == unknown[::-1]
-        assert await store.messages.left_unknown(limit=3) == unknown[:0:-1]
+        assert await store.messages.left_unknown(of=[MAIN], limit=10) == unknown[::-1]
+        assert await store.messages.left_unknown(of=[MAIN], limit=3) == unknown[:0:-1]
+
+
+@in_a_loop
+async def test_unknown_messages_are_found_of_the_senders_that_are_asked_for(
+    database: Backend,
+) -> None:
+    async with database.open() as store:
+        both = [
+            await store.settle(
+                await store.begun(sender=sender, on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN
+            )
+            for sender in (MAIN, OTHER)
+        ]
+        for message in both:
+            assert await store.messages.unknown_to_retry(of=[message.sender], limit=9) == [message]
+            assert await store.messages.left_unknown(of=[message.sender], limit=9) == [message]
+        assert await store.messages.unknown_to_retry(of=[MAIN, OTHER], limit=9) == both
+        assert await store.messages.unknown_to_retry(of=[], limit=9) == []
 
 
 @in_a_loop
@@ -431,7 +449,7 @@ async def test_of_unknown_messages_the_expired_do_not_hide_those_that_may_be_sen
         may = await store.settle(await store.begun(on_unknown=OnUnknown.RETRY), Outcome.UNKNOWN)
         store.clock.leap(2)
 
-        assert await store.messages.unknown_to_retry(limit=1) == [may]
+        assert await store.messages.unknown_to_retry(of=[MAIN], limit=1) == [may]
 
 
 @in_a_loop
@@ -459,7 +477,7 @@ async def test_a_second_unknown_is_held(database: Backend) -> None:
         held = await store.settle(again, Outcome.UNKNOWN)
 
         assert (held.status, held.flags) == (Status.UNKNOWN, (Flag.RESENT,))
-        assert await store.messages.unknown_to_retry(limit=10) == []
+        assert await store.messages.unknown_to_retry(of=[MAIN], limit=10) == []
 
 
 @in_a_loop

@@ -108,6 +108,7 @@ async def tell(url: str, text: str) -> None:
         (lambda w: w.callback_kept(), News(callbacks=True)),
         (lambda w: w.lease_changed(), News(leases=True)),
         (lambda w: w.pause_changed(MAIN), News(pauses=(MAIN,))),
+        (lambda w: w.evidence_missed(), News(evidence_missed=True)),
         (lambda w: [w.heard(MAIN), w.heard(MAIN), w.heard(OTHER)], News(heard={MAIN: 2, OTHER: 1})),
     ],
 )
@@ -286,6 +287,24 @@ async def test_a_session_that_was_cut_is_followed_by_another_and_that_is_said(
         assert await one.next() == News(queued=(MAIN,))
 
     assert sorted(line["event"] for line in logged) == ["wakeups_back"] * 2 + ["wakeups_lost"] * 2
+
+
+@in_a_loop
+async def test_that_evidence_was_missed_is_told_once_a_session_is_to_be_had(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups, "AGAIN_SECONDS", 0.01)
+    one = Process(url, "one")
+    one.has_peers = False  # as far as it knows
+    one.wakeups.evidence_missed()
+    async with process(url, "other") as other:
+        running = asyncio.create_task(one.wakeups.run())
+        assert await other.next() == News(evidence_missed=True)
+        one.has_peers = True
+        one.wakeups.queued(MAIN)
+        assert await other.next() == News(queued=(MAIN,))  # and it was told once
+        await one.wakeups.close()
+        await running
 
 
 @in_a_loop

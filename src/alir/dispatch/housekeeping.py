@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from alir.clock import Clock
 from alir.dispatch.lease import Lease
-from alir.dispatch.ports import Outbox
+from alir.dispatch.ports import Evidence, Outbox
 from alir.dispatch.undecided import Undecided
 from alir.errors import NotFound, StoreUnavailable, TooLate
 from alir.ids import Fence, MessageId, SenderName
@@ -24,6 +24,9 @@ PERIOD_SECONDS = 1.0
 _LARGEST_ROUND = 500
 #: Between two looks; after a longer one callbacks may not have arrived meanwhile.
 LONGEST_GAP_SECONDS = 10.0
+#: A callback is applied within milliseconds of being kept. Of one that was kept longer ago nobody
+#: can say how soon it will be; and the clocks of two machines may differ a little.
+APPLIED_WITHIN: Final = timedelta(seconds=3)
 
 _PROCESS_ENDED: Final = life.error(
     "process_ended", "The process ended before the provider's answer"
@@ -41,6 +44,8 @@ class Housekeeper:
         unknown_after: how long evidence is waited for.
         decided: told of each unknown message that is held.
         leases: of all senders; what is of one whose lease another process holds is left to that.
+        evidence: what other processes have kept; none: there are none, and this one tells of all
+            that it has kept and could not apply.
     """
 
     def __init__(
@@ -52,17 +57,21 @@ class Housekeeper:
         unknown_after: timedelta,
         decided: Callable[[Message, Decision], None],
         leases: Mapping[SenderName, Lease],
+        evidence: Evidence | None = None,
     ) -> None:
         self._outbox = outbox
+        self._evidence = evidence
         self._leases = leases
         self._clock = clock
         self._attempt_time = attempt_time
         self._decided = decided
-        self._undecided = Undecided(clock, unknown_after)
+        self._undecided = Undecided(clock, unknown_after, self._is_ours)
         #: To be told of every message that changes; the very method, as this is on the hot path.
         self.changed = self._undecided.changed
         # Senders that were taken over: what was left unknown of them is yet to be found.
         self._unfound: set[SenderName] = set()
+        # Whether callbacks lay unapplied at the last look for them.
+        self._is_behind = False
         # On the clock that never jumps: since when time was looked at without a gap.
         self._steady_since = clock.elapsed()
         self._looked_at: tuple[datetime, float] | None = None
@@ -86,8 +95,13 @@ class Housekeeper:
         return len(left)
 
     def evidence_missed(self) -> None:
-        """A callback could not be kept or applied: evidence is waited for anew."""
+        """A callback could not come, be kept, or be applied: evidence is waited for anew."""
         self._undecided.wait_anew()
+
+    def lost(self, sender: SenderName) -> None:
+        """The lease of a sender is another process's, which finds by itself what is unknown."""
+        self._unfound.discard(sender)
+        self._undecided.lost(sender)
 
     async def run(self) -> None:
         """Look every `PERIOD_SECONDS`, for ever."""
@@ -106,22 +120,43 @@ class Housekeeper:
     async def look(self) -> None:
         """Expire what has expired, call unknown what is overdue, decide what stays unknown."""
         self._notice_gaps()
-        others = [sender for sender, lease in self._leases.items() if not lease.is_held]
+        # Taken once, so that what is decided below is under the leases that it was found under.
+        fences = {name: lease.fence for name, lease in self._leases.items() if lease.is_held}
+        others = [sender for sender in self._leases if sender not in fences]
         await self._find_unknown()
         expired = await self._outbox.expired(limit=_LARGEST_ROUND, but=others)
         await asyncio.gather(*(self._try(message_id, self._expired) for message_id in expired))
         await self._look_at_overdue(others)
-        may = await self._outbox.unknown_to_retry(limit=_LARGEST_ROUND, but=others)
-        waited = [message for message in may if self._undecided.waited_enough(message)]
-        await asyncio.gather(
-            *(self._try(m, self._once_more, fence=self._fence(m.sender)) for m in waited)
-        )
-        holds = [m for m in self._undecided.to_hold() if m.sender not in others]
-        await asyncio.gather(*(self._hold(message) for message in holds))
+        await self._decide(fences)
 
-    def _fence(self, sender: SenderName) -> Fence | None:
+    async def _decide(self, fences: Mapping[SenderName, Fence | None]) -> None:
+        """Decide what stays unknown, of the senders whose leases these are."""
+        may = await self._outbox.unknown_to_retry(of=fences, limit=_LARGEST_ROUND)
+        if len(may) < _LARGEST_ROUND:
+            self._undecided.may_go_again(may)
+        waited = [message for message in may if self._undecided.waited_enough(message)]
+        holds = [m for m in self._undecided.to_hold() if m.sender in fences]
+        if (waited or holds or self._is_behind) and await self._may_be_known():
+            self._undecided.wait_anew()
+            return
+        await asyncio.gather(
+            *(self._try(m, self._once_more, fence=fences[m.sender]) for m in waited)
+        )
+        await asyncio.gather(*(self._hold(m, fences[m.sender]) for m in holds))
+
+    async def _may_be_known(self) -> bool:
+        """Whether evidence may have come that nobody has applied yet."""
+        if self._evidence is None:
+            return False
+        was_behind = self._is_behind
+        self._is_behind = await self._evidence.any_unapplied(longer_than=APPLIED_WITHIN)
+        if self._is_behind and not was_behind:
+            _log.warning("callbacks_unapplied")
+        return self._is_behind
+
+    def _is_ours(self, sender: SenderName) -> bool:
         lease = self._leases.get(sender)  # none of one that is gone from the settings
-        return None if lease is None else lease.fence
+        return lease is not None and (lease.is_held or sender in self._unfound)
 
     async def _find_unknown(self) -> None:
         """Decide also upon what an earlier process left unknown, as if it had become so now.
@@ -131,8 +166,7 @@ class Housekeeper:
         taken = {sender for sender in self._unfound if self._leases[sender].is_held}
         if not taken:
             return
-        others = [sender for sender in self._leases if sender not in taken]
-        for message in await self._outbox.left_unknown(limit=_LARGEST_ROUND, but=others):
+        for message in await self._outbox.left_unknown(of=taken, limit=_LARGEST_ROUND):
             self._undecided.found(message)
         self._unfound -= taken
 
@@ -175,11 +209,13 @@ class Housekeeper:
         except NotFound:
             pass  # purged since, because its recipient asked to be forgotten
 
-    async def _hold(self, message: Message) -> None:
-        """Tell that it is held, unless another process has changed it meanwhile."""
+    async def _hold(self, message: Message, fence: Fence | None) -> None:
+        """Tell that it is held, unless another process has changed it or decides by now."""
         with suppress(NotFound):  # purged since
             stands = await self._outbox.get(message.id)
-            if stands.status is Status.UNKNOWN:
+            lease = self._leases[message.sender]
+            is_ours = lease.is_held and lease.fence == fence
+            if is_ours and stands.status is Status.UNKNOWN:
                 self._decided(stands, Decision.HELD)
         self._undecided.decided(message)
 

@@ -76,17 +76,35 @@ class LeaseRow(NamedTuple):
     holder: str | None
 
 
+class Part(NamedTuple):
+    """What a process does.
+
+    Attributes:
+        senders: that it can dispatch for.
+        takes_callbacks: whether providers can call it back.
+        applies_callbacks: whether it applies what any process took.
+    """
+
+    senders: tuple[SenderName, ...]
+    takes_callbacks: bool
+    applies_callbacks: bool
+
+
 class View(NamedTuple):
     """What the database says at one moment.
 
     Attributes:
         now: by the database's clock, in milliseconds.
         alive: the processes that told of themselves a moment ago.
+        callbacks_taken: whether one of them takes callbacks.
+        callbacks_applied: whether one of them applies callbacks.
     """
 
     now: int
     alive: Alive
     leases: Mapping[SenderName, LeaseRow]
+    callbacks_taken: bool
+    callbacks_applied: bool
 
 
 class Steps(NamedTuple):

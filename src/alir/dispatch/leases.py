@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 from alir.clock import Clock
-from alir.dispatch.lease import Lease, LeaseRow, View, steps
+from alir.dispatch.lease import Lease, LeaseRow, Part, View, steps
 from alir.errors import StoreUnavailable
 from alir.ids import Fence, SenderName
 from alir.observe import get_logger
@@ -48,7 +48,7 @@ class LeaseStore(Protocol):
         """How things stand."""
         ...
 
-    async def renew(self, process: str, senders: tuple[SenderName, ...], lasts: timedelta) -> View:
+    async def renew(self, process: str, part: Part, lasts: timedelta) -> View:
         """The process lives, and so do the leases that it holds, for so long from now."""
         ...
 
@@ -106,6 +106,10 @@ class Leases:
         lasts: how long a lease lives that nobody renews.
         looks: how often leases are looked at.
         told: called when others have something to look at.
+        takes_callbacks: whether providers can call this process back.
+        applies_callbacks: whether this process applies what any took.
+        missed: called at each look that finds nobody alive who takes callbacks, or nobody who
+            applies them: no evidence comes meanwhile.
     """
 
     def __init__(
@@ -118,6 +122,9 @@ class Leases:
         *,
         lasts: timedelta,
         told: Callable[[], None],
+        takes_callbacks: bool,
+        applies_callbacks: bool,
+        missed: Callable[[], None],
         looks: timedelta = timedelta(seconds=LOOK_SECONDS),
     ) -> None:
         self._process = process
@@ -128,6 +135,9 @@ class Leases:
         self._lasts = lasts
         self._seconds = lasts.total_seconds()
         self._told = told
+        self._part = Part(tuple(leases), takes_callbacks, applies_callbacks)
+        self._missed = missed
+        self._misses = False
         self._look_seconds = looks.total_seconds()
         self._held: dict[SenderName, _Held] = {}
         self._changing: dict[SenderName, asyncio.Task[None]] = {}
@@ -177,6 +187,7 @@ class Leases:
         is_due = self._clock.elapsed() >= self._renew_at
         view = await (self._renew() if is_due else self._store.look())
         self._others = len(view.alive.keys() - {self._process})
+        self._look_for_callbacks(view)
         for sender, held in list(self._held.items()):
             is_known = held_before.get(sender) == held.fence
             if is_known and not _is_theirs(view.leases.get(sender), self._process, held.fence):
@@ -210,7 +221,7 @@ class Leases:
 
     async def _renew(self) -> View:
         asked_at = self._clock.elapsed()
-        view = await self._store.renew(self._process, tuple(self._leases), self._lasts)
+        view = await self._store.renew(self._process, self._part, self._lasts)
         self._renew_at = asked_at + self._seconds / RENEWALS
         self._others = len(view.alive.keys() - {self._process})
         # Counted from before it was asked for, so that it is over here before it is over there.
@@ -225,6 +236,16 @@ class Leases:
                     if was_over:
                         self._owner.taken(sender)  # who found it over sleeps until then
         return view
+
+    def _look_for_callbacks(self, view: View) -> None:
+        misses = not (view.callbacks_taken and view.callbacks_applied)
+        if misses:
+            self._missed()
+        if misses and not self._misses:
+            _log.warning("no_callbacks", taken=view.callbacks_taken, applied=view.callbacks_applied)
+        elif self._misses and not misses:
+            _log.info("callbacks_again")
+        self._misses = misses
 
     def _change(
         self, sender: SenderName, change: Callable[[SenderName], Coroutine[Any, Any, None]]

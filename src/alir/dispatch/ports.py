@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from alir.dispatch.gate import Turn
@@ -200,20 +200,15 @@ class Outbox(Protocol):
         """
         ...
 
-    async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:
-        """Messages that are unknown, whatever may become of them; the newest `limit` of them.
+    async def left_unknown(self, *, of: Collection[SenderName], limit: int) -> list[Message]:
+        """Messages of these senders that are unknown, whatever may become of them.
 
-        None of the senders `but`.
+        The newest `limit` of them.
         """
         ...
 
-    async def unknown_to_retry(
-        self, *, limit: int, but: Sequence[SenderName] = ()
-    ) -> list[Message]:
-        """Unknown messages that may be sent once more, as `life.may_retry_by_itself` says.
-
-        Oldest first. None of the senders `but`.
-        """
+    async def unknown_to_retry(self, *, of: Collection[SenderName], limit: int) -> list[Message]:
+        """Unknown messages of these senders that `life.may_retry_by_itself`; oldest first."""
         ...
 
     async def expired(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[MessageId]:
@@ -222,6 +217,14 @@ class Outbox(Protocol):
 
     async def due(self, sender: SenderName, *, at_most: int) -> Due:
         """What is due, up to `at_most` messages of each class counted."""
+        ...
+
+
+class Evidence(Protocol):
+    """What providers told, as the processes of one database have kept it."""
+
+    async def any_unapplied(self, *, longer_than: timedelta) -> bool:
+        """Whether a callback was kept longer ago than that, and is still to be applied."""
         ...
 
 

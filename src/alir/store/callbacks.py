@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
@@ -26,6 +26,7 @@ LARGEST_PAGE_BYTES = 4 * 1024 * 1024
 CLAIM_SECONDS = 10
 
 _CLAIM = CLAIM_SECONDS * 1000
+_MILLISECOND: Final = timedelta(milliseconds=1)
 #: In place of the end of a claim: no process could apply it, and none tries until one starts.
 _LEFT: Final = 2**63 - 1
 
@@ -48,6 +49,16 @@ _FREE = or_(
 )
 # Asked every second by every process, and nearly always there is none: that must not cost a write.
 _ANY = Statement(select(_c.seq).where(_UNAPPLIED, _FREE).limit(1))
+# One from long after now is no young one: the clock of the process that kept it is wrong.
+_OLD = Statement(
+    select(_c.seq)
+    .where(
+        _UNAPPLIED,
+        or_(_c.claimed_until.is_(None), _c.claimed_until < _LEFT),
+        or_(_c.received_at < bindparam("before"), _c.received_at > bindparam("after")),
+    )
+    .limit(1)
+)
 # Bodies are read once it is known how many there is room for. What another process is just
 # claiming is passed by; SQLite has one writer at a time.
 _FIND = Statement(
@@ -140,6 +151,18 @@ class CallbackStore:
         """
         statement = _FREE_ALL if claimed else _FREE_LEFT
         await self._database.write(lambda connection: statement.run(connection, {}).close())
+
+    async def any_unapplied(self, *, longer_than: timedelta) -> bool:
+        """Whether a callback was kept longer ago than that, and is still to be applied.
+
+        Those that cannot be applied do not count. Nor does who has claimed it: that one may have
+        been killed since.
+        """
+        age, now = longer_than // _MILLISECOND, self._now()
+        values = {"before": now - age, "after": now + age}
+        return await self._database.read(
+            lambda connection: _OLD.run(connection, values).fetchone() is not None
+        )
 
     def _is_any_free(self, connection: Connection) -> bool:
         return _ANY.run(connection, self._free_at(self._now())).fetchone() is not None

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import bindparam, delete, null, select, update
 
 from alir.clock import Clock, to_milliseconds
-from alir.dispatch.lease import LeaseRow, View
+from alir.dispatch.lease import LeaseRow, Part, View
 from alir.dispatch.leases import CHANGE_OF_HANDS, Taken
 from alir.ids import Fence, SenderName
 from alir.store import rows, tables
@@ -22,9 +22,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 _FORGOTTEN_AFTER = timedelta(hours=1)
 
 _NOW = Statement(select(DatabaseNow()))
-_ALIVE = Statement(select(_p.name, _p.senders).where(_p.alive_until > bindparam("now")))
+_ALIVE = Statement(
+    select(_p.name, _p.senders, _p.takes_callbacks, _p.applies_callbacks).where(
+        _p.alive_until > bindparam("now")
+    )
+)
 _LEASES = Statement(select(_l.sender, _l.fence, _l.until, _l.holder))
-_LIVES = Statement(upsert(tables.process, replaced=["senders", "alive_until"]))
+_LIVES = Statement(
+    upsert(
+        tables.process, replaced=["senders", "alive_until", "takes_callbacks", "applies_callbacks"]
+    )
+)
 _FORGET = Statement(delete(tables.process).where(_p.alive_until < bindparam("before")))
 _RENEW = Statement(
     update(tables.sender_lease)
@@ -78,13 +86,19 @@ class LeaseStore:
         """How things stand."""
         return await self._database.read(self._view)
 
-    async def renew(self, process: str, senders: tuple[SenderName, ...], lasts: timedelta) -> View:
+    async def renew(self, process: str, part: Part, lasts: timedelta) -> View:
         """The process lives, and so do the leases that it holds, for so long from now."""
 
         def work(connection: Connection) -> View:
             now = self._now(connection)
             until = now + lasts // _MILLISECOND
-            lives = {"name": process, "senders": rows.text(list(senders)), "alive_until": until}
+            lives = {
+                "name": process,
+                "senders": rows.text(list(part.senders)),
+                "alive_until": until,
+                "takes_callbacks": int(part.takes_callbacks),
+                "applies_callbacks": int(part.applies_callbacks),
+            }
             _LIVES.run(connection, lives)
             _RENEW.run(connection, {"process": process, "until_": until})
             _FORGET.run(connection, {"before": now - _FORGOTTEN_AFTER // _MILLISECOND})
@@ -136,16 +150,16 @@ class LeaseStore:
 
     def _view(self, connection: Connection) -> View:
         now = self._now(connection)
+        alive = _ALIVE.run(connection, {"now": now}).fetchall()
         return View(
             now,
-            {
-                name: tuple(map(SenderName, orjson.loads(senders)))
-                for name, senders in _ALIVE.run(connection, {"now": now})
-            },
+            {name: tuple(map(SenderName, orjson.loads(senders))) for name, senders, _, _ in alive},
             {
                 SenderName(sender): LeaseRow(fence, until, holder)
                 for sender, fence, until, holder in _LEASES.run(connection, {})
             },
+            callbacks_taken=any(takes for _, _, takes, _ in alive),
+            callbacks_applied=any(applies for _, _, _, applies in alive),
         )
 
 

@@ -31,6 +31,7 @@ def texts_of(name: str, news: News) -> list[str]:
         "leases": news.leases,
         "pauses": news.pauses,
         "heard": news.heard,
+        "evidence_missed": news.evidence_missed,
         "missed": news.missed,
     }
     told = {key: value for key, value in fields.items() if value}
@@ -64,6 +65,7 @@ def news_in(text: str) -> tuple[str, News]:
         leases=told.get("leases") is True,
         pauses=tuple(map(SenderName, _texts(told, "pauses"))),
         heard=_counts(told, "heard"),
+        evidence_missed=told.get("evidence_missed") is True,
         missed=told.get("missed") is True,
     )
 
@@ -78,6 +80,7 @@ def _halves(news: News) -> tuple[News, News]:
         leases=news.leases,
         pauses=pauses[0],
         heard=dict(heard[0]),
+        evidence_missed=news.evidence_missed,
         missed=news.missed,
     )
     rest = News(queued=queued[1], settled=settled[1], pauses=pauses[1], heard=dict(heard[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from operator import itemgetter
@@ -53,14 +53,15 @@ _LEFT = (
 )
 _LEFT_BEGUN = Statement(_LEFT)
 _OVERDUE = Statement(_LEFT.where(_a.begun_at < bindparam("before")))
-# Where processes share the database: of one sender, or but for the senders of the others.
+# Where processes share the database: of one sender, of some, or but for the senders of the others.
 _WITH_SENDER = _LEFT.join_from(tables.attempt, tables.message, _m.id == _a.message_id)
 _LEFT_BEGUN_OF = Statement(_WITH_SENDER.where(_m.sender == bindparam("of")))
+_OURS: ColumnElement[bool] = is_among(_m.sender, "of")
 _NOT_OTHERS: ColumnElement[bool] = ~is_among(_m.sender, "but")
 _OVERDUE_BUT = Statement(_WITH_SENDER.where(_a.begun_at < bindparam("before"), _NOT_OTHERS))
 _NEWEST_UNKNOWN = Statement(
     select(*rows.MESSAGE_COLUMNS)
-    .where(_UNKNOWN, _m.on_unknown == bindparam("on_unknown"), _NOT_OTHERS)
+    .where(_UNKNOWN, _m.on_unknown == bindparam("on_unknown"), _OURS)
     .order_by(_m.seq.desc())
     .limit(bindparam("limit"))
 )
@@ -70,7 +71,7 @@ _TO_RETRY = Statement(
         text("message.status = 'unknown' AND message.on_unknown = 'retry'"),
         _m.flags.not_like(bindparam("resent")),
         or_(_m.expires_at.is_(None), _m.expires_at > bindparam("now")),
-        _NOT_OTHERS,
+        _OURS,
     )
     .order_by(_m.seq)
     .limit(bindparam("limit"))
@@ -227,12 +228,9 @@ class QueueReader:
             ]
         )
 
-    async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:
-        """Messages that are unknown, the newest `limit` of them; newest first.
-
-        None of the senders `but`.
-        """
-        values = {"limit": limit, "but": rows.text(list(but))}
+    async def left_unknown(self, *, of: Collection[SenderName], limit: int) -> list[Message]:
+        """Messages of these senders that are unknown, the newest `limit` of them; newest first."""
+        values = {"limit": limit, "of": rows.text(list(of))}
 
         def work(connection: Connection) -> list[Message]:
             of_each = (  # for so the index is ordered
@@ -244,15 +242,10 @@ class QueueReader:
 
         return await self._database.read(work)
 
-    async def unknown_to_retry(
-        self, *, limit: int, but: Sequence[SenderName] = ()
-    ) -> list[Message]:
-        """Unknown messages that may be sent once more, as `life.may_retry_by_itself` says.
-
-        Oldest first. None of the senders `but`.
-        """
+    async def unknown_to_retry(self, *, of: Collection[SenderName], limit: int) -> list[Message]:
+        """Unknown messages of these senders that `life.may_retry_by_itself`; oldest first."""
         values = {
-            "but": rows.text(list(but)),
+            "of": rows.text(list(of)),
             "resent": f'%"{Flag.RESENT}"%',
             "now": to_milliseconds(self._clock.now()),
             "limit": limit,

@@ -329,6 +329,9 @@ process = Table(
     Column("senders", Text, nullable=False),
     # By the database's clock; it says so anew all the time.
     Column("alive_until", BigInteger, nullable=False),
+    # 1 where providers can call it back; 1 where it applies what any process took.
+    Column("takes_callbacks", Integer, nullable=False, server_default="0"),
+    Column("applies_callbacks", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import asyncpg
@@ -63,6 +63,7 @@ class PostgresWakeups:
         self._is_lost = False
         self._is_closing = False
         self._was_puzzled = False
+        self._evidence_missed = False
 
     def queued(self, sender: SenderName) -> None:
         """See `Wakeups.queued`."""
@@ -93,6 +94,12 @@ class PostgresWakeups:
         """See `Wakeups.heard`."""
         if (told := self._telling()) is not None:
             told.heard[sender] += 1
+
+    def evidence_missed(self) -> None:
+        """See `Wakeups.evidence_missed`: what keeps alir from storing may cut the session, too."""
+        self._evidence_missed = True
+        if self._is_connected:
+            self._woken.set()
 
     def listen(self, hear: Callable[[News], None]) -> None:
         """See `Wakeups.listen`."""
@@ -141,8 +148,14 @@ class PostgresWakeups:
             while not self._is_closing or self._woken.is_set():
                 await self._wait(LOOK_SECONDS)
                 told, self._told = self._told, _Told()
-                # Where there is nothing to tell, it shows that the session lives.
-                await session.execute(_TELL, CHANNEL, texts_of(self._name, told.news()))
+                news = replace(told.news(), evidence_missed=self._evidence_missed)
+                self._evidence_missed = False
+                try:
+                    # Where there is nothing to tell, it shows that the session lives.
+                    await session.execute(_TELL, CHANNEL, texts_of(self._name, news))
+                except BaseException:
+                    self._evidence_missed |= news.evidence_missed
+                    raise
             self._is_connected = False
             await connection.close()
         finally:
@@ -159,6 +172,8 @@ class PostgresWakeups:
             self._is_lost = False
             _log.info("wakeups_back")
         self._is_connected = True
+        if self._evidence_missed:
+            self._woken.set()
         self._pass_on(News(missed=True))
 
     def _note(self, error: Exception) -> None:

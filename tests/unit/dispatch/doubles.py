@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -189,17 +189,16 @@ class MemoryOutbox:
         except KeyError:
             raise NotFound("No message has this id") from None
 
-    async def left_unknown(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[Message]:
+    async def left_unknown(self, *, of: Collection[SenderName], limit: int) -> list[Message]:
         unknown = [
-            m for m in self.messages.values() if m.status is Status.UNKNOWN and m.sender not in but
+            m for m in self.messages.values() if m.status is Status.UNKNOWN and m.sender in of
         ]
         return sorted(unknown, key=lambda m: m.id, reverse=True)[:limit]
 
-    async def unknown_to_retry(
-        self, *, limit: int, but: Sequence[SenderName] = ()
-    ) -> list[Message]:
+    async def unknown_to_retry(self, *, of: Collection[SenderName], limit: int) -> list[Message]:
+        await self._reached("unknown_to_retry")
         now = self._clock.now()
-        ours = [m for m in self.messages.values() if m.sender not in but]
+        ours = [m for m in self.messages.values() if m.sender in of]
         return [m for m in ours if life.may_retry_by_itself(m, now=now)][:limit]
 
     async def expired(self, *, limit: int, but: Sequence[SenderName] = ()) -> list[MessageId]:
@@ -370,6 +369,24 @@ def pauses_of(
     return pauses, gates
 
 
+class KeptCallbacks:
+    """What other processes have kept.
+
+    Attributes:
+        kept_at: of each callback that is yet to be applied.
+        asked: how often was asked.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.kept_at: list[datetime] = []
+        self.asked = 0
+
+    async def any_unapplied(self, *, longer_than: timedelta) -> bool:
+        self.asked += 1
+        return any(at < self._clock.now() - longer_than for at in self.kept_at)
+
+
 class Outcomes:
     """Remembers what calls came to, and what was decided about unknown attempts."""
 
@@ -439,6 +456,7 @@ class World:
         )
         self.outbox.queued = self.dispatcher.queued
         self.decided: list[tuple[MessageId, Decision]] = []
+        self.callbacks = KeptCallbacks(self.clock)
         self.housekeeper = Housekeeper(
             self.outbox,
             self.clock,
@@ -446,6 +464,7 @@ class World:
             unknown_after=timedelta(minutes=2),
             decided=lambda message, decision: self.decided.append((message.id, decision)),
             leases=self.leases,
+            evidence=self.callbacks,
         )
         self.outbox.changed = self.housekeeper.changed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.unit.dispatch.doubles import ATTEMPT_TIME, MemoryOutbox, World, held
 
 from alir.dispatch.housekeeping import PERIOD_SECONDS, Housekeeper
 from alir.errors import OutcomeUnknown
+from alir.ids import Fence
 from alir.messages import life
 from alir.messages.life import Settlement
 from alir.messages.model import (
@@ -244,6 +246,48 @@ async def test_the_two_minutes_begin_anew_where_a_callback_could_not_be_kept() -
         assert world.stands(message).status is Status.ACCEPTED
 
 
+@pytest.mark.parametrize("on_unknown", OnUnknown)
+@in_a_loop
+async def test_nothing_is_decided_while_a_callback_lies_unapplied_and_two_minutes_after(
+    on_unknown: OnUnknown,
+) -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=on_unknown)
+        await _listen(world, 60)
+        world.callbacks.kept_at.append(world.clock.now())  # and nobody lives who applies it
+        await _listen(world, 600)
+        assert (world.stands(message).status, world.decided) == (Status.UNKNOWN, [])
+        world.callbacks.kept_at.clear()
+        await _listen(world, 118)
+        assert (world.stands(message).status, world.decided) == (Status.UNKNOWN, [])
+        await _listen(world, 121)
+        if on_unknown is OnUnknown.RETRY:
+            assert world.stands(message).status is Status.ACCEPTED
+        else:
+            assert world.decided == [(message.id, Decision.HELD)]
+
+
+@in_a_loop
+async def test_callbacks_that_come_and_are_applied_all_the_time_put_nothing_off() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await _listen(world, 120)
+        world.callbacks.kept_at.append(world.clock.now())
+        await _listen(world, 1)
+
+        assert world.stands(message).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_where_nothing_is_to_be_decided_nobody_asks_for_callbacks() -> None:
+    async with World() as world:
+        _unknown(world.outbox, on_unknown=OnUnknown.RETRY)
+        await _listen(world, 119)
+        assert world.callbacks.asked == 0
+        await _listen(world, 300)
+        assert world.callbacks.asked == 1
+
+
 @pytest.mark.parametrize("seconds", [5, 3600])
 @in_a_loop
 async def test_the_two_minutes_are_two_minutes_though_the_clock_is_set_back(seconds: int) -> None:
@@ -381,6 +425,57 @@ async def test_what_another_process_settled_is_not_told_to_be_held() -> None:
         await _listen(world, 121)
 
         assert world.decided == []
+
+
+# Whose it is to decide
+
+
+@in_a_loop
+async def test_race_of_a_decision_and_the_end_of_a_lease() -> None:
+    async with World() as world:
+        fence = Fence(MAIN, 1)
+        world.leases[MAIN].take(fence, good_from=0, good_until=math.inf)
+        again, held_one = (_unknown(world.outbox, on_unknown=each) for each in OnUnknown)
+        await _listen(world, 119)
+        release = world.outbox.hold("unknown_to_retry")
+        await world.advance(2)
+        looking = asyncio.create_task(world.housekeeper.look())
+        await idle()
+        world.outbox.fallen.add(fence)  # another process has it by now
+        world.leases[MAIN].end()
+        world.housekeeper.lost(MAIN)
+        release()
+        await looking
+
+        assert world.stands(again).status is Status.UNKNOWN
+        assert world.stands(held_one).status is Status.UNKNOWN
+        assert world.decided == []
+
+
+@in_a_loop
+async def test_what_is_unknown_of_a_sender_that_is_gone_from_the_settings_is_left_alone() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.RETRY, sender=OTHER)
+        await _listen(world, 600)
+
+        assert world.stands(message) == message
+        assert world.decided == []
+
+
+@in_a_loop
+async def test_of_a_sender_that_comes_back_the_two_minutes_begin_anew() -> None:
+    async with World() as world:
+        message = _unknown(world.outbox, on_unknown=OnUnknown.HOLD)
+        await _listen(world, 60)
+        world.leases[MAIN].end()
+        world.housekeeper.lost(MAIN)
+        await _listen(world, 30)
+        await world.housekeeper.take_over(MAIN, was_left=False)
+        world.leases[MAIN].keep()
+        await _listen(world, 119)
+        assert world.decided == []
+        await _listen(world, 2)
+        assert world.decided == [(message.id, Decision.HELD)]
 
 
 # What a fault of alir's own left begun

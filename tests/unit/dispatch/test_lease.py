@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import MAIN, OTHER
 
-from alir.dispatch.lease import Lease, LeaseRow, Steps, View, share_out, steps
+from alir.dispatch.lease import Alive, Lease, LeaseRow, Steps, View, share_out, steps
 from alir.ids import Fence, SenderName
 
 NOW = 1_000_000
@@ -21,7 +22,11 @@ ALIVE = st.dictionaries(st.sampled_from(("p", "q", "r", "s")), SENDERS)
 def view(holder: str | None, *, until: int = NOW + 5_000, alive: str = "p q") -> View:
     """Of one sender, and processes that can all dispatch for it."""
     rows = {} if holder is None else {MAIN: LeaseRow(3, until, holder or None)}
-    return View(NOW, dict.fromkeys(alive.split(), (MAIN,)), rows)
+    return _view(dict.fromkeys(alive.split(), (MAIN,)), rows)
+
+
+def _view(alive: Alive, rows: Mapping[SenderName, LeaseRow]) -> View:
+    return View(NOW, alive, rows, callbacks_taken=True, callbacks_applied=True)
 
 
 OWNER = share_out({"p": (MAIN,), "q": (MAIN,)})[MAIN]
@@ -78,7 +83,7 @@ def test_a_sender_that_should_be_anothers_is_let_go_of() -> None:
 
 
 def test_whoever_is_alone_takes_all() -> None:
-    alone = View(NOW, {"p": (MAIN, OTHER), "api": ()}, {})
+    alone = _view({"p": (MAIN, OTHER), "api": ()}, {})
     assert steps(alone, "p") == Steps((MAIN, OTHER), ())
     assert steps(alone, "api") == Steps((), ())
 

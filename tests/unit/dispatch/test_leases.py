@@ -10,7 +10,7 @@ from tests.clock import FakeClock, idle
 from tests.examples import MAIN, OTHER
 from tests.running import in_a_loop
 
-from alir.dispatch.lease import Lease, LeaseRow, View
+from alir.dispatch.lease import Lease, LeaseRow, Part, View
 from alir.dispatch.leases import Leases, SoleOwner, Taken
 from alir.errors import StoreUnavailable
 from alir.ids import Fence, SenderName
@@ -26,7 +26,7 @@ class Table:
         self.clock = clock
         clock.leap(1_000)  # the database is older than the process
         self.rows: dict[SenderName, LeaseRow] = {}
-        self.alive: dict[str, tuple[tuple[SenderName, ...], int]] = {}
+        self.alive: dict[str, tuple[Part, int]] = {}
         self.is_away = False
         self.doubts = False
         self.renewals = 0
@@ -40,16 +40,22 @@ class Table:
 
     async def look(self) -> View:
         self._reach()
-        living = {name: its for name, (its, until) in self.alive.items() if until > self.now}
-        view = View(self.now, living, dict(self.rows))
+        living = {name: part for name, (part, until) in self.alive.items() if until > self.now}
+        view = View(
+            self.now,
+            {name: part.senders for name, part in living.items()},
+            dict(self.rows),
+            callbacks_taken=any(part.takes_callbacks for part in living.values()),
+            callbacks_applied=any(part.applies_callbacks for part in living.values()),
+        )
         await self.answers.wait()
         return view
 
-    async def renew(self, process: str, senders: Sequence[SenderName], lasts: timedelta) -> View:
+    async def renew(self, process: str, part: Part, lasts: timedelta) -> View:
         self._reach()
         self.renewals += 1
         until = self.now + round(lasts.total_seconds() * 1000)
-        self.alive[process] = (tuple(senders), until)
+        self.alive[process] = (part, until)
         for sender, row in self.rows.items():
             if row.holder == process:
                 self.rows[sender] = row._replace(until=until)
@@ -88,7 +94,13 @@ class Process:
     """A process, which writes down what it is told."""
 
     def __init__(
-        self, name: str, table: Table, senders: Sequence[SenderName] = (MAIN, OTHER)
+        self,
+        name: str,
+        table: Table,
+        senders: Sequence[SenderName] = (MAIN, OTHER),
+        *,
+        takes_callbacks: bool = True,
+        applies_callbacks: bool = True,
     ) -> None:
         self.table = table
         self.own = {sender: Lease() for sender in senders}
@@ -96,11 +108,21 @@ class Process:
         self.taken_ones: list[SenderName] = []
         self.lost_ones: list[SenderName] = []
         self.told = 0
+        self.missed: list[float] = []
         self.cannot_learn = False
         self.resting = asyncio.Event()
         self.resting.set()
         self.leases = Leases(
-            name, self.own, table, self, table.clock, lasts=LASTS, told=self._count
+            name,
+            self.own,
+            table,
+            self,
+            table.clock,
+            lasts=LASTS,
+            told=self._count,
+            takes_callbacks=takes_callbacks,
+            applies_callbacks=applies_callbacks,
+            missed=lambda: self.missed.append(table.clock.elapsed()),
         )
 
     async def learn(self, sender: SenderName, *, was_left: bool) -> None:
@@ -327,6 +349,37 @@ async def test_who_found_its_lease_over_is_woken_once_it_was_renewed_after_all()
     one.table.clock.leap(9)
     await one.look()
     assert one.may_send() == one.taken_ones == [MAIN, OTHER]
+
+
+@in_a_loop
+async def test_it_is_told_while_nobody_lives_who_takes_callbacks() -> None:
+    table = Table(FakeClock())
+    back = Process("back", table, takes_callbacks=False)
+    front = Process("front", table, (), applies_callbacks=False)
+    await pass_time(1, back)
+    assert len(back.missed) == 4
+    await pass_time(20, front, back)
+    assert len(back.missed) == 4
+    await front.leases.finish()
+    await pass_time(1, back)
+    assert len(back.missed) == 8
+
+
+@in_a_loop
+async def test_it_is_told_once_who_applied_callbacks_was_killed() -> None:
+    table = Table(FakeClock())
+    back = Process("back", table, applies_callbacks=False)
+    relay = Process("relay", table, (), takes_callbacks=False)
+    await pass_time(4, relay, back)
+    assert back.missed == []
+    killed_at = table.clock.elapsed()
+    await pass_time(9, back)
+    assert 6 <= back.missed[0] - killed_at <= 8
+    assert back.missed[-1] == table.clock.elapsed()
+    await pass_time(0.25, relay)
+    back.missed.clear()
+    await pass_time(20, relay, back)
+    assert back.missed == []
 
 
 @in_a_loop

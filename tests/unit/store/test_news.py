@@ -22,6 +22,7 @@ MAIN, OTHER = SenderName("main"), SenderName("other")
         News(leases=True),
         News(pauses=(OTHER,)),
         News(heard={MAIN: 3}),
+        News(evidence_missed=True),
         News(missed=True),
         News(queued=(MAIN,), callbacks=True, leases=True, heard={MAIN: 1, OTHER: 2}),
     ],

@@ -278,7 +278,7 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"attempt attempt_unsettled begun_at<?"},
     ),
     "unknown to retry": (
-        lambda s: s.messages.unknown_to_retry(limit=10),
+        lambda s: s.messages.unknown_to_retry(of=[MAIN], limit=10),
         {"message message_unknown on_unknown=?"},
     ),
     "begin under a lease": (_begin_under_a_lease, {_IN_LINE, "sender_lease PRIMARY sender=?"}),
@@ -288,7 +288,7 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     ),
     "pauses of a sender": (lambda s: s.pauses.of(MAIN), {"pause PRIMARY sender=?"}),
     "left unknown": (
-        lambda s: s.messages.left_unknown(limit=10),
+        lambda s: s.messages.left_unknown(of=[MAIN], limit=10),
         {"message message_unknown on_unknown=?"},
     ),
     "list": (_listed(), {"message PRIMARY rowid<?"}),
@@ -317,6 +317,10 @@ ALL_OF_A_FEW: dict[str, tuple[Callable[[Stores], Awaitable[Any]], str]] = {
         "attempt attempt_unsettled",
     ),
     "claim": (_claim, "callback callback_unapplied"),
+    "unapplied": (
+        lambda s: s.callbacks.any_unapplied(longer_than=timedelta(seconds=3)),
+        "callback callback_unapplied",
+    ),
     "free what was left": (
         lambda s: s.callbacks.free(claimed=False),
         "callback callback_unapplied",
