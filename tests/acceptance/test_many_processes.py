@@ -29,6 +29,14 @@ from tests.postgres import new_database
 
 SENDERS = ("main", "other")
 SENDERS_PATH = "/api/whatsapp/v1/senders"
+NEVER_ANSWERED = "+1 5550 000408"  # arrives, and its receipts come
+UNKNOWN_AFTER = 4
+IMPATIENT = f"""
+[dispatch]
+connect_timeout_seconds = 1
+call_timeout_seconds = 1
+unknown_after_seconds = {UNKNOWN_AFTER}
+"""
 
 
 @dataclass
@@ -50,11 +58,15 @@ class Fleet:
         found: list[dict[str, Any]] = answer.json()["data"]
         return found
 
+    def log(self, name: str) -> list[dict[str, Any]]:
+        """What a process has logged."""
+        lines = (self.processes[name].folder / "serve.stderr").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
     def holds(self, name: str) -> set[str]:
         """The senders that a process took, and did not let go of, as its log says."""
         held: set[str] = set()
-        for line in (self.processes[name].folder / "serve.stderr").read_text().splitlines():
-            told = json.loads(line)
+        for told in self.log(name):
             if told["event"] == "lease_taken":
                 held.add(told["sender"])
             elif told["event"] in {"lease_released", "lease_lost"}:
@@ -63,14 +75,14 @@ class Fleet:
 
 
 @contextmanager
-def fleet(folder: Path, server: str, **roles: str) -> Iterator[Fleet]:
+def fleet(folder: Path, server: str, settings: str = "", **roles: str) -> Iterator[Fleet]:
     """A process of each of these roles, and a simulator alone, which calls the first one back."""
     port = free_port()
     with ExitStack() as stack:
         url = stack.enter_context(new_database(server))
         callback = ["--callback-url", f"http://127.0.0.1:{port}/callbacks/cloud"]
         simulator = stack.enter_context(RunningSimulator(folder, options=callback))
-        config = "[simulator]\nenabled = false\n" + "".join(
+        config = f"[simulator]\nenabled = false\n{settings}" + "".join(
             f"""
             [senders.{name}]
             provider = "cloud"
@@ -190,6 +202,36 @@ def test_people_who_have_to_wait_are_counted_and_resumed_through_any_process(
         shared = {"ALIR_DATABASE": processes.database}
         alir(processes.processes[other], "sender", "resume", "main", environment=shared)
         eventually(lambda: tried(7), within=5)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("end", ["is killed", "is stopped"])
+def test_what_may_have_arrived_is_not_sent_again_while_its_receipts_lie_unapplied(
+    tmp_path: Path, postgresql_server: str, end: str
+) -> None:
+    roles = {"front": "api", "back": "dispatch", "relay": "relay"}
+    with fleet(tmp_path, postgresql_server, IMPATIENT, **roles) as processes:
+        api, relay = processes.apis["front"], processes.processes["relay"]
+        eventually(lambda: processes.holds("back") == set(SENDERS), within=15)
+        if end == "is killed":  # and seems to live for `lease_seconds`
+            relay.kill()
+            noticed = "callbacks_unapplied"
+        else:
+            relay.stop()
+            noticed = "no_callbacks"
+        asked = message(NEVER_ANSWERED, **{"from": "main", "on_unknown": "retry"})
+        found = send(api, asked, prefer="respond-async").json()["data"]["id"]
+        becomes(api, found, "unknown")
+        since = time.monotonic()
+
+        def is_noticed() -> bool:
+            return any(told["event"] == noticed for told in processes.log("back"))
+
+        eventually(lambda: time.monotonic() > since + 2 * UNKNOWN_AFTER and is_noticed(), within=15)
+        assert becomes(api, found, "unknown")["flags"] == []
+        relay.start()
+        assert becomes(api, found, "read", within=15)["flags"] == []
+        assert len(processes.received(NEVER_ANSWERED)) == 1
 
 
 def test_a_part_of_a_gateway_needs_a_database_that_can_be_shared(tmp_path: Path) -> None:

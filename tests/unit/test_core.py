@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.clock import FakeClock, idle
-from tests.examples import MAIN, a_message
+from tests.examples import MAIN, a_message, begin_due
 from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import ScriptedProvider
 
-from alir.clock import SystemClock
+from alir.clock import Clock, SystemClock
 from alir.core import Core, Policy, SenderParts, Sharing, World
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import DispatchPolicy
 from alir.dispatch.gate import PairLimit
-from alir.errors import ProviderRefused, SendFailure
+from alir.dispatch.housekeeping import PERIOD_SECONDS
+from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import MessageId, SenderName
 from alir.intake.accept import SenderRules
+from alir.messages.life import Settlement
 from alir.messages.model import Decision, OnUnknown, Outcome, ReceiptStatus, Status
+from alir.receipts.model import Heard, Told
+from alir.receipts.ports import CallbackRequest
 from alir.store.database import Database, open_database
 from alir.store.leases import LeaseStore
-from alir.wakeups import NoWakeups
+from alir.wakeups import News, NoWakeups
+
+TWO_MINUTES = timedelta(minutes=2)
 
 
 class Wakeups(NoWakeups):
-    """Writes down which messages it told to be settled, until it is closed."""
+    """Writes down what it told, until it is closed.
+
+    Attributes:
+        told: the messages that it told to be settled.
+        misses: how often it told that evidence was missed.
+        hear: whom to tell what other processes told.
+    """
 
     def __init__(self) -> None:
         self.told: list[MessageId] = []
+        self.misses = 0
+        self.hear: list[Callable[[News], None]] = []
         self._is_closed = False
+
+    def listen(self, hear: Callable[[News], None]) -> None:
+        self.hear.append(hear)
+
+    def evidence_missed(self) -> None:
+        self.misses += 1
 
     def settled(self, message_id: MessageId) -> None:
         if not self._is_closed:
@@ -56,7 +77,29 @@ def _never(_sender: SenderName, _error: Mapping[str, Any]) -> SendFailure:
     return ProviderRefused("No receipt comes here")
 
 
-def core_of(database: Database, provider: ScriptedProvider, wakeups: Wakeups) -> Core:
+class Trusting:
+    """A provider whose callbacks anybody may send."""
+
+    name = "trusting"
+
+    def signed_by(self, _request: CallbackRequest) -> tuple[SenderName, ...]:
+        return (MAIN,)
+
+    def read(
+        self, _body: bytes, *, senders: Sequence[SenderName], now: datetime
+    ) -> list[Told | Heard]:
+        raise NotImplementedError
+
+    def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
+        raise NotImplementedError
+
+
+def core_of(
+    database: Database,
+    provider: ScriptedProvider,
+    wakeups: Wakeups,
+    clock: Clock | None = None,
+) -> Core:
     """A process that may share its database, and has one sender."""
     return Core(
         {
@@ -69,16 +112,16 @@ def core_of(database: Database, provider: ScriptedProvider, wakeups: Wakeups) ->
                 gives_marks=True,
             )
         },
-        World(clock=SystemClock(), database=database, random=lambda: 0.0),
+        World(clock=clock or SystemClock(), database=database, random=lambda: 0.0),
         Policy(
             dispatch=DispatchPolicy(busy=BusyPolicy()),
             rate_share=1,
             attempt_time=timedelta(seconds=30),
-            unknown_after=timedelta(minutes=2),
+            unknown_after=TWO_MINUTES,
             keep_parked=timedelta(days=7),
             queue_limit=100,
         ),
-        dialects=[],
+        dialects=[Trusting()],
         failure_of=_never,
         counts=Uncounted(),
         sharing=Sharing(
@@ -114,3 +157,64 @@ async def test_who_waits_elsewhere_is_told_what_a_call_comes_to_during_a_stop(
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     await database.close()
+
+
+@in_a_loop
+async def test_the_two_minutes_begin_anew_where_another_process_could_not_keep_a_callback(
+    tmp_path: Path,
+) -> None:
+    clock, wakeups = FakeClock(), Wakeups()
+    database = open_database(f"sqlite:///{tmp_path / 'alir.db'}")
+    core = core_of(database, ScriptedProvider(clock), wakeups, clock)
+    works = await core.start()
+    running = [asyncio.create_task(works.pop(name)) for name in ("leases", "housekeeping")]
+    async with asyncio.timeout(10):
+        while not await held(database):  # noqa: ASYNC110 - a lease is taken in real time
+            await asyncio.sleep(0.01)
+
+    async def pass_time(seconds: float) -> None:
+        for _ in range(round(seconds / PERIOD_SECONDS)):
+            await clock.advance(PERIOD_SECONDS)
+            while not clock.sleepers:  # noqa: ASYNC110 - the housekeeper asks a real database
+                await asyncio.sleep(0)
+
+    now = clock.now()
+    message = a_message(on_unknown=OnUnknown.RETRY, created_at=now, due_at=now, first_due_at=now)
+    await core.messages.accept(message, None)
+    [begun] = (await core.messages.begin(MAIN, limit=1, judge=begin_due)).messages
+    await core.messages.settle(begun, Settlement(outcome=Outcome.UNKNOWN), number=1)
+    await pass_time(119)
+    for hear in wakeups.hear:
+        hear(News(evidence_missed=True))
+    await pass_time(119)
+    assert (await core.messages.get(message.id)).status is Status.UNKNOWN
+    await pass_time(2)
+    assert (await core.messages.get(message.id)).status is Status.QUEUED
+
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    for work in works.values():
+        work.close()
+    await database.close()
+
+
+async def held(database: Database) -> bool:
+    """Whether the process holds its sender."""
+    lease = (await LeaseStore(database).look()).leases.get(MAIN)
+    await idle()
+    return lease is not None and lease.holder is not None
+
+
+@in_a_loop
+async def test_other_processes_are_told_of_a_callback_that_could_not_be_kept(
+    tmp_path: Path,
+) -> None:
+    wakeups = Wakeups()
+    database = open_database(f"sqlite:///{tmp_path / 'alir.db'}")
+    core = core_of(database, ScriptedProvider(FakeClock()), wakeups)
+    await database.close()
+    with pytest.raises(StoreUnavailable):
+        await core.inbox.take("trusting", CallbackRequest(headers={}, body=b"{}"))
+
+    assert wakeups.misses == 1
