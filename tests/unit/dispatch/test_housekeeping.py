@@ -443,7 +443,6 @@ async def test_race_of_a_decision_and_the_end_of_a_lease() -> None:
         await idle()
         world.outbox.fallen.add(fence)  # another process has it by now
         world.leases[MAIN].end()
-        world.housekeeper.lost(MAIN)
         release()
         await looking
 
