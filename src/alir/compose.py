@@ -161,7 +161,10 @@ class RunningGateway:
             self._run(self._purger.run(), "purge")
 
     def begin_to_stop(self) -> None:
-        """Answer who waits, begin no more attempts. Safe to call twice, and from a signal."""
+        """Answer who waits, begin no more attempts, and let others have the senders at once.
+
+        Safe to call twice, and from a signal that the loop handles.
+        """
         self._core.begin_to_stop()
         if self._simulator is not None:
             self._simulator.ended.set()

@@ -206,6 +206,7 @@ class Core:
         )
         self._wakeups.listen(self._elsewhere.hear)
         self._wakeups.listen(self._hear)
+        self._letting_go: asyncio.Task[None] | None = None
 
     @property
     def has_peers(self) -> bool:
@@ -243,19 +244,29 @@ class Core:
                 running[f"dispatch {name}"] = dispatcher.run()
         return running
 
-    def begin_to_stop(self) -> None:
-        """Answer who waits, begin no more attempts. Safe to call twice, and from a signal."""
+    def begin_to_stop(self) -> asyncio.Task[None]:
+        """Answer who waits, begin no more attempts, and let go of every sender at once.
+
+        What is accepted from then on is another process's to send, or waits for the next start.
+        Safe to call twice, and from a signal that the loop handles.
+
+        Returns:
+            What ends once the senders are let go of, or that was tried long enough.
+        """
         self.waiting.stop()
         for dispatcher in self._dispatchers.values():
             dispatcher.stop()
+        if self._letting_go is None:
+            self._letting_go = asyncio.create_task(self._let_go(), name="let go")
+        return self._letting_go
 
     async def finish(self, grace: timedelta) -> None:
         """Let the calls under way end for `grace`.
 
         What a call leaves without an answer stays begun, and is unknown at the next start.
         """
-        self.begin_to_stop()
-        await asyncio.gather(self._let_go(), *(d.finish(grace) for d in self._dispatchers.values()))
+        let_go = self.begin_to_stop()
+        await asyncio.gather(let_go, *(d.finish(grace) for d in self._dispatchers.values()))
         await self.pauses.finish()
         await self.inbox.finish(_CALLBACK_GRACE)
         # Last, as others wait for what the calls under way come to.

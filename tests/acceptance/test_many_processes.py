@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,12 +18,14 @@ import httpx
 import pytest
 from tests.acceptance.gateway import RunningGateway, RunningSimulator, free_port
 from tests.acceptance.polling import eventually
+from tests.acceptance.raw_http import answer_on, connection, request
 from tests.acceptance.talk import (
     MESSAGES,
     alir,
     assert_problem,
     becomes,
     client,
+    get,
     message,
     send,
 )
@@ -232,6 +236,37 @@ def test_what_may_have_arrived_is_not_sent_again_while_its_receipts_lie_unapplie
         relay.start()
         assert becomes(api, found, "read", within=15)["flags"] == []
         assert len(processes.received(NEVER_ANSWERED)) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_process_that_stops_lets_go_at_once_though_a_request_is_only_half_here(
+    tmp_path: Path, postgresql_server: str
+) -> None:
+    with fleet(tmp_path, postgresql_server, one="all", two="all") as processes:
+        eventually(lambda: processes.holds("one") and processes.holds("two"), within=15)
+        [sender] = processes.holds("one")
+        stopping, api = processes.processes["one"], processes.apis["two"]
+        asked, later = (message(**{"from": sender}) for _ in range(2))
+        body = json.dumps(asked).encode()
+        whole = request(stopping, body, {"expect": "100-continue"})
+        with connection(stopping) as caller:
+            caller.sendall(whole.removesuffix(body))
+            assert caller.recv(100).startswith(b"HTTP/1.1 100 ")
+            caller.sendall(body[:-1])
+            os.kill(stopping.pid, signal.SIGTERM)
+            told_at = time.monotonic()
+            found = send(api, later, prefer="respond-async").json()["data"]["id"]
+            eventually(lambda: get(api, found)["attempts"])
+            assert time.monotonic() - told_at < 3  # of it, less than 2 until others send
+
+            # What it still accepts is the other's to send, too.
+            caller.sendall(body[-1:])
+            answer = answer_on(caller)
+            assert (answer.status, answer.json()["data"]["status"]) == (202, "queued")
+            becomes(api, answer.json()["data"]["id"], "accepted")
+        stopping.stop()
+        for one in (asked, later):
+            assert len(processes.received(one["to"])) == 1
 
 
 def test_a_part_of_a_gateway_needs_a_database_that_can_be_shared(tmp_path: Path) -> None:

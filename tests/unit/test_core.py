@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.clock import FakeClock, idle
-from tests.examples import MAIN, a_message, begin_due
+from tests.examples import MAIN, TOKEN, a_message, begin_due
 from tests.running import in_a_loop
+from tests.seed import mended
 from tests.unit.dispatch.doubles import ScriptedProvider
 
 from alir.clock import Clock, SystemClock
@@ -23,6 +25,8 @@ from alir.dispatch.housekeeping import PERIOD_SECONDS
 from alir.errors import ProviderRefused, SendFailure, StoreUnavailable
 from alir.ids import MessageId, SenderName
 from alir.intake.accept import SenderRules
+from alir.intake.ports import Stored
+from alir.intake.tokens import ApiToken
 from alir.messages.life import Settlement
 from alir.messages.model import Decision, OnUnknown, Outcome, ReceiptStatus, Status
 from alir.receipts.model import Heard, Told
@@ -97,8 +101,9 @@ class Trusting:
 def core_of(
     database: Database,
     provider: ScriptedProvider,
-    wakeups: Wakeups,
+    wakeups: NoWakeups,
     clock: Clock | None = None,
+    process: str = "one",
 ) -> Core:
     """A process that may share its database, and has one sender."""
     return Core(
@@ -125,7 +130,10 @@ def core_of(
         failure_of=_never,
         counts=Uncounted(),
         sharing=Sharing(
-            process="one", leases=LeaseStore(database), lasts=timedelta(seconds=8), wakeups=wakeups
+            process=process,
+            leases=LeaseStore(database),
+            lasts=timedelta(seconds=8),
+            wakeups=wakeups,
         ),
     )
 
@@ -218,3 +226,77 @@ async def test_other_processes_are_told_of_a_callback_that_could_not_be_kept(
         await core.inbox.take("trusting", CallbackRequest(headers={}, body=b"{}"))
 
     assert wakeups.misses == 1
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for it: leases change hands in real time."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def started(core: Core) -> AsyncIterator[Core]:
+    """It runs, and ends as at SIGTERM."""
+    running = [asyncio.create_task(work) for work in (await core.start()).values()]
+    try:
+        yield core
+    finally:
+        await core.finish(timedelta(seconds=1))
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def accepted(core: Core) -> Stored:
+    """A message comes in by this process."""
+    token = ApiToken(id=TOKEN, name="t", scopes=frozenset())
+    return await core.intake.accept(mended(), token, None)
+
+
+def answering() -> ScriptedProvider:
+    provider = ScriptedProvider(FakeClock())
+    provider.open.set()
+    return provider
+
+
+@in_a_loop
+async def test_what_a_process_accepts_once_it_stops_is_sent_by_another_before_it_ends(
+    tmp_path: Path,
+) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'alir.db'}")
+    here, there = answering(), answering()
+    async with started(core_of(database, here, NoWakeups())) as stopping:
+        await accepted(stopping)
+        await until(lambda: len(here.sent) == 1)
+        async with started(core_of(database, there, NoWakeups(), process="two")):
+            stopping.begin_to_stop()
+            later = await accepted(stopping)
+            await until(lambda: bool(there.sent))
+
+            assert [message_id for _, message_id, _ in there.sent] == [later.message.id]
+            assert len(here.sent) == 1
+    await database.close()
+
+
+@in_a_loop
+async def test_race_of_a_stop_with_a_message_that_is_just_stored_as_begun_it_is_not_sent_here(
+    tmp_path: Path,
+) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'alir.db'}")
+    here, there = answering(), answering()
+    async with started(core_of(database, here, NoWakeups())) as stopping:
+        await accepted(stopping)
+        await until(lambda: len(here.sent) == 1)
+        storing = asyncio.create_task(accepted(stopping))
+        await asyncio.sleep(0)  # it is admitted, and its write is asked for
+        await stopping.begin_to_stop()
+        stored = await storing
+        async with started(core_of(database, there, NoWakeups(), process="two")):
+            await until(lambda: bool(there.sent))
+
+            assert [message_id for _, message_id, _ in there.sent] == [stored.message.id]
+            assert len(here.sent) == 1
+            attempts = (await stopping.messages.get(stored.message.id)).attempts
+            assert [one.outcome for one in attempts] == [Outcome.BUSY, Outcome.ACCEPTED]
+    await database.close()
