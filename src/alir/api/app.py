@@ -16,9 +16,10 @@ from alir.api.callback_operations import callback_paths
 from alir.api.failures import Failures, answer_fault, guarded
 from alir.api.ports import Gateway
 from alir.api.rights import Rights
+from alir.api.room import Room
 from alir.api.routes import health, messages, selected, senders
 from alir.api.routes.batch import SendBatch
-from alir.api.routes.callbacks import SECRET, Callback, HandshakeAnswer
+from alir.api.routes.callbacks import ROOM_BYTES, SECRET, Callback, HandshakeAnswer
 from alir.api.routes.send import SendMessage
 
 BASE = "/api/whatsapp/v1"
@@ -49,13 +50,14 @@ class Door:
         if not accepts:
             self.rest = _health_only(gateway)
             return
+        room = Room(ROOM_BYTES)
         self._hot = {
             ("POST", f"{BASE}/messages"): SendMessage(gateway),
             ("POST", f"{BASE}/messages/batch"): SendBatch(gateway),
-            **_callbacks(gateway),
+            **_callbacks(gateway, room),
         }
         self._with_secret = {
-            f"/callbacks/{provider}/": Callback(gateway, provider)
+            f"/callbacks/{provider}/": Callback(gateway, provider, room)
             for provider, route in gateway.callbacks.items()
             if route.secret_in_path
         }
@@ -95,10 +97,10 @@ class Door:
             await self.rest(scope, receive, send)
 
 
-def _callbacks(gateway: Gateway) -> dict[tuple[str, str], ASGIApp]:
+def _callbacks(gateway: Gateway, room: Room) -> dict[tuple[str, str], ASGIApp]:
     """The callbacks whose path has no secret in it, and the handshakes."""
     callbacks: dict[tuple[str, str], ASGIApp] = {
-        ("POST", f"/callbacks/{provider}"): Callback(gateway, provider)
+        ("POST", f"/callbacks/{provider}"): Callback(gateway, provider, room)
         for provider, route in gateway.callbacks.items()
         if not route.secret_in_path
     }

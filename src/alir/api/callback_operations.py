@@ -19,6 +19,7 @@ _EITHER_WAY: Final = (
     "request_timeout",
     "payload_too_large",
     "internal_error",
+    "too_many_callbacks",
     "store_unavailable",
 )
 

@@ -9,7 +9,7 @@ from asyncio import TimerHandle, Transport
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.types import Send
+from starlette.types import Receive, Send
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -69,6 +69,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._wait_no_more()
         if not self.transport.is_closing():
             self.send_400_response(reason)
+
+
+def is_here(receive: Receive) -> bool:
+    """Whether a request is here to its end, as far as this server can tell."""
+    cycle = getattr(receive, "__self__", None)
+    return type(cycle) is RequestResponseCycle and not cycle.more_body
 
 
 def answer_at_once(

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from alir.api.connection import answer_at_once
 from alir.api.problems import MEDIA_TYPE, Problem, Refusal
+from alir.api.room import Share
 from alir.intake.tokens import ApiToken, TokenBook, has_typo
 from alir.intake.tokens import Scope as TokenScope
 
@@ -84,11 +85,18 @@ class Request:
         length = self._headers.get(b"content-length", b"")
         return int(length) if length.isdigit() else None
 
-    async def body(self, *, limit: int, seconds: float) -> bytes:
+    async def body(
+        self, *, limit: int, seconds: float, share: Share | None = None, keep: bool = True
+    ) -> bytes:
         """The whole body.
+
+        Args:
+            share: of a room, for what is here of it while more is to come.
+            keep: whether it is wanted; else it is read all the same, and nothing comes of it.
 
         Raises:
             Refusal: it is larger than `limit` bytes, or was not here after `seconds`.
+            NoRoom: its share cannot grow.
             Disconnected: the caller went away.
         """
         declared = self.declared or 0
@@ -107,6 +115,10 @@ class Request:
                 if more:
                     await self.drain()
                 raise Refusal(_too_large(limit))
+            if not keep:
+                parts.clear()
+            elif more and share is not None:
+                share.grow(len(parts[-1]))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _next(self, deadline: _Deadline) -> Mapping[str, Any]:

@@ -37,6 +37,9 @@ QUEUE_RETRY = {"retry-after": str(QUEUE_RETRY_SECONDS)}
 #: When a caller should ask again while batches crowd: each takes a fraction of a second.
 BATCH_RETRY_SECONDS = 5
 BATCH_RETRY = {"retry-after": str(BATCH_RETRY_SECONDS)}
+#: When a provider should tell it again while large callbacks crowd: each takes a fraction of that.
+CALLBACK_RETRY_SECONDS = 5
+CALLBACK_RETRY = {"retry-after": str(CALLBACK_RETRY_SECONDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,17 @@ TYPES: Mapping[str, ProblemType] = {
             "Repeat the batch after `Retry-After`, and send fewer at once, such as one "
             "behind the other.",
             {"detail": "Other batches came first for 10 seconds; nothing was stored."},
+        ),
+        ProblemType(
+            "too_many_callbacks",
+            503,
+            "Too many callbacks come at once",
+            "So many large callbacks are on their way that there is no room for one more, or for "
+            "the rest of it. Nothing of this one was stored. Callbacks of the usual size need "
+            "no room.",
+            "Meta tells it again by itself; whether Route Mobile does, its documents do not say. "
+            "If it goes on, see who else sends to the callback URL.",
+            {"detail": "Too many callbacks are on their way; nothing of this one was stored."},
         ),
         ProblemType(
             "store_unavailable",

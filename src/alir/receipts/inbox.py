@@ -101,6 +101,14 @@ class Inbox:
             self._kept()
         return True
 
+    def knows(self, provider: str, request: CallbackRequest) -> bool:
+        """Whether a request shows somebody's secret, of a provider that has it in the path."""
+        return bool(self._dialects[provider].signed_by(request))
+
+    def turned_away(self) -> None:
+        """A callback came for which there was no room, and may have been signed."""
+        self._missed()
+
     async def take_over(self) -> None:
         """Apply what a process that is gone had kept and not applied.
 

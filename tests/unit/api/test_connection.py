@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 from tests.running import in_a_loop
 from tests.unit.api.serving import serving
 
 from alir.api import connection
-from alir.api.connection import LARGEST_HEAD
+from alir.api.connection import LARGEST_HEAD, is_here
 
 PATIENCE = 10  # seconds until a test that waits in vain fails
 REQUEST = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -108,3 +109,30 @@ async def test_the_last_piece_of_a_large_body_is_not_taken_for_a_head() -> None:
                 writer.write(body[start : start + LARGEST_HEAD])
                 await writer.drain()
             assert (await one_answer(reader)).startswith(b"HTTP/1.1 200")
+
+
+@in_a_loop
+async def test_a_request_is_known_to_be_here_only_once_its_last_byte_is() -> None:
+    found: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(is_here(receive))
+        while (await receive()).get("more_body"):
+            found.append(is_here(receive))
+        found.append(is_here(receive))
+        await PlainTextResponse("hello")(scope, receive, send)
+
+    head = b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    async with serving(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        await reader.readuntil(b"\r\n\r\n")  # 100: the body is asked for
+        writer.write(b"ab")
+        await one_answer(reader)
+        assert found == [False, True]
+
+        found.clear()
+        writer.write(head + b"ab")
+        await one_answer(reader)
+        assert found == [True, True]
+        writer.close()

@@ -18,7 +18,9 @@ from alir.api import door
 PATIENCE = 10  # seconds until a test that waits in vain fails
 LITTLE = 0.3
 BODY = json.dumps(mended()).encode()
-ROUTES = pytest.mark.parametrize("path", [MESSAGES, "/callbacks/cloud"])
+ROUTES = pytest.mark.parametrize(
+    "path", [MESSAGES, "/callbacks/cloud", "/callbacks/routemobile/a-guess"]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,7 @@ def head(path: str) -> bytes:
         "host: a",
         f"authorization: Bearer {TOKEN}",
         "content-type: application/json",
+        "x-hub-signature-256: sha256=00",
         f"content-length: {len(BODY)}",
     )
     return "\r\n".join([*lines, "", ""]).encode()

@@ -252,6 +252,8 @@ async def test_it_is_told_wherever_evidence_may_have_been_missed() -> None:
     sweeping = asyncio.create_task(world.inbox.run())
     await idle()  # neither swept nor guessed
     assert world.missed == [0, 1, 2, 2]
+    world.inbox.turned_away()  # not even read
+    assert world.missed == [0, 1, 2, 2, 2]
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)
 
