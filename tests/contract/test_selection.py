@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.clock import Restless
 from tests.contract.stores import Backend, Stores
 from tests.examples import FLOW, MAIN, OTHER, begin_due
 from tests.running import in_a_loop
@@ -17,6 +18,8 @@ from alir.intake.ports import Filters
 from alir.intake.selection import Selection, Step
 from alir.messages import life
 from alir.messages.model import Message, Outcome, Status
+from alir.retention.model import KeptFor
+from alir.retention.purger import Purger
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +189,19 @@ async def test_what_is_accepted_after_the_call_is_left_alone(database: Backend) 
 async def test_where_nothing_was_ever_stored_nothing_is_done(database: Backend) -> None:
     async with database.open() as store:
         assert await cancelled(store, sender=MAIN) == (0, 0)
+
+
+@in_a_loop
+async def test_what_was_purged_is_not_walked_through(database: Backend) -> None:
+    async with database.open() as store:
+        for _ in range(2):  # gaps before the first that is left, and between two
+            for _ in range(30):
+                await store.sent()
+            await store.accepted(sender=OTHER)
+        store.clock.leap(100 * 86_400)
+        kept_for = KeptFor(messages=timedelta(days=90), events=None, callbacks=None, contacts=None)
+        await Purger(store.aged, Restless(store.clock), kept_for).purge()
+
+        steps = [step async for step in Selection(store.messages, store.clock).cancel(Filters())]
+
+        assert steps == [Step(0, 0), Step(1, 0)] * 2

@@ -127,6 +127,10 @@ class Messages(Protocol):
         """The place of the newest message in the order of accepting; 0: there is none."""
         ...
 
+    async def next_place(self, after: int) -> int:
+        """The first place after this one at which there is a message; 0: there is none."""
+        ...
+
     async def selected(self, filters: Filters, *, after: int, to: int) -> Sequence[Selected]:
         """The messages of the places after `after` up to `to` that filters select, oldest first."""
         ...

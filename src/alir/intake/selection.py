@@ -75,8 +75,10 @@ class Selection:
             return deed(message)
 
         newest = await self._messages.newest()
-        for after in range(0, newest, PLACES):
-            to = min(after + PLACES, newest)
+        to = 0
+        # Years of places may be empty, as what was there is purged.
+        while 0 < (first := await self._messages.next_place(to)) <= newest:
+            after, to = first - 1, min(first - 1 + PLACES, newest)
             selected = await self._messages.selected(filters, after=after, to=to)
             ids = [one.id for one in selected if one.status in may]
             yield Step(0, len(selected) - len(ids))

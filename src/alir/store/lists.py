@@ -88,6 +88,12 @@ def newest(connection: Connection) -> int:
     return place or 0
 
 
+def next_place(connection: Connection, after: int) -> int:
+    """The first place after this one at which there is a message; 0: there is none."""
+    [place] = run(connection, select(func.min(_m.seq)).where(_m.seq > after)).fetchone()
+    return place or 0
+
+
 def selected_of(connection: Connection, filters: Filters, *, after: int, to: int) -> list[Selected]:
     """The messages of the places after `after` up to `to` that filters select, oldest first."""
     query = (

@@ -35,7 +35,7 @@ from alir.store.contacts import Learnt, anybody_heard, heard_among, learn
 from alir.store.database import Database
 from alir.store.keys import by_key
 from alir.store.leases import standing, stands
-from alir.store.lists import newest, page_of, selected_of
+from alir.store.lists import newest, next_place, page_of, selected_of
 from alir.store.parked import parked_among, unpark
 from alir.store.queue import Beginning, QueueReader
 from alir.store.reading import by_provider_id, load, moved
@@ -385,6 +385,10 @@ class MessageStore(QueueReader):
     async def newest(self) -> int:
         """The place of the newest message in the order of accepting; 0: there is none."""
         return await self._database.read(newest)
+
+    async def next_place(self, after: int) -> int:
+        """The first place after this one at which there is a message; 0: there is none."""
+        return await self._database.read(lambda connection: next_place(connection, after))
 
     async def selected(self, filters: Filters, *, after: int, to: int) -> list[Selected]:
         """The messages of the places after `after` up to `to` that filters select, oldest first."""

@@ -108,6 +108,9 @@ class Store:
     async def newest(self) -> int:
         raise NotImplementedError
 
+    async def next_place(self, after: int) -> int:
+        raise NotImplementedError
+
     async def selected(self, filters: Filters, *, after: int, to: int) -> list[Selected]:
         raise NotImplementedError
 

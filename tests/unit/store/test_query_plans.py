@@ -298,6 +298,7 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
         {"message message_to to=? AND "},
     ),
     "newest": (lambda s: s.messages.newest(), {"message"}),
+    "next place": (lambda s: s.messages.next_place(7), {"message PRIMARY rowid>?"}),
     "select": (_selected(status="queued"), {"message PRIMARY rowid>? AND rowid<?"}),
     "select by number": (_selected(to="+15551230001"), {"message message_to to=? AND "}),
     "list by flow token": (
