@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -166,6 +167,17 @@ class RunningGateway(Program):
         self.token = token
         if config:
             (folder / "alir.toml").write_text(config)
+
+    def holds(self) -> set[str]:
+        """The senders that it took, and did not let go of, as its log says."""
+        held: set[str] = set()
+        for line in self._errors.read_text().splitlines():
+            told = json.loads(line)
+            if told["event"] == "lease_taken":
+                held.add(told["sender"])
+            elif told["event"] in {"lease_released", "lease_lost"}:
+                held.discard(told["sender"])
+        return held
 
 
 class RunningSimulator(Program):

@@ -69,13 +69,7 @@ class Fleet:
 
     def holds(self, name: str) -> set[str]:
         """The senders that a process took, and did not let go of, as its log says."""
-        held: set[str] = set()
-        for told in self.log(name):
-            if told["event"] == "lease_taken":
-                held.add(told["sender"])
-            elif told["event"] in {"lease_released", "lease_lost"}:
-                held.discard(told["sender"])
-        return held
+        return self.processes[name].holds()
 
 
 @contextmanager

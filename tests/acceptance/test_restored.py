@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.acceptance.talk import (
     sent,
     somebody,
 )
+from tests.postgres import new_database
 
 SENDERS = "/api/whatsapp/v1/senders"
 CONFIG = """
@@ -134,3 +135,37 @@ def at(simulator: RunningSimulator, *ids: str) -> int:
     taken = httpx.get(f"{simulator.url}/api/messages").json()["data"]
     marks = [each["request"]["biz_opaque_callback_data"] for each in taken]
     return sum(any(id_ in mark for id_ in ids) for mark in marks)
+
+
+def test_what_one_process_paused_at_its_start_holds_for_those_that_start_after_it(
+    tmp_path: Path, postgresql_server: str
+) -> None:
+    with (
+        ExitStack() as stack,
+        new_database(postgresql_server) as url,
+        RunningSimulator(tmp_path) as simulator,
+    ):
+
+        def start(name: str, *options: str) -> RunningGateway:
+            (tmp_path / name).mkdir()
+            return stack.enter_context(
+                RunningGateway(
+                    tmp_path / name,
+                    config="[simulator]\nenabled = false\n" + CONFIG.format(url=simulator.url),
+                    options=options,
+                    environment={"ALIR_DATABASE": url},
+                )
+            )
+
+        first, later = start("first", "--paused"), start("later")
+        with client(later, later.token) as api:
+            asked = message(somebody(), **FROM_MAIN)
+            waits = sent(api, asked)
+            first.stop()
+            eventually(lambda: later.holds() == {"main", "other"}, within=15)
+
+            # A sender that nothing holds sends, so that the other one would have, too.
+            api.post(f"{SENDERS}/other/resume").raise_for_status()
+            becomes(api, sent(api, message(somebody(), **{"from": "other"})), "accepted")
+            assert get(api, waits)["attempts"] == []
+            assert len(standing_still(api)) == 1
