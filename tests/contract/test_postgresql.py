@@ -27,11 +27,12 @@ from alir.store import postgresql, postgresql_session, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.counts import count, counted
 from alir.store.database import open_database
+from alir.store.leases import LeaseStore
 from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
 from alir.store.migrations.run import GATEWAY_LOCK
 from alir.store.parked import unpark
-from alir.store.postgresql import PostgresDatabase
+from alir.store.postgresql import READERS, PostgresDatabase
 from alir.store.postgresql_session import PostgresConnection
 from alir.store.sql import Connection, run
 from alir.store.writer import Work
@@ -85,6 +86,13 @@ def _miscount(connection: Connection) -> None:
 def notes(connection: Connection) -> list[str]:
     query = select(tables.alias.c.number).order_by(tables.alias.c.number)
     return [row[0] for row in run(connection, query)]
+
+
+def session_of(connection: Connection) -> int:
+    """The number of the session that is read in."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def asked(url: str, query: str, *values: object) -> Any:
@@ -642,6 +650,33 @@ async def test_closing_does_not_wait_for_a_long_read(url: str) -> None:
         await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable):
         await reading
+
+
+@in_a_loop
+async def test_leases_are_looked_at_while_as_many_long_reads_go_on_as_may(url: str) -> None:
+    async with gateway(url) as database:
+        is_full, ended = asyncio.Event(), asyncio.Event()
+        under_way = 0
+
+        def read_long(connection: Connection) -> None:
+            nonlocal under_way
+            notes(connection)
+            under_way += 1
+            if under_way == READERS:
+                is_full.set()
+            _wait(ended)
+
+        reading = asyncio.gather(*(database.read(read_long) for _ in range(3 * READERS)))
+        try:
+            async with asyncio.timeout(5):
+                await is_full.wait()
+                for _ in range(3):
+                    await LeaseStore(database).look()
+            sessions = {await database.read(session_of, at_once=True) for _ in range(3)}
+            assert (under_way, len(sessions)) == (READERS, 1)
+        finally:
+            ended.set()
+            await reading
 
 
 # Opening

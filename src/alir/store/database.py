@@ -72,10 +72,14 @@ class Database(Protocol):
         """
         ...
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, at_once: bool = False) -> T:
         """Run `work` on a reading connection, which sees everything committed so far.
 
         All that it reads is as of one moment, whatever is written meanwhile.
+
+        Args:
+            at_once: it waits for no other read, where a process may have peers. For what must go
+                on whatever is read, one at a time.
 
         Raises:
             StoreUnavailable: it cannot be read now.

@@ -83,8 +83,8 @@ class LeaseStore:
             self._now = lambda _: to_milliseconds(clock.now())
 
     async def look(self) -> View:
-        """How things stand."""
-        return await self._database.read(self._view)
+        """How things stand. Long lists that are read meanwhile do not hold it up."""
+        return await self._database.read(self._view, at_once=True)
 
     async def renew(self, process: str, part: Part, lasts: timedelta) -> View:
         """The process lives, and so do the leases that it holds, for so long from now."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
@@ -38,7 +39,8 @@ from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
-#: How many reads run at once, each on a connection of its own.
+#: How many reads run at once, each on a connection of its own; the one that waits for none comes
+#: on top.
 READERS: Final = 4
 #: How long a read waits until fewer do: as long as one of them may take.
 READERS_WAIT_SECONDS: Final = STATEMENT_SECONDS
@@ -128,15 +130,11 @@ class PostgresDatabase:
         """See `Database.try_out`."""
         await self._writer.try_out()
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, at_once: bool = False) -> T:
         """See `Database.read`."""
         try:
-            async with asyncio.timeout(READERS_WAIT_SECONDS):
-                await self._free.acquire()
-            try:
+            async with nullcontext() if at_once else self._turn():
                 return await self._read(work)
-            finally:
-                self._free.release()
         except Exception as error:  # asyncpg's errors have no class in common
             if not is_trouble(error):
                 raise
@@ -150,6 +148,16 @@ class PostgresDatabase:
             connection.terminate()
         for connection in self._idle:
             await connection.close()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Be one of those that read."""
+        async with asyncio.timeout(READERS_WAIT_SECONDS):
+            await self._free.acquire()
+        try:
+            yield
+        finally:
+            self._free.release()
 
     async def _read(self, work: Work[T]) -> T:
         while self._idle:

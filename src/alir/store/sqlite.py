@@ -98,7 +98,7 @@ class SQLiteDatabase:
         """See `Database.try_out`."""
         await self._writer.try_out()
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, at_once: bool = False) -> T:  # noqa: ARG002 - no peers
         """See `Database.read`."""
         loop = asyncio.get_running_loop()
         try:
