@@ -104,11 +104,17 @@ async def asked(url: str, query: str, *values: object) -> Any:
         await connection.close()
 
 
-async def somebody_waits(url: str) -> None:
-    """Return once a session waits for another's lock."""
+async def waiting(url: str) -> int:
+    """How many sessions wait for another's lock."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     waits += " AND datname = current_database()"
-    while await asked(url, waits) == 0:
+    number: int = await asked(url, waits)
+    return number
+
+
+async def somebody_waits(url: str) -> None:
+    """Return once a session waits for another's lock."""
+    while await waiting(url) == 0:
         pass
 
 
@@ -567,6 +573,29 @@ async def test_what_a_lock_holds_up_for_too_long_is_told_soon_to_all_who_wait(
         assert {type(error) for error in told} == {StoreUnavailable}
         await database.write(note("a"))
         assert await database.read(notes) == ["a"]
+
+
+@in_a_loop
+async def test_the_server_ends_what_waits_for_a_lock_once_nobody_waits_for_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_session, "STATEMENT_SECONDS", _PATIENCE)
+    monkeypatch.setattr(postgresql_session, "GRACE_SECONDS", _PATIENCE)
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", _PATIENCE)
+    async with gateway(url) as database:
+        other = await asyncpg.connect(url)
+        await other.execute("BEGIN; LOCK TABLE alias IN ACCESS EXCLUSIVE MODE")
+        told = await asyncio.gather(
+            database.write(note("a")),
+            *(database.read(notes) for _ in range(READERS)),
+            return_exceptions=True,
+        )
+        assert {type(error) for error in told} == {StoreUnavailable}
+        async with asyncio.timeout(20 * _PATIENCE):
+            while await waiting(url):
+                pass
+        await other.execute("ROLLBACK")
+        await other.close()
 
 
 @in_a_loop

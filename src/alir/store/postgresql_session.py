@@ -13,6 +13,10 @@ from alir.store.unreachable import unreachable
 
 #: How long a statement may take before its connection counts as lost. Migrations have no such end.
 STATEMENT_SECONDS: Final = 5.0
+#: How much later the server itself ends one. A session that waits for a lock does not look whether
+#: anybody is still there, and each that is lost is followed by another: without an end they would
+#: use up those of the whole server while a table is locked for minutes.
+GRACE_SECONDS: Final = 1.0
 #: How many statements a session keeps prepared; those of the hot path are some forty.
 MOST_PREPARED: Final = 256
 #: How soon the server notices that a gateway is gone without a word, and lets go of its lock.
@@ -166,10 +170,20 @@ async def connect(url: str) -> PostgresConnection:
             command_timeout=STATEMENT_SECONDS,
             server_settings={"application_name": "alir", **_KEEPALIVE, **_IN_TIME},
         )
-        await raw.execute(_BY_INDEX)
+        await raw.execute(_BY_INDEX + _with_an_end())
     except FAILURES as error:
         raise StoreUnavailable(f"PostgreSQL cannot be reached: {unreachable(error)}") from error
     return PostgresConnection(raw)
+
+
+def _with_an_end() -> str:
+    """Has the server end what nobody waits for any more.
+
+    A commit is no statement to it, but may wait for a lock, where it notifies others. One that
+    waits for a standby has no end: broken off, it would count as stored.
+    """
+    milliseconds = round((STATEMENT_SECONDS + GRACE_SECONDS) * 1_000)
+    return f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}"
 
 
 def is_trouble(error: Exception) -> bool:
