@@ -104,6 +104,18 @@ async def asked(url: str, query: str, *values: object) -> Any:
         await connection.close()
 
 
+@asynccontextmanager
+async def writing(url: str, text: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Another's session, which has written what `note` does, but not committed it."""
+    session = await asyncpg.connect(url)
+    try:
+        await session.execute("BEGIN")
+        await session.execute("INSERT INTO alias VALUES ('main', $1, '1')", text)
+        yield session
+    finally:
+        await session.close()
+
+
 async def waiting(url: str) -> int:
     """How many sessions wait for another's lock."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -392,6 +404,34 @@ async def test_race_of_another_writer_with_one_of_a_bulk_and_then_with_the_next(
         assert answers == ["A", "B"]
         assert tried == {"a": 2, "b": 2}
         assert await database.read(notes) == ["a", "b", "there"]
+
+
+@in_a_loop
+async def test_race_of_a_batch_with_two_groups_of_another_process_that_stores_the_same(
+    url: str,
+) -> None:
+    seen: list[list[str]] = []
+    is_done_again = asyncio.Event()
+
+    def store_batch(connection: Connection) -> None:
+        seen.append(notes(connection))
+        if seen[-1]:
+            is_done_again.set()
+        for text in "abc":
+            if text not in seen[-1]:
+                note(text)(connection)
+
+    async with gateway(url) as database, writing(url, "a") as first, writing(url, "b") as second:
+        storing = asyncio.ensure_future(database.write(store_batch, weight=3))
+        await somebody_waits(url)
+        await first.execute("COMMIT")
+        await is_done_again.wait()
+        await somebody_waits(url)
+        await second.execute("COMMIT")
+        await storing
+
+        assert seen == [[], ["a"], ["a", "b"]]
+        assert await database.read(notes) == ["a", "b", "c"]
 
 
 @in_a_loop

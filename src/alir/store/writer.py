@@ -120,7 +120,7 @@ class _Job:
     """A piece of work, or an item for a bulk, and who waits for it."""
 
     __slots__ = (
-        *("about", "bulk", "collided", "error", "future", "handed_in_at"),
+        *("about", "bulk", "collisions", "error", "future", "handed_in_at"),
         *("item", "result", "weight", "work"),
     )
 
@@ -142,7 +142,7 @@ class _Job:
         self.bulk = bulk
         self.item = item
         self.handed_in_at = handed_in_at
-        self.collided = False
+        self.collisions = 0
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -447,12 +447,13 @@ class GroupWriter:
     def _is_new_collision(self, error: Exception, jobs: Sequence[_Job]) -> bool:
         """Whether what was decided may be another now, because another process was quicker.
 
-        A key that it was to write was not there when it looked; done again, it finds it.
+        A key that it was to write was not there when it looked; done again, it finds it. What
+        writes many keys may collide once for each.
         """
-        if jobs[0].collided or not self._link.is_collision(error):
+        if jobs[0].collisions >= jobs[0].weight or not self._link.is_collision(error):
             return False
-        for job in jobs:
-            job.collided = len(jobs) == 1  # of several, one of them did: each gets its own try
+        if len(jobs) == 1:  # of several, one of them did: each gets its own tries
+            jobs[0].collisions += 1
         return True
 
     def _as_unavailable(self, error: Exception) -> Exception:
