@@ -86,6 +86,66 @@ async def test_a_lease_that_is_renewed_goes_on_and_the_process_with_it(database:
 
 
 @in_a_loop
+async def test_who_is_gone_keeps_nothing_for_longer_where_the_clock_was_set_back(
+    database: Backend,
+) -> None:
+    async with two(database) as (store, _, one, other):
+        await one.renew("one", part(MAIN), LASTS)
+        await taken(one, "one")
+        store.clock.set_back(600)
+        await other.renew("other", part(MAIN), LASTS)
+
+        store.clock.leap(7.999)
+        view = await other.look()
+        assert "one" in view.alive
+        assert await other.take(MAIN, "other", LASTS) is None
+        store.clock.leap(0.001)
+        assert "one" not in (await other.look()).alive
+        taken_over = await other.take(MAIN, "other", LASTS)
+        assert taken_over is not None
+        assert (taken_over.was_left, taken_over.wait) == (True, timedelta(seconds=1))
+
+
+@in_a_loop
+async def test_who_lives_keeps_what_it_has_where_the_clock_was_set_back(database: Backend) -> None:
+    async with two(database) as (store, _, one, other):
+        await one.renew("one", part(MAIN), LASTS)
+        await taken(one, "one")
+        store.clock.set_back(600)
+        for _ in range(5):
+            await other.renew("other", part(MAIN), LASTS)
+            store.clock.leap(7)
+            view = await one.renew("one", part(MAIN), LASTS)
+            assert view.leases[MAIN] == LeaseRow(1, view.now + 8_000, "one")
+            assert {"one", "other"} == view.alive.keys()
+
+
+@in_a_loop
+async def test_a_process_whose_leases_last_longer_keeps_them_beside_others(
+    database: Backend,
+) -> None:
+    async with two(database) as (store, _, one, other):
+        await one.renew("one", part(MAIN), 4 * LASTS)
+        assert await one.take(MAIN, "one", 4 * LASTS) is not None
+        await other.renew("other", part(MAIN), LASTS)
+        store.clock.leap(31)
+        assert await other.take(MAIN, "other", LASTS) is None
+
+
+@in_a_loop
+async def test_what_was_let_go_of_before_the_clock_was_set_back_is_not_waited_for_long(
+    database: Backend,
+) -> None:
+    async with two(database) as (store, _, one, other):
+        await taken(one, "one")
+        await one.release(MAIN, "one")
+        store.clock.set_back(600)
+        second = await other.take(MAIN, "other", LASTS)
+        assert second is not None
+        assert second.wait == LASTS + timedelta(seconds=1)
+
+
+@in_a_loop
 async def test_a_lease_that_was_let_go_of_is_free_at_once_and_waits_from_then(
     database: Backend,
 ) -> None:

@@ -21,6 +21,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 #: A process that was not heard of for so long is forgotten.
 _FORGOTTEN_AFTER = timedelta(hours=1)
 
+#: What ends so many times later than it may last is from before the database's clock was set back.
+#: Not once: while settings are changed, processes differ in how long that is.
+_BEYOND = 4
+
 _NOW = Statement(select(DatabaseNow()))
 _ALIVE = Statement(
     select(_p.name, _p.senders, _p.takes_callbacks, _p.applies_callbacks).where(
@@ -38,6 +42,16 @@ _RENEW = Statement(
     update(tables.sender_lease)
     .where(_l.holder == bindparam("process"))
     .values(until=bindparam("until_"))
+)
+_TRIM_LEASES = Statement(
+    update(tables.sender_lease)
+    .where(_l.until > bindparam("beyond"))
+    .values(until=bindparam("until_"))
+)
+_TRIM_PROCESSES = Statement(
+    update(tables.process)
+    .where(_p.alive_until > bindparam("beyond"))
+    .values(alive_until=bindparam("until_"))
 )
 _NEW = Statement(insert_or_ignore(tables.sender_lease))
 # One of which something is just being begun is left for the next look: nobody waits for it.
@@ -87,7 +101,11 @@ class LeaseStore:
         return await self._database.read(self._view, at_once=True)
 
     async def renew(self, process: str, part: Part, lasts: timedelta) -> View:
-        """The process lives, and so do the leases that it holds, for so long from now."""
+        """The process lives, and so do the leases that it holds, for so long from now.
+
+        So do those of others, at most, where the clock was set back: of who lives, they are renewed
+        before that, and of who is gone, they would go on for as much longer.
+        """
 
         def work(connection: Connection) -> View:
             now = self._now(connection)
@@ -102,6 +120,9 @@ class LeaseStore:
             _LIVES.run(connection, lives)
             _RENEW.run(connection, {"process": process, "until_": until})
             _FORGET.run(connection, {"before": now - _FORGOTTEN_AFTER // _MILLISECOND})
+            ends = {"beyond": now + _BEYOND * lasts // _MILLISECOND, "until_": until}
+            _TRIM_PROCESSES.run(connection, ends)
+            _TRIM_LEASES.run(connection, ends)
             return self._view(connection)
 
         return await self._database.write(work)
@@ -128,7 +149,8 @@ class LeaseStore:
             fence = Fence(sender, number + 1)
             if holder == process:
                 return Taken(fence, timedelta(), was_left=False)
-            wait = max(timedelta(), CHANGE_OF_HANDS + (until - now) * _MILLISECOND)
+            lasted = min((until - now) * _MILLISECOND, lasts)
+            wait = max(timedelta(), CHANGE_OF_HANDS + lasted)
             return Taken(fence, wait, was_left=holder is not None)
 
         return await self._database.write(work)
