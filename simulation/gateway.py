@@ -175,7 +175,7 @@ class Gateway:
             AlirError: what the door makes a problem of.
         """
         stored: Stored = await self.core.intake.accept(body, TOKEN, key)
-        message = await self.core.waiting.settled(stored.message, wait)
+        message = await self.core.waiting.settled(stored.message, wait, replayed=stored.replayed)
         answer = answer_of(message)
         status = 409 if isinstance(answer, Problem) else answer[0]
         return status, message.id, stored.replayed

@@ -163,7 +163,7 @@ class Core:
         self._relays = relays
         self._wakeups: Wakeups = NoWakeups() if sharing is None else sharing.wakeups
         clock, database = world.clock, world.database
-        self.waiting = Waiting()
+        self.waiting = Waiting(self._look_again)
         self.backlog = Backlog(clock)
         self._own = {name: Lease() for name in senders}
         self._gates = {name: Gate(sender.pair) for name, sender in senders.items()}
@@ -413,6 +413,9 @@ class Core:
         dispatcher = self._dispatchers.get(sender)
         if dispatcher is not None:
             dispatcher.wake()
+
+    def _look_again(self, message_id: MessageId) -> None:
+        self._elsewhere.look(message_id)
 
     def _changed(self, message: Message) -> None:
         self.waiting.publish(message)

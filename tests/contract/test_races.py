@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from tests.clock import START
 from tests.contract.stores import (
+    ACCEPTED,
     KEEP_PARKED,
     ROUNDS,
     Backend,
+    Consequences,
     Deed,
     Stores,
     race,
@@ -29,14 +31,19 @@ from tests.running import in_a_loop
 
 from alir.dispatch.ports import Begun
 from alir.errors import TooLate
+from alir.ids import MessageId
+from alir.intake.elsewhere import Elsewhere
 from alir.intake.ports import IdempotencyKey, New
+from alir.intake.waiting import Waiting
 from alir.messages import life
-from alir.messages.life import Change
+from alir.messages.life import Change, Settlement
 from alir.messages.model import Flag, Message, OnUnknown, Outcome, ReceiptStatus, Status
 from alir.receipts.guess import GUESS_AFTER
 from alir.store.callbacks import CLAIM_SECONDS, LARGEST_PAGE
+from alir.store.messages import MessageStore
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
+LONG = 5.0
 
 
 def begin(store: Stores) -> Deed:
@@ -461,6 +468,40 @@ async def test_race_of_one_request_at_two_processes(database: Backend) -> None:
             )
             assert sorted(stored.replayed for stored in answers) == [False, True]
             assert len({stored.message.id for stored in answers}) == 1
+
+
+@in_a_loop
+async def test_race_of_a_repeat_and_the_settling_of_its_message(database: Backend) -> None:
+    """In one commit group, the repeat is told how the message stood before."""
+    async with database.open() as store:
+
+        def look(message_id: MessageId) -> None:
+            elsewhere.look(message_id)
+
+        waiting = Waiting(look)
+        messages = MessageStore(
+            store.database, store.clock, changed=waiting.publish, consequences=Consequences()
+        )
+        elsewhere = Elsewhere(waiting, messages, store.clock, has_peers=lambda: False)
+        looking = asyncio.create_task(elsewhere.run())
+
+        async def repeat(key: IdempotencyKey) -> Message:
+            found = await messages.accept(a_message(), key)
+            return await waiting.settled(found.message, LONG, replayed=found.replayed)
+
+        for round_ in range(ROUNDS):
+            key = IdempotencyKey(f"order-{round_}", b"h" * 32)
+            begun = (await messages.accept(a_message(), key, begin=True)).message
+            # All three are one group, and what is accepted is written first in it.
+            deeds = [
+                messages.settle(begun, Settlement(outcome=ACCEPTED), number=1),
+                repeat(key),
+            ]
+            first, second = deeds if round_ % 2 == 0 else reversed(deeds)
+            before = messages.accept(a_message(), None)
+            _, *answers = await asyncio.gather(before, first, second)
+            assert [answer.status for answer in answers] == [Status.ACCEPTED] * 2
+        looking.cancel()
 
 
 @in_a_loop

@@ -25,8 +25,8 @@ _log = get_logger("waiting")
 class Elsewhere:
     """Publishes to `Waiting` what other processes have written.
 
-    It looks at once for the messages that news says are settled, and every second for all that
-    somebody waits for.
+    It looks at once for the messages that news says are settled, and for what it is asked to look
+    for, and every second for all that somebody waits for.
 
     Args:
         has_peers: whether another process may write; while none does, nothing is looked for.
@@ -48,6 +48,11 @@ class Elsewhere:
         if told:
             self._told.update(told)
             self._is_told.set()
+
+    def look(self, message_id: MessageId) -> None:
+        """See soon whether the message, which somebody waits for, has moved."""
+        self._told.add(message_id)
+        self._is_told.set()
 
     async def run(self) -> None:
         """Look for what is waited for, for ever."""

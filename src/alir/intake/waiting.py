@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from alir.ids import MessageId
@@ -14,19 +14,31 @@ PENDING = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
 
 
 class Waiting:
-    """Hands each message that is settled to whoever waits for it."""
+    """Hands each message that is settled to whoever waits for it.
 
-    def __init__(self) -> None:
+    Args:
+        look: has somebody look how a message stands, and publish it where it has moved.
+    """
+
+    def __init__(self, look: Callable[[MessageId], None] = lambda _: None) -> None:
+        self._look = look
         self._waiting: dict[MessageId, list[_Wait]] = {}
         self._stopped = False
 
-    async def settled(self, message: Message, seconds: float) -> Message:
-        """The message once it is settled, or as it stands after `seconds`."""
+    async def settled(self, message: Message, seconds: float, *, replayed: bool = False) -> Message:
+        """The message once it is settled, or as it stands after `seconds`.
+
+        Args:
+            replayed: it was there already, and may have been settled while its caller, who was yet
+                to wait for it, was on the way here. So it is looked at once more.
+        """
         if message.status not in PENDING or seconds <= 0 or self._stopped:
             return message
         loop = asyncio.get_running_loop()
         wait = _Wait(message, loop.create_future())
         self._waiting.setdefault(message.id, []).append(wait)
+        if replayed:
+            self._look(message.id)
         timer = loop.call_later(seconds, wait.end)
         try:
             await wait.ended

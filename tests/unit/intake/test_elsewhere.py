@@ -57,13 +57,16 @@ class Here:
     """A process in which callers wait for what others do."""
 
     def __init__(self) -> None:
-        self.waiting = Waiting()
+        self.waiting = Waiting(self._look)
         self.store = Store()
         self.clock = FakeClock()
         self.has_peers = True
         self.elsewhere = Elsewhere(
             self.waiting, self.store, self.clock, has_peers=lambda: self.has_peers
         )
+
+    def _look(self, message_id: MessageId) -> None:
+        self.elsewhere.look(message_id)
 
     async def wait_for(self, message: Message) -> asyncio.Task[Message]:
         """A caller that waits for it by now."""
@@ -98,6 +101,19 @@ async def test_news_of_a_settled_message_ends_the_wait_for_it_at_once() -> None:
         assert await asyncio.gather(*callers) == [settled] * 2
         assert process.store.asked == [1]
         assert not waits_on.done()
+
+
+@in_a_loop
+async def test_what_was_settled_before_its_repeat_waited_for_it_ends_the_wait_at_once() -> None:
+    async with here() as process:
+        process.has_peers = False
+        message = a_message(status=Status.SENDING)
+        settled = process.store.change(message, Status.ACCEPTED)
+        process.waiting.publish(settled)  # nobody waits yet
+
+        repeats = [process.waiting.settled(message, LONG, replayed=True) for _ in range(3)]
+        assert await asyncio.gather(*repeats) == [settled] * 3
+        assert process.store.asked == [1]
 
 
 @in_a_loop

@@ -78,7 +78,7 @@ class SendMessage:
     async def _answer(self, send: Send, taken: _Taken) -> None:
         message, seconds = taken.message, self._wait(taken)
         if seconds:
-            message = await self._gateway.waiting.settled(message, seconds)
+            message = await self._gateway.waiting.settled(message, seconds, replayed=taken.replayed)
         answer = answer_of(message)
         headers = []
         if taken.wanted.applied is not None:
