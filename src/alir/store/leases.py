@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import orjson
-from sqlalchemy import bindparam, delete, null, select, update
+from sqlalchemy import bindparam, delete, null, or_, select, update
 
 from alir.clock import Clock, to_milliseconds
 from alir.dispatch.lease import LeaseRow, Part, View
@@ -37,21 +37,16 @@ _LIVES = Statement(
         tables.process, replaced=["senders", "alive_until", "takes_callbacks", "applies_callbacks"]
     )
 )
-_FORGET = Statement(delete(tables.process).where(_p.alive_until < bindparam("before")))
+# One that lives and is forgotten says so again before long.
+_FORGET = Statement(
+    delete(tables.process).where(
+        or_(_p.alive_until < bindparam("before"), _p.alive_until > bindparam("beyond"))
+    )
+)
 _RENEW = Statement(
     update(tables.sender_lease)
-    .where(_l.holder == bindparam("process"))
+    .where(or_(_l.holder == bindparam("process"), _l.until > bindparam("beyond")))
     .values(until=bindparam("until_"))
-)
-_TRIM_LEASES = Statement(
-    update(tables.sender_lease)
-    .where(_l.until > bindparam("beyond"))
-    .values(until=bindparam("until_"))
-)
-_TRIM_PROCESSES = Statement(
-    update(tables.process)
-    .where(_p.alive_until > bindparam("beyond"))
-    .values(alive_until=bindparam("until_"))
 )
 _NEW = Statement(insert_or_ignore(tables.sender_lease))
 # One of which something is just being begun is left for the next look: nobody waits for it.
@@ -110,6 +105,7 @@ class LeaseStore:
         def work(connection: Connection) -> View:
             now = self._now(connection)
             until = now + lasts // _MILLISECOND
+            beyond = now + _BEYOND * lasts // _MILLISECOND
             lives = {
                 "name": process,
                 "senders": rows.text(list(part.senders)),
@@ -118,11 +114,9 @@ class LeaseStore:
                 "applies_callbacks": int(part.applies_callbacks),
             }
             _LIVES.run(connection, lives)
-            _RENEW.run(connection, {"process": process, "until_": until})
-            _FORGET.run(connection, {"before": now - _FORGOTTEN_AFTER // _MILLISECOND})
-            ends = {"beyond": now + _BEYOND * lasts // _MILLISECOND, "until_": until}
-            _TRIM_PROCESSES.run(connection, ends)
-            _TRIM_LEASES.run(connection, ends)
+            _RENEW.run(connection, {"process": process, "until_": until, "beyond": beyond})
+            long_ago = now - _FORGOTTEN_AFTER // _MILLISECOND
+            _FORGET.run(connection, {"before": long_ago, "beyond": beyond})
             return self._view(connection)
 
         return await self._database.write(work)

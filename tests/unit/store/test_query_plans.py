@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -233,6 +233,10 @@ HOT: dict[str, tuple[Callable[[Stores], Awaitable[Any]], set[str]]] = {
     "a pause": (lambda s: s.pauses.put(PAUSE, is_new=True), set()),
     "a pause ends": (
         lambda s: s.pauses.remove(PAUSE),
+        {"pause PRIMARY sender=? AND scope=? AND key=?"},
+    ),
+    "a pause whose time is over": (
+        lambda s: s.pauses.end(replace(PAUSE, until=START)),
         {"pause PRIMARY sender=? AND scope=? AND key=?"},
     ),
     "a commit in doubt": (
