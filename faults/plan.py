@@ -9,6 +9,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final
 
+from alir.role import Role
 from faults.points import INSIDE, MOST_CALLS, Moment
 from faults.proxy import Fate
 
@@ -69,6 +70,21 @@ class KilledStarting:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """Processes go at once after so long under load, and are away for a while.
+
+    Attributes:
+        killed: which of the run's processes are killed,
+        stopped: and which are told to stop, as `kill` does.
+    """
+
+    after: float
+    seconds: float
+    killed: Sequence[int]
+    stopped: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Callers ask, and nothing happens but what the network does."""
 
@@ -103,6 +119,7 @@ Trouble = (
     | KilledOnTheWire
     | KilledUnderLoad
     | KilledStarting
+    | Gone
     | Load
     | SessionsCut
     | ServerStopped
@@ -161,7 +178,7 @@ class Run:
         per_second: how many requests they make in a second; none: as many as they get answers for.
         hurried: so many of their requests want no wait.
         limits: none: the provider takes whatever comes, and nobody gets two messages.
-        processes: the further arguments of `alir serve`, for each of its processes.
+        processes: what each of its processes does.
         troubles: what befalls it, drawn from the seed.
         behaviour: the simulator's.
         weather: the network's, as the probability of each fate.
@@ -177,7 +194,7 @@ class Run:
     carrier: Carrier
     on_unknown: str
     troubles: Callable[[Random], Sequence[Trouble]]
-    processes: Sequence[Sequence[str]] = ((),)
+    processes: Sequence[Role] = (Role.ALL,)
     senders: int = 1
     callers: int = 12
     per_second: float | None = None
@@ -252,6 +269,36 @@ def _in_turns(_chance: Random) -> list[Trouble]:
     return [KilledUnderLoad(10.0, number % 3) for number in range(18)]
 
 
+#: One gateway, split: what each of its processes does.
+_SPLIT: Final = (Role.API, Role.API, Role.DISPATCH, Role.DISPATCH, Role.RELAY, Role.RELAY)
+#: Where processes of each role are killed that do nothing else.
+_POINTS_OF: Final[Mapping[Role, Sequence[str]]] = {
+    Role.API: ("stored", "callback_kept"),
+    Role.DISPATCH: ("begun", "answer_read", "settled"),
+    Role.RELAY: ("callback_applying", "callback_applied"),
+}
+
+
+def gone(chance: Random, which: Sequence[int]) -> Gone:
+    """These processes, each killed or told to stop."""
+    killed = [one for one in which if chance.random() < 0.5]
+    stopped = [one for one in which if one not in killed]
+    return Gone(chance.uniform(0.5, 3.0), chance.uniform(0.0, 4.0), killed, stopped)
+
+
+def _by_role(chance: Random) -> list[Trouble]:
+    """Points of each role, all processes of a role at once, and any of them."""
+    troubles: list[Trouble] = []
+    for role, points in _POINTS_OF.items():
+        ours = [number for number, one in enumerate(_SPLIT) if one is role]
+        for name in points:
+            nth = chance.randint(1, INSIDE[name].most)
+            troubles.append(KilledInside(name, nth, chance.choice(ours)))
+        troubles.append(gone(chance, ours))
+    some = [chance.sample(range(len(_SPLIT)), chance.randint(1, 3)) for _ in range(8)]
+    return _shuffled(chance, [*troubles, *(gone(chance, which) for which in some)])
+
+
 def _shuffled(chance: Random, troubles: list[Trouble]) -> list[Trouble]:
     chance.shuffle(troubles)
     return troubles
@@ -284,9 +331,10 @@ def _others() -> list[Run]:
     clocks: dict[str, Any] = {"troubles": _clocks, "clock": True}
     # 300 a second of 320. A person gets one of each sender in 13 s, and some get them sooner.
     many = Limits(per_second=80, pair_seconds=6, pair_burst=3, people=1000)
-    three: dict[str, Any] = {"processes": ((),) * 3, "senders": 4, "limits": many}
+    three: dict[str, Any] = {"processes": [Role.ALL] * 3, "senders": 4, "limits": many}
     # Enough for this rate while a sender has no process: then one in ten waits for a second.
     three |= {"callers": 64, "per_second": 300.0, "hurried": 0.7}
+    split: dict[str, Any] = {"processes": _SPLIT, "troubles": _by_role}
     few = Limits(per_second=25, pair_seconds=6, pair_burst=3, people=100)
     paced: dict[str, Any] = {"troubles": _paced, "senders": 3, "limits": few}
     return [
@@ -301,6 +349,9 @@ def _others() -> list[Run]:
         run("pace-sqlite", lite, cloud, "hold", **paced),
         run("pace-postgresql", server, cloud, "hold", **paced),
         run("three-processes", server, cloud, "hold", troubles=_in_turns, **three),
+        run("roles-cloud-hold", server, cloud, "hold", senders=4, **split),
+        run("roles-cloud-retry", server, cloud, "retry", senders=4, behaviour=TANGLED, **split),
+        run("roles-routemobile-hold", server, route_mobile, "hold", **split),
         run("sessions-cut", server, cloud, "hold", troubles=_sessions),
         run("server-stopped", Kept.OWN_POSTGRESQL, cloud, "hold", troubles=_server),
         run("disk-full", Kept.SMALL_DISK, cloud, "hold", troubles=_disk),

@@ -49,6 +49,8 @@ def config(run: Run, *, provider: int, database: str) -> str:
     """The text of `alir.toml`; `provider`: the port at which gateways find the simulator."""
     text = f"""
 database = "{database}"
+[simulator]
+enabled = false
 [dispatch]
 max_calls_per_sender = {MAX_CALLS}
 call_timeout_seconds = {CALL_SECONDS}

@@ -6,12 +6,12 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
@@ -22,6 +22,7 @@ from faults.door import Door
 from faults.plan import (
     Carrier,
     DiskFull,
+    Gone,
     Kept,
     KilledInside,
     KilledOnTheWire,
@@ -122,7 +123,8 @@ async def _set_up(
     async with AsyncExitStack() as during:
         store = await during.enter_async_context(_store(run, folder, server))
         gateways: list[Program] = []
-        door = await during.enter_async_context(Door(lambda: _up(gateways)))
+        doors: list[Program] = []
+        door = await during.enter_async_context(Door(lambda: _up(doors)))
         simulator = Program(folder, "simulator", ["simulator", *callbacks(run, door=door.port)])
         during.push_async_callback(simulator.end)
         await simulator.start()
@@ -135,12 +137,14 @@ async def _set_up(
         )
         await during.enter_async_context(proxy)
         (folder / "alir.toml").write_text(config(run, provider=proxy.port, database=store.url))
-        for number, arguments in enumerate(run.processes):
-            gateway = Program(folder, f"gateway-{number}", ["serve", *arguments])
+        for number, role in enumerate(run.processes):
+            gateway = Program(folder, f"gateway-{number}", ["serve", f"--role={role}"])
             during.push_async_callback(gateway.end)
             gateways.append(gateway)
+            if role.accepts:
+                doors.append(gateway)
         callers = Callers(
-            lambda: _up(gateways),
+            lambda: _up(doors),
             Random(chance.random()),
             senders=senders(run),
             hurried=run.hurried,
@@ -149,7 +153,7 @@ async def _set_up(
         )
         during.push_async_callback(callers.leave)
         callers.start(run.callers)
-        yield _Parts(store, gateways, simulator, proxy, callers)
+        yield _Parts(store, gateways, doors, simulator, proxy, callers)
 
 
 def _store(run: Run, folder: Path, server: str | None) -> stores.Opening:
@@ -166,9 +170,23 @@ def _up(gateways: Sequence[Program]) -> list[int]:
     return [gateway.port for gateway in gateways if gateway.is_up]
 
 
+async def _all(deeds: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it at once. What fails is raised once none goes on, so that no process is left."""
+    for came in await asyncio.gather(*deeds, return_exceptions=True):
+        if came is not None:
+            raise came
+
+
 class _Parts(NamedTuple):
+    """What a run consists of.
+
+    Attributes:
+        doors: those of the gateways that take requests.
+    """
+
     store: Store
     gateways: Sequence[Program]
+    doors: Sequence[Program]
     simulator: Program
     proxy: Proxy
     callers: Callers
@@ -183,6 +201,7 @@ class _Stage:
         self._chance = chance
         self._store = parts.store
         self._gateways = parts.gateways
+        self._doors = parts.doors
         self._simulator = parts.simulator
         self._proxy = parts.proxy
         self._callers = parts.callers
@@ -199,6 +218,11 @@ class _Stage:
                 await self._kill(self._gateways[which], "under_load")
             case KilledStarting(seconds, which):
                 await self._kill_starting(self._gateways[which], seconds)
+            case Gone(after, seconds, killed, stopped):
+                await self._load(after)
+                kills = [self._kill(self._gateways[which], "under_load") for which in killed]
+                await _all([*kills, *(self._gateways[which].stop() for which in stopped)])
+                await asyncio.sleep(seconds)
             case Load(seconds):
                 await self._load(seconds)
             case SessionsCut(after):
@@ -265,7 +289,7 @@ class _Stage:
 
     async def _until_nothing_waits(self) -> None:
         """Spare the looks that cannot find it at rest; of a long book each is busy work."""
-        port, give_up_at = self._gateways[0].port, time.monotonic() + self._run.calm_seconds
+        port, give_up_at = self._doors[0].port, time.monotonic() + self._run.calm_seconds
         while time.monotonic() < give_up_at:
             waits = await reading.is_under_way(port)
             if not waits and not (await reading.arrived(self._simulator.port)).waiting:
@@ -274,7 +298,7 @@ class _Stage:
 
     async def _compare(self) -> tuple[Verdict, int]:
         before = await reading.arrived(self._simulator.port)
-        stored = await reading.stored(self._gateways[0].port)
+        stored = await reading.stored(self._doors[0].port)
         after = await reading.arrived(self._simulator.port)
         rules = Rules(
             resends=self._run.on_unknown == "retry",
@@ -322,7 +346,7 @@ class _Stage:
 
     async def _load(self, seconds: float) -> None:
         """So long under load; it goes on while others start, as long as one process runs."""
-        is_on, began = bool(_up(self._gateways)), time.monotonic()
+        is_on, began = bool(_up(self._doors)), time.monotonic()
         await self._start_all()
         self._callers.call()
         already = time.monotonic() - began if is_on else 0.0
@@ -332,12 +356,16 @@ class _Stage:
 
     async def _start_all(self, *, but: Program | None = None, calmly: bool = False) -> None:
         """Have every process run that does not; `calmly`: with nothing wrong but its bug."""
-        for gateway in self._gateways:
-            if gateway is but or gateway.runs:
-                continue
-            harm = Harm(bug=self._run.bug) if calmly else self._harm()
-            if not await gateway.start(harm):
-                raise BenchFailed(gateway.story("was killed, and nobody did it"))
+        starts = [
+            self._start(gateway, Harm(bug=self._run.bug) if calmly else self._harm())
+            for gateway in self._gateways
+            if gateway is not but and not gateway.runs
+        ]
+        await _all(starts)
+
+    async def _start(self, gateway: Program, harm: Harm) -> None:
+        if not await gateway.start(harm):
+            raise BenchFailed(gateway.story("was killed, and nobody did it"))
 
     def _harm(self) -> Harm:
         clock = self._chance.getrandbits(32) if self._run.clock else None

@@ -13,6 +13,7 @@ import pytest
 from faults.plan import (
     SOON,
     Carrier,
+    Gone,
     Kept,
     KilledOnTheWire,
     Load,
@@ -23,6 +24,8 @@ from faults.plan import (
 )
 from faults.points import NAMES, Moment
 from faults.stage import Result, play
+
+from alir.role import Role
 
 SEED = 1
 
@@ -63,6 +66,26 @@ def test_a_gateway_killed_once_at_each_point_loses_doubles_and_leaves_nothing(
     for result in (lite, server):
         assert result.verdict is not None
         assert result.verdict.accepted > result.kills.total()
+
+
+@pytest.mark.timeout(180)
+def test_a_gateway_split_by_role_loses_and_doubles_nothing_while_its_parts_die_and_stop(
+    tmp_path: Path, postgresql_server: str
+) -> None:
+    parts = (Role.API, Role.DISPATCH, Role.DISPATCH, Role.RELAY, Role.RELAY)
+    troubles = [
+        Gone(1.0, 0.5, killed=[1], stopped=[3]),
+        Gone(1.0, 1.0, killed=[3, 4]),
+        Gone(1.0, 0.0, killed=[0], stopped=[2]),
+    ]
+    split = replace(run(Kept.POSTGRESQL, troubles), processes=parts, senders=2)
+
+    result = asyncio.run(play(split, SEED, tmp_path, server=postgresql_server))
+
+    assert result.broken == ()
+    assert result.kills.total() == 4
+    assert result.verdict is not None
+    assert result.verdict.accepted > 100, result.verdict
 
 
 #: What must be found, by the bug that is planted.
