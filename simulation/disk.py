@@ -369,7 +369,13 @@ class SimulatedDatabase:
         """See `Database.try_out`."""
         await self._writer.try_out()
 
-    async def read(self, work: Work[T], *, at_once: bool = False) -> T:  # noqa: ARG002 - all are
+    async def read(
+        self,
+        work: Work[T],
+        *,
+        at_once: bool = False,  # noqa: ARG002 - all are
+        is_long: bool = False,  # noqa: ARG002 - none is
+    ) -> T:
         """See `Database.read`."""
         disk = self._disk
         if disk.chance.random() < _SLOW_READS:  # else nothing else happens meanwhile

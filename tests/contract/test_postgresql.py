@@ -290,7 +290,8 @@ async def test_a_message_whose_storing_is_in_doubt_is_known_as_it_was_to_be_stor
             link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
             stored = await stores.messages.accept(a_message(), None, begin=True)
 
-        assert stored.in_doubt
+        assert stored.doubt is not None
+        assert stored.doubt.in_doubt
         assert stored.message.status is Status.SENDING
 
 
@@ -332,16 +333,12 @@ async def test_a_receipt_that_is_parked_while_others_of_its_id_are_taken_out_is_
 
 @in_a_loop
 async def test_a_read_that_finds_nothing_keeps_its_session(url: str) -> None:
-    def session(connection: Connection) -> int:
-        [[number]] = connection.execute("SELECT pg_backend_pid()").fetchall()
-        return int(number)
-
     async with gateway(url) as database:
-        before = await database.read(session)
+        before = await database.read(session_of)
         with pytest.raises(NotFound):
             await Stores(database, FakeClock()).messages.find("wamid.unknown")
 
-        assert await database.read(session) == before
+        assert await database.read(session_of) == before
 
 
 @in_a_loop
@@ -353,7 +350,7 @@ async def test_a_read_that_gets_no_session_in_time_is_told_so(
         async with AsyncExitStack() as busy:
             for _ in range(postgresql.READERS):
                 await busy.enter_async_context(database._free)
-            with pytest.raises(StoreUnavailable, match="cannot be read"):
+            with pytest.raises(StoreUnavailable, match="reads wait"):
                 await database.read(notes)
 
         assert await database.read(notes) == []
@@ -746,6 +743,44 @@ async def test_leases_are_looked_at_while_as_many_long_reads_go_on_as_may(url: s
         finally:
             ended.set()
             await reading
+
+
+@in_a_loop
+async def test_what_alir_reads_to_send_gets_its_turn_however_many_lists_are_read(url: str) -> None:
+    async with gateway(url) as database:
+        is_full, ended = asyncio.Event(), asyncio.Event()
+        under_way = 0
+
+        def read_long(connection: Connection) -> None:
+            nonlocal under_way
+            notes(connection)
+            under_way += 1
+            if under_way == postgresql.LONG_READERS:
+                is_full.set()
+            _wait(ended)
+
+        lists = [database.read(read_long, is_long=True) for _ in range(3 * READERS)]
+        reading = asyncio.gather(*lists)
+        try:
+            async with asyncio.timeout(5):
+                await is_full.wait()
+                for _ in range(3):
+                    assert await database.read(notes) == []
+        finally:
+            ended.set()
+            await reading
+
+        assert under_way == 3 * READERS
+
+
+@in_a_loop
+async def test_the_server_is_told_to_end_what_waits_for_a_lock(url: str) -> None:
+    def ends(connection: Connection) -> list[Any]:
+        shows = ("SHOW statement_timeout", "SHOW lock_timeout")
+        return [connection.execute(sql).fetchone() for sql in shows]
+
+    async with gateway(url) as database:
+        assert [end[0] for end in await database.read(ends)] == ["6s", "6s"]
 
 
 # Opening

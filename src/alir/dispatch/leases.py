@@ -195,6 +195,10 @@ class Leases:
                 _log.warning("lease_lost", sender=sender)
         if self._ending:
             return
+        if self._process not in view.alive:
+            # The database's clock was set. Who does not seem to live would let go of everything.
+            self._renew_at = -math.inf
+            return
         due = steps(view, self._process)
         for sender in due.take:
             if sender not in self._held:

@@ -309,9 +309,6 @@ class Pauses:
                 continue
             if (PauseScope.ACCOUNT, "") in mine:
                 self._try_fresh_secrets(sender)
-            asked = mine.get((PauseScope.OPERATOR, ""))
-            if asked is not None and is_over(asked, now=self._clock.now()):
-                self._end_everywhere(asked)
         async with self._syncing:
             self._touched.clear()
             newer = self._writes.places
@@ -325,6 +322,12 @@ class Pauses:
                 {_at(pause): pause for pause in read}, newer, but_recipients=not recipients
             )
         self._forget_recipients()
+        # Last: what was just read may say that it lasts longer.
+        for sender, mine in self._pauses.items():
+            asked = mine.get((PauseScope.OPERATOR, ""))
+            is_mine = self._leases[sender].is_held
+            if is_mine and asked is not None and is_over(asked, now=self._clock.now()):
+                self._end_everywhere(asked)
 
     async def _were_recipients_resumed(self, newer: Container[Hashable]) -> bool:
         """Whether fewer pauses of recipients are on disk than are known here to have been put."""

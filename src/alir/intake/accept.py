@@ -248,13 +248,13 @@ class Intake:
                 in_doubt = not isinstance(error, AlirError)
                 self._dispatch.dismiss(message, in_doubt=in_doubt)
             raise
-        if stored.in_doubt:
+        if stored.doubt is not None:
             if admitted_at is not None:
                 was_to_be_begun = stored.message.status is Status.SENDING
                 self._dispatch.dismiss(stored.message, in_doubt=was_to_be_begun)
             raise StoreUnavailable(
-                "nobody can say whether the message is stored", in_doubt=True, message_id=message.id
-            )
+                str(stored.doubt), in_doubt=True, message_id=message.id
+            ) from stored.doubt
         if admitted_at is not None:
             if stored.replayed or stored.message.status is not Status.SENDING:
                 self._dispatch.dismiss(message, in_doubt=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from alir.errors import AlirError
+from alir.errors import AlirError, StoreUnavailable
 from alir.ids import ApiTokenId, Fence, MessageId, SenderName
 from alir.messages import life
 from alir.messages.model import Message, Status
@@ -22,16 +22,16 @@ class IdempotencyKey:
 
 
 class Stored(NamedTuple):
-    """A message that is on disk.
+    """A message that is on disk, or may be.
 
     Attributes:
         replayed: an earlier request had put it there.
-        in_doubt: nobody can say whether it is there; if it is, so.
+        doubt: why nobody can say whether it is there; if it is, so. None: it is.
     """
 
     message: Message
     replayed: bool
-    in_doubt: bool = False
+    doubt: StoreUnavailable | None = None
 
 
 class New(NamedTuple):

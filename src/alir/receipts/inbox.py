@@ -107,6 +107,7 @@ class Inbox:
 
     def turned_away(self) -> None:
         """A callback came for which there was no room, and may have been signed."""
+        _log.warning("callback_turned_away")
         self._missed()
 
     async def take_over(self) -> None:

@@ -72,7 +72,7 @@ class Database(Protocol):
         """
         ...
 
-    async def read(self, work: Work[T], *, at_once: bool = False) -> T:
+    async def read(self, work: Work[T], *, at_once: bool = False, is_long: bool = False) -> T:
         """Run `work` on a reading connection, which sees everything committed so far.
 
         All that it reads is as of one moment, whatever is written meanwhile.
@@ -80,6 +80,8 @@ class Database(Protocol):
         Args:
             at_once: it waits for no other read, where a process may have peers. For what must go
                 on whatever is read, one at a time.
+            is_long: it may take seconds, such as a list for a caller. However many of these there
+                are, others get their turn.
 
         Raises:
             StoreUnavailable: it cannot be read now.

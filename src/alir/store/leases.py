@@ -37,11 +37,11 @@ _LIVES = Statement(
         tables.process, replaced=["senders", "alive_until", "takes_callbacks", "applies_callbacks"]
     )
 )
-# One that lives and is forgotten says so again before long.
-_FORGET = Statement(
-    delete(tables.process).where(
-        or_(_p.alive_until < bindparam("before"), _p.alive_until > bindparam("beyond"))
-    )
+_FORGET = Statement(delete(tables.process).where(_p.alive_until < bindparam("before")))
+_CUT_PROCESSES = Statement(
+    update(tables.process)
+    .where(_p.alive_until > bindparam("beyond"))
+    .values(alive_until=bindparam("until_"))
 )
 _RENEW = Statement(
     update(tables.sender_lease)
@@ -98,8 +98,8 @@ class LeaseStore:
     async def renew(self, process: str, part: Part, lasts: timedelta) -> View:
         """The process lives, and so do the leases that it holds, for so long from now.
 
-        So do those of others, at most, where the clock was set back: of who lives, they are renewed
-        before that, and of who is gone, they would go on for as much longer.
+        What ends later than it can is cut to the same time: the clock was set back. Who lives
+        renews it before it is over; of who is gone it would go on for as much longer.
         """
 
         def work(connection: Connection) -> View:
@@ -115,8 +115,8 @@ class LeaseStore:
             }
             _LIVES.run(connection, lives)
             _RENEW.run(connection, {"process": process, "until_": until, "beyond": beyond})
-            long_ago = now - _FORGOTTEN_AFTER // _MILLISECOND
-            _FORGET.run(connection, {"before": long_ago, "beyond": beyond})
+            _CUT_PROCESSES.run(connection, {"until_": until, "beyond": beyond})
+            _FORGET.run(connection, {"before": now - _FORGOTTEN_AFTER // _MILLISECOND})
             return self._view(connection)
 
         return await self._database.write(work)

@@ -101,7 +101,7 @@ class MessageStore(QueueReader):
             stored = await self._database.write_among(self._insert_each, new)
         except StoreUnavailable as error:
             if error.in_doubt and new.stands is not None:
-                return Stored(new.stands, replayed=False, in_doubt=True)
+                return Stored(new.stands, replayed=False, doubt=error)
             raise
         if isinstance(stored, AlirError):
             raise stored
@@ -112,6 +112,8 @@ class MessageStore(QueueReader):
     def _insert_each(
         self, connection: Connection, new: Sequence[_New]
     ) -> Sequence[Stored | AlirError]:
+        for one in new:
+            one.stands = None
         return insert_each(connection, new, self._insert_all)
 
     def _insert_all(
@@ -379,7 +381,8 @@ class MessageStore(QueueReader):
     ) -> tuple[list[Message], int | None]:
         """Up to `limit` messages, newest first, from before a place; and the next such place."""
         return await self._database.read(
-            lambda connection: page_of(connection, filters, limit=limit, before=before)
+            lambda connection: page_of(connection, filters, limit=limit, before=before),
+            is_long=True,
         )
 
     async def newest(self) -> int:
@@ -393,7 +396,7 @@ class MessageStore(QueueReader):
     async def selected(self, filters: Filters, *, after: int, to: int) -> list[Selected]:
         """The messages of the places after `after` up to `to` that filters select, oldest first."""
         return await self._database.read(
-            lambda connection: selected_of(connection, filters, after=after, to=to)
+            lambda connection: selected_of(connection, filters, after=after, to=to), is_long=True
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
@@ -42,6 +42,8 @@ T = TypeVar("T")
 #: How many reads run at once, each on a connection of its own; the one that waits for none comes
 #: on top.
 READERS: Final = 4
+#: How many of these may take seconds: what alir itself reads in order to send finds one free.
+LONG_READERS: Final = READERS - 1
 #: How long a read waits until fewer do: as long as one of them may take.
 READERS_WAIT_SECONDS: Final = STATEMENT_SECONDS
 #: How long a starting gateway waits for one that was killed a moment ago to be gone for the server.
@@ -68,6 +70,7 @@ class PostgresDatabase:
         self._link = PostgresLink(url, name, exclusive=exclusive)
         self._writer = GroupWriter(self._link, name=name, observe=observe, lock=lock)
         self._free = asyncio.Semaphore(READERS)
+        self._free_for_long = asyncio.Semaphore(LONG_READERS)
         self._idle: list[PostgresConnection] = []
         self._reading: set[PostgresConnection] = set()
         self._closed = False
@@ -130,10 +133,14 @@ class PostgresDatabase:
         """See `Database.try_out`."""
         await self._writer.try_out()
 
-    async def read(self, work: Work[T], *, at_once: bool = False) -> T:
+    async def read(self, work: Work[T], *, at_once: bool = False, is_long: bool = False) -> T:
         """See `Database.read`."""
         try:
-            async with nullcontext() if at_once else self._turn():
+            async with AsyncExitStack() as turn:
+                if is_long:
+                    await turn.enter_async_context(_turn(self._free_for_long))
+                if not at_once:
+                    await turn.enter_async_context(_turn(self._free))
                 return await self._read(work)
         except Exception as error:  # asyncpg's errors have no class in common
             if not is_trouble(error):
@@ -148,16 +155,6 @@ class PostgresDatabase:
             connection.terminate()
         for connection in self._idle:
             await connection.close()
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Be one of those that read."""
-        async with asyncio.timeout(READERS_WAIT_SECONDS):
-            await self._free.acquire()
-        try:
-            yield
-        finally:
-            self._free.release()
 
     async def _read(self, work: Work[T]) -> T:
         while self._idle:
@@ -187,6 +184,25 @@ class PostgresDatabase:
             else:
                 connection.terminate()
         return result
+
+
+@asynccontextmanager
+async def _turn(free: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Be one of those that read.
+
+    Raises:
+        StoreUnavailable: so many do that none came to its end in time.
+    """
+    try:
+        async with asyncio.timeout(READERS_WAIT_SECONDS):
+            await free.acquire()
+    except TimeoutError:
+        waited = f"{READERS_WAIT_SECONDS:g} s"
+        raise StoreUnavailable(f"the database is slow: reads wait for {waited}") from None
+    try:
+        yield
+    finally:
+        free.release()
 
 
 def _at_one_moment(connection: PostgresConnection, work: Work[T]) -> T:

@@ -98,7 +98,13 @@ class SQLiteDatabase:
         """See `Database.try_out`."""
         await self._writer.try_out()
 
-    async def read(self, work: Work[T], *, at_once: bool = False) -> T:  # noqa: ARG002 - no peers
+    async def read(
+        self,
+        work: Work[T],
+        *,
+        at_once: bool = False,  # noqa: ARG002 - no peers
+        is_long: bool = False,  # noqa: ARG002 - none waits so long that it would be told
+    ) -> T:
         """See `Database.read`."""
         loop = asyncio.get_running_loop()
         try:

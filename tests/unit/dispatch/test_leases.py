@@ -383,6 +383,20 @@ async def test_it_is_told_once_who_applied_callbacks_was_killed() -> None:
 
 
 @in_a_loop
+async def test_who_is_forgotten_says_that_it_lives_and_lets_go_of_nothing() -> None:
+    table = Table(FakeClock())
+    one, other = Process("one", table), Process("other", table)
+    await pass_time(10, one, other)
+    before, one.lost_ones = one.may_send(), []
+    del table.alive["one"]  # as where the database's clock was set
+    await pass_time(0.5, one, other)
+
+    assert "one" in table.alive
+    assert one.may_send() == before != []
+    assert one.lost_ones == []
+
+
+@in_a_loop
 async def test_a_lease_is_let_go_of_only_once_nothing_is_being_begun() -> None:
     table = Table(FakeClock())
     one, two = Process("one", table), Process("two", table)

@@ -332,9 +332,8 @@ async def test_race_of_the_end_of_a_pause_and_an_operator_who_makes_it_longer() 
         await world.advance(9.5)
         # As `alir sender pause` does, of which nobody tells this process.
         await world.pause_store.put(replace(stored, until=None), is_new=False)
-        for _ in range(3):
-            await world.advance(1)
-            await world.pauses.sync()
+        await world.advance(1)
+        await world.pauses.sync()
 
         message = await world.queue()
         await world.advance(1)

@@ -74,7 +74,7 @@ class Store:
             return Stored(found, replayed=True)
         stands = life.begin(message, now=START).message if begin and self.begins else message
         if self.doubts:
-            return Stored(stands, replayed=False, in_doubt=True)
+            return Stored(stands, replayed=False, doubt=StoreUnavailable("lost", in_doubt=True))
         self.messages[message.id] = stands
         if key is not None:
             self.keys[message.token_id, key.key] = (key.request_hash, stands)
