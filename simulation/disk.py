@@ -373,8 +373,8 @@ class SimulatedDatabase:
         self,
         work: Work[T],
         *,
-        at_once: bool = False,  # noqa: ARG002 - all are
-        is_long: bool = False,  # noqa: ARG002 - none is
+        at_once: bool = False,  # noqa: ARG002 - here no read waits for another
+        is_long: bool = False,  # noqa: ARG002 - here none takes long
     ) -> T:
         """See `Database.read`."""
         disk = self._disk

@@ -489,6 +489,7 @@ async def test_while_writes_wait_too_long_neither_messages_nor_callbacks_are_tak
 ) -> None:
     monkeypatch.setattr(writer, "LONGEST_WAIT_SECONDS", 0.0)
     async with database.open() as store:
+        # Both databases write by a link, of which those who use them know nothing.
         link = store.database._writer._link  # type: ignore[attr-defined]
         commit, asked, answers = link.commit, asyncio.Event(), asyncio.Event()
 

@@ -246,6 +246,22 @@ async def test_a_commit_whose_answer_was_lost_is_stored_once(url: str) -> None:
         assert await database.read(notes) == ["a", "b", "c"]
 
 
+@asynccontextmanager
+async def in_doubt_for_good(url: str, database: PostgresDatabase) -> AsyncIterator[None]:
+    """The next commit loses its answer, and its number: another gateway starts as if alone."""
+    async with AsyncExitStack() as ending:
+
+        async def cut_and_start_another() -> None:
+            await cut(url)
+            await ending.enter_async_context(gateway(url))
+            raise ConnectionResetError("the answer is lost")
+
+        link = database._link
+        # For once: no server can be told to lose just the answer to a commit.
+        link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
+        yield
+
+
 @pytest.mark.parametrize("written", ["a", ""])
 @in_a_loop
 async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(
@@ -254,16 +270,7 @@ async def test_race_of_a_commit_in_doubt_and_a_gateway_that_starts_as_if_alone(
     async with gateway(url) as database:
         for text in written:
             await database.write(note(text))
-        async with AsyncExitStack() as ending:
-
-            async def cut_and_start_another() -> None:
-                await cut(url)
-                await ending.enter_async_context(gateway(url))
-                raise ConnectionResetError("the answer is lost")
-
-            link = database._link
-            # For once: no server can be told to lose just the answer to a commit.
-            link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
+        async with in_doubt_for_good(url, database):
             with pytest.raises(StoreUnavailable) as told:
                 await database.write(note("b"))  # it must not be done twice
 
@@ -278,16 +285,7 @@ async def test_a_message_whose_storing_is_in_doubt_is_known_as_it_was_to_be_stor
 ) -> None:
     async with gateway(url) as database:
         stores = Stores(database, FakeClock())
-        async with AsyncExitStack() as ending:
-
-            async def cut_and_start_another() -> None:
-                await cut(url)
-                await ending.enter_async_context(gateway(url))
-                raise ConnectionResetError("the answer is lost")
-
-            link = database._link
-            # As above.
-            link.commit = once(cut_and_start_another, link.commit)  # type: ignore[method-assign]
+        async with in_doubt_for_good(url, database):
             stored = await stores.messages.accept(a_message(), None, begin=True)
 
         assert stored.doubt is not None
@@ -320,6 +318,7 @@ async def test_a_receipt_that_is_parked_while_others_of_its_id_are_taken_out_is_
                         wait_for(elsewhere.tell(told(DELIVERED, provider_id="wamid.1")))
                     return cursor
 
+            # All that `unpark` asks of a connection is to execute.
             taken = await database.write(
                 lambda connection: unpark(Between(connection), MAIN, ProviderId("wamid.1"))  # type: ignore[arg-type]
             )

@@ -92,10 +92,10 @@ class Trusting:
     def read(
         self, _body: bytes, *, senders: Sequence[SenderName], now: datetime
     ) -> list[Told | Heard]:
-        raise NotImplementedError
+        raise NotImplementedError  # what cannot be kept is not read
 
     def failure_of(self, error: Mapping[str, Any]) -> SendFailure:
-        raise NotImplementedError
+        raise NotImplementedError  # nor does it tell of a failure
 
 
 def core_of(

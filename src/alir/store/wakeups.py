@@ -153,7 +153,7 @@ class PostgresWakeups:
                 try:
                     # Where there is nothing to tell, it shows that the session lives.
                     await session.execute(_TELL, CHANNEL, texts_of(self._name, news))
-                except BaseException:
+                except BaseException:  # a cancellation too: it is yet to be told
                     self._evidence_missed |= news.evidence_missed
                     raise
             self._is_connected = False

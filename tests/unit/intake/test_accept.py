@@ -109,7 +109,7 @@ class Store:
         raise NotImplementedError
 
     async def next_place(self, after: int) -> int:
-        raise NotImplementedError
+        raise NotImplementedError  # nothing is selected here
 
     async def selected(self, filters: Filters, *, after: int, to: int) -> list[Selected]:
         raise NotImplementedError
