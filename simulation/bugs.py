@@ -28,8 +28,8 @@ from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.housekeeping import Housekeeper
 from alir.dispatch.lease import Lease
 from alir.dispatch.leases import Leases
-from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Begun, Sent
+from alir.dispatch.shared_pauses import SharedPauses
 from alir.dispatch.slots import NOBODY
 from alir.errors import NotFound, OutcomeUnknown, ProviderBusy, StoreUnavailable
 from alir.ids import Fence, MessageId, SenderName
@@ -306,7 +306,7 @@ async def _take_nothing_over(self: Housekeeper, sender: SenderName, *, was_left:
     return await _take_over(self, sender, was_left=False)
 
 
-async def _sync_nothing(_self: Pauses) -> None:
+async def _sync_nothing(_self: SharedPauses) -> None:
     """What other processes paused is not read."""
 
 
@@ -435,7 +435,7 @@ BUGS: Final = MappingProxyType(
         ),
         "pauses_of_others_not_read": Bug(
             "sends on for a sender that was paused through another process",
-            [(Pauses, "_try_to_sync", _sync_nothing)],
+            [(SharedPauses, "_try_to_sync", _sync_nothing)],
         ),
         "later_message_not_woken_for": Bug(
             "sleeps on when there is room again, unless something is due",

@@ -17,8 +17,9 @@ from sqlalchemy import create_engine
 
 from alir.errors import StoreUnavailable
 from alir.store import tables
+from alir.store.group import Bulk, Work
 from alir.store.sqlite import SQLiteLink, is_trouble
-from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Work
+from alir.store.writer import PATIENCE_SECONDS, GroupWriter
 from simulation.happened import Trace
 from simulation.plan import DiskTemper
 

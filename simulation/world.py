@@ -436,7 +436,7 @@ class World:
         while True:
             await asyncio.sleep(_RESUMING_SECONDS)
             try:
-                await self.ask(lambda gateway: gateway.core.pauses.resume(sender))
+                await self.ask(lambda gateway: gateway.core.shared_pauses.resume(sender))
             except (OSError, StoreUnavailable):
                 continue
             return

@@ -112,6 +112,7 @@ class RunningGateway:
         self._desk = SenderDesk(
             {name: _about(sender) for name, sender in self._senders.items()},
             self._core.pauses,
+            self._core.shared_pauses,
             self._core.messages,
             self._advice,
         )
@@ -339,7 +340,7 @@ class RunningGateway:
             oldest = due.oldest_at
             age = timedelta() if oldest is None else self._clock.now() - oldest
             self._figures.queue(sender, due.up_to(COUNTED_AT_MOST), age, unknown.get(sender, 0))
-        await self._core.pauses.count_recipients()
+        await self._core.shared_pauses.count_recipients()
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -20,11 +20,13 @@ from alir.dispatch.dispatcher import LONGEST_SLEEP_SECONDS, Dispatcher
 from alir.dispatch.dispatchers import Dispatchers
 from alir.dispatch.gate import Gate, PairLimit
 from alir.dispatch.housekeeping import Housekeeper
+from alir.dispatch.in_force import InForce
 from alir.dispatch.lease import Lease
 from alir.dispatch.leases import LOOK_SECONDS, Leases, LeaseStore, SoleOwner
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Decisions, Measure, Provider
+from alir.dispatch.shared_pauses import SharedPauses
 from alir.ids import EventId, MessageId, SenderName, new_event_id, new_message_id
 from alir.intake.accept import Intake, SenderRules
 from alir.intake.batch import Batches
@@ -136,7 +138,8 @@ class Core:
 
     Attributes:
         intake, batches, messages, waiting: for the API.
-        pauses: of every sender.
+        pauses: of every sender, as this process begins and ends them.
+        shared_pauses: those of all processes.
         inbox: for callbacks.
     """
 
@@ -167,7 +170,7 @@ class Core:
         self.backlog = Backlog(clock)
         self._own = {name: Lease() for name in senders}
         self._gates = {name: Gate(sender.pair) for name, sender in senders.items()}
-        self.pauses = self._make_pauses()
+        self.pauses, self.shared_pauses = self._make_pauses()
         aftermath = Aftermath(
             failure_of,
             self.pauses,
@@ -222,7 +225,7 @@ class Core:
         Raises:
             StoreUnavailable: the database cannot be read or written.
         """
-        await self.pauses.load()
+        await self.shared_pauses.load()
         if paused is not None:
             for name in self._senders:
                 await self.pauses.pause(name, title=paused)
@@ -230,7 +233,7 @@ class Core:
             await self.inbox.take_over()  # what it tells is evidence for what was left begun
         await self._leases.start()
         running = {
-            "pauses": self.pauses.run(),
+            "pauses": self.shared_pauses.run(),
             "leases": self._leases.run(),
             "wake-ups": self._wakeups.run(),
             "callers": self._elsewhere.run(),
@@ -287,7 +290,7 @@ class Core:
 
     async def learn(self, sender: SenderName, *, was_left: bool) -> None:
         """See `Owner.learn`."""
-        await self.pauses.take_over(sender)
+        await self.shared_pauses.take_over(sender)
         await self._housekeeper.take_over(sender, was_left=was_left)
         await self._dispatchers[sender].take_over()
 
@@ -301,7 +304,7 @@ class Core:
 
     def lost(self, sender: SenderName) -> None:
         """See `Owner.lost`."""
-        self.pauses.leave(sender)
+        self.shared_pauses.leave(sender)
         self._housekeeper.lost(sender)
 
     async def _let_go(self) -> None:
@@ -311,17 +314,14 @@ class Core:
         except TimeoutError:
             pass  # the database does not answer; they run out by themselves
 
-    def _make_pauses(self) -> Pauses:
+    def _make_pauses(self) -> tuple[Pauses, SharedPauses]:
         clock, told = self._world.clock, self._wakeups.pause_changed
-        return Pauses(
-            self._gates,
-            {name: sender.provider for name, sender in self._senders.items()},
-            {name: sender.account for name, sender in self._senders.items()},
-            PauseStore(self._world.database, clock, self._world.new_event_id, changed=told),
-            clock,
-            changed=self._pause_changed,
-            leases=self._own,
-        )
+        store = PauseStore(self._world.database, clock, self._world.new_event_id, changed=told)
+        accounts = {name: sender.account for name, sender in self._senders.items()}
+        providers = {name: sender.provider for name, sender in self._senders.items()}
+        in_force = InForce(self._gates, accounts, store, clock, changed=self._pause_changed)
+        pauses = Pauses(in_force, self._gates, providers, store, clock)
+        return pauses, SharedPauses(in_force, pauses, store, clock, leases=self._own)
 
     def _make_inbox(
         self, dialects: Sequence[Dialect], counts: Counts, aftermath: Aftermath
@@ -397,7 +397,7 @@ class Core:
         if news.missed or news.pauses:
             # Of recipients there may be many, and only who holds the sender sees to them.
             are_ours = any(name in self._own and self._own[name].is_held for name in news.pauses)
-            self.pauses.wake(recipients=news.missed or are_ours)
+            self.shared_pauses.wake(recipients=news.missed or are_ours)
 
     def _evidence_missed(self) -> None:
         self._housekeeper.evidence_missed()

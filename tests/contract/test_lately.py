@@ -16,8 +16,8 @@ from alir.errors import StoreUnavailable
 from alir.ids import SenderName
 from alir.store import lately
 from alir.store.database import Database
+from alir.store.group import Work
 from alir.store.lately import Lately
-from alir.store.writer import Work
 
 SECOND = timedelta(seconds=1)
 NAMES = tuple(SenderName(f"shop{n}") for n in range(20))

@@ -27,6 +27,7 @@ from alir.store import postgresql, postgresql_session, tables, writer
 from alir.store.bridge import wait_for
 from alir.store.counts import count, counted
 from alir.store.database import open_database
+from alir.store.group import Work
 from alir.store.leases import LeaseStore
 from alir.store.migrations import HEAD
 from alir.store.migrations import run as run_migrations
@@ -35,7 +36,6 @@ from alir.store.parked import unpark
 from alir.store.postgresql import READERS, PostgresDatabase
 from alir.store.postgresql_session import PostgresConnection
 from alir.store.sql import Connection, run
-from alir.store.writer import Work
 
 SENT, DELIVERED, READ, FAILED = ReceiptStatus
 _PATIENCE = 0.3

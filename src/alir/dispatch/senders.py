@@ -12,6 +12,7 @@ from alir.clock import rfc3339
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
 from alir.dispatch.ports import Due
+from alir.dispatch.shared_pauses import SharedPauses
 from alir.errors import PauseScope
 from alir.ids import SenderName
 
@@ -142,11 +143,17 @@ class SenderDesk:
     """
 
     def __init__(
-        self, senders: Mapping[SenderName, About], pauses: Pauses, figures: Figures, advice: Advice
+        self,
+        senders: Mapping[SenderName, About],
+        pauses: Pauses,
+        shared: SharedPauses,
+        figures: Figures,
+        advice: Advice,
     ) -> None:
         self.names = tuple(senders)
         self._senders = senders
         self._pauses = pauses
+        self._shared = shared
         self._figures = figures
         self._advice = advice
 
@@ -157,7 +164,7 @@ class SenderDesk:
             StoreUnavailable: the queues cannot be counted now.
         """
         unknown = await self._figures.unknown()
-        await self._pauses.count_recipients()
+        await self._shared.count_recipients()
         return [await self._show(name, unknown.get(name, 0)) for name in names]
 
     async def pause(self, name: SenderName, *, title: str, until: datetime | None) -> None:
@@ -165,16 +172,15 @@ class SenderDesk:
         await self._pauses.pause(name, title=title, until=until)
 
     async def resume(self, name: SenderName) -> None:
-        """End everything that stands still of it; see `Pauses.resume`."""
-        await self._pauses.sync()  # what another process paused a moment ago ends too
-        await self._pauses.resume(name)
+        """End everything that stands still of it; see `SharedPauses.resume`."""
+        await self._shared.resume(name)
 
     def paused(self) -> list[tuple[SenderName, PauseScope, int]]:
-        """How many pauses of each scope each sender has; see `Pauses.recipients`."""
+        """How many pauses of each scope each sender has; see `SharedPauses.recipients`."""
         counted = []
         for name in self.names:
             counts = Counter(pause.scope for pause in self._pauses.of(name))
-            counts[PauseScope.RECIPIENT] = self._pauses.recipients(name)
+            counts[PauseScope.RECIPIENT] = self._shared.recipients(name)
             counted += [(name, scope, counts[scope]) for scope in PauseScope]
         return counted
 
@@ -185,7 +191,7 @@ class SenderDesk:
             due=count,
             oldest_due_at=due.oldest_at,
             unknown=unknown,
-            paused_recipients=self._pauses.recipients(name),
+            paused_recipients=self._shared.recipients(name),
         )
         pauses = self._pauses.of(name)
         return as_json(name, self._senders[name], pauses, queue, self._advice)

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from alir.store.group import Bulk, Work
 from alir.store.sqlite import SQLiteDatabase, path_of
-from alir.store.writer import PATIENCE_SECONDS, Bulk, Observe, Work
+from alir.store.writer import PATIENCE_SECONDS, Observe
 from alir.wakeups import NoWakeups, Wakeups
 
 #: How the address of a PostgreSQL database begins.

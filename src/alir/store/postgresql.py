@@ -21,6 +21,7 @@ from alir.observe import get_logger
 from alir.store import tables
 from alir.store.bridge import in_greenlet
 from alir.store.counts import recount
+from alir.store.group import Bulk, Work
 from alir.store.locking import lock
 from alir.store.migrations.run import GATEWAY_LOCK, require_known, upgrade_postgresql
 from alir.store.postgresql_session import (
@@ -34,7 +35,7 @@ from alir.store.postgresql_session import (
 )
 from alir.store.sql import Statement, insert_or_ignore, run
 from alir.store.unreachable import unreachable
-from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
+from alir.store.writer import PATIENCE_SECONDS, GroupWriter, Observe
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")

@@ -17,10 +17,10 @@ from alir.receipts.model import Heard, Told
 from alir.receipts.ports import Consequences
 from alir.store.applying import Applied, Telling, apply_all, apply_together, named_by
 from alir.store.database import Database
+from alir.store.group import Work
 from alir.store.parked import candidates, forget_older, park, unpark, waiting
 from alir.store.reading import by_provider_id, load
 from alir.store.sql import Connection
-from alir.store.writer import Work
 from alir.store.writing import change
 
 T = TypeVar("T")

@@ -22,9 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from alir.errors import DatabaseInUse, SettingsInvalid, StoreUnavailable
 from alir.store import tables
 from alir.store.counts import recount
+from alir.store.group import Bulk, Work
 from alir.store.migrations import HEAD
 from alir.store.sql import run
-from alir.store.writer import PATIENCE_SECONDS, Bulk, GroupWriter, Observe, Work
+from alir.store.writer import PATIENCE_SECONDS, GroupWriter, Observe
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")

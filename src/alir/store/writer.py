@@ -12,22 +12,31 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import bindparam, select
 
 from alir.errors import StoreUnavailable
 from alir.store import tables
+from alir.store.group import (
+    Bulk,
+    Job,
+    Portion,
+    Work,
+    deliver,
+    fail,
+    next_group,
+    no_work,
+    portions,
+    run_some,
+)
 from alir.store.sql import Connection, Statement, upsert
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
-Work = Callable[[Connection], T]
-#: Writes many items at once; its answers are in their order.
-Bulk = Callable[[Connection, Sequence[I]], Sequence[T]]
 #: Lets no other writer change the messages of any of these ids until the transaction ends.
 Lock = Callable[[Connection, Sequence[str]], None]
 
@@ -43,11 +52,6 @@ _PAUSE_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 2.5
 #: What the last try of a closing writer may take beyond its patience.
 _CLOSING_GRACE_SECONDS = 0.25
-#: Bounds how long the event loop is busy with one group, and its callers wait for each other. Of
-#: a group with heavier work, so much of it is done in one go.
-LARGEST_GROUP = 100
-#: Bounds how long who waits for a group has to: a batch of the largest size is one group.
-HEAVIEST_GROUP = 1_000
 
 _group = tables.commit_group.c
 _NUMBERED = Statement(upsert(tables.commit_group, replaced=["number"]))
@@ -116,37 +120,6 @@ class _AgainError(Exception):
         self.error = error
 
 
-class _Job:
-    """A piece of work, or an item for a bulk, and who waits for it."""
-
-    __slots__ = (
-        *("about", "bulk", "collisions", "error", "future", "handed_in_at"),
-        *("item", "result", "weight", "work"),
-    )
-
-    # Written out: made for every write, and a dataclass with a factory takes twice as long.
-    def __init__(  # noqa: PLR0917 - by name it takes longer
-        self,
-        work: Work[Any],
-        future: asyncio.Future[Any],
-        handed_in_at: float,
-        bulk: Bulk[Any, Any] | None = None,
-        item: Any = None,
-        weight: int = 1,
-        about: Sequence[str] = (),
-    ) -> None:
-        self.work = work
-        self.about = about
-        self.future = future
-        self.weight = weight
-        self.bulk = bulk
-        self.item = item
-        self.handed_in_at = handed_in_at
-        self.collisions = 0
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
 class _Transaction(Enum):
     """What became of one."""
 
@@ -156,14 +129,6 @@ class _Transaction(Enum):
     EMPTY = auto()
     #: Something that was to be run in it failed.
     TAKEN_BACK = auto()
-
-
-class _Portion(NamedTuple):
-    """Some jobs of a group, those of one bulk together, and where in the group they stand."""
-
-    jobs: Sequence[Sequence[_Job]]
-    is_first: bool
-    is_last: bool
 
 
 class GroupWriter:
@@ -195,7 +160,7 @@ class GroupWriter:
         self._stored = 0
         # How many changes the connection had counted when the transaction began.
         self._changes_before = 0
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._running: asyncio.Task[None] | None = None
         self._closing = False
         self._close_by = math.inf
@@ -215,7 +180,7 @@ class GroupWriter:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(work, future, loop.time(), weight=weight, about=about))
+        self._hand_in(Job(work, future, loop.time(), weight=weight, about=about))
         return future
 
     def write_among(
@@ -235,7 +200,7 @@ class GroupWriter:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(_no_work, future, loop.time(), bulk, item, 1, about))
+        self._hand_in(Job(no_work, future, loop.time(), bulk, item, 1, about))
         return future
 
     def try_out(self) -> asyncio.Future[None]:
@@ -257,7 +222,7 @@ class GroupWriter:
             if waits > LONGEST_WAIT_SECONDS:
                 raise StoreUnavailable(f"the database is slow: writes wait for {waits:.1f} s")
 
-    def _hand_in(self, job: _Job) -> None:
+    def _hand_in(self, job: Job) -> None:
         if self._closing:
             raise StoreUnavailable("the gateway is stopping")
         self._waiting.append(job)
@@ -281,39 +246,30 @@ class GroupWriter:
 
     async def _run(self) -> None:
         """Write groups until nothing waits any more."""
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         try:
             while self._waiting:
-                jobs = self._next_group()
+                jobs = next_group(self._waiting)
                 await self._write_group(jobs)
-                _deliver(jobs)
+                deliver(jobs)
                 if self._waiting and self._stored != self._number:
                     await asyncio.sleep(0)  # nobody else had a turn, as in a commit
         except Exception as fault:
             # A fault of alir's own. Who waits must hear of it, and whoever comes next must get on.
             for job in jobs:
                 job.error = fault
-            _deliver(jobs)
+            deliver(jobs)
         except asyncio.CancelledError:
             silence = TimeoutError("it does not answer")
-            _fail(jobs, silence, in_doubt=True)
-            _fail(self._waiting, silence, in_doubt=False)
-            _deliver((*jobs, *self._waiting))
+            fail(jobs, silence, in_doubt=True)
+            fail(self._waiting, silence, in_doubt=False)
+            deliver((*jobs, *self._waiting))
             self._waiting.clear()
             raise
         finally:
             self._running = None
 
-    def _next_group(self) -> list[_Job]:
-        """What goes into the next transaction, of what waits."""
-        jobs: list[_Job] = []
-        weight = 0
-        while self._waiting and len(jobs) < LARGEST_GROUP and weight < HEAVIEST_GROUP:
-            jobs.append(self._waiting.popleft())
-            weight += jobs[-1].weight
-        return jobs
-
-    async def _write_group(self, jobs: list[_Job]) -> None:
+    async def _write_group(self, jobs: list[Job]) -> None:
         """Write `jobs` in one transaction; where that cannot be, each in its own."""
         begun = time.perf_counter()
         is_done = await self._commit(jobs)
@@ -326,7 +282,7 @@ class GroupWriter:
                 await self._write_group([job])
                 await asyncio.sleep(0)  # where none is committed nobody else had a turn
 
-    async def _commit(self, jobs: list[_Job]) -> bool:
+    async def _commit(self, jobs: list[Job]) -> bool:
         """Whether all of them are done with. Where one of a group failed, or stood in a deadlock
         with another writer's, none is.
 
@@ -349,7 +305,7 @@ class GroupWriter:
                     # too little for a circle.
                     return False
                 if _now() >= min(give_up_at, self._close_by):
-                    _fail(jobs, again.error, in_doubt=False)
+                    fail(jobs, again.error, in_doubt=False)
                     return True
             except Exception as error:
                 # Whatever it is (a lack of memory too), a commit that it befell is in doubt.
@@ -359,7 +315,7 @@ class GroupWriter:
                     self._stored = self._number
                     return True
                 if stored is None or _now() >= min(give_up_at, self._close_by):
-                    _fail(jobs, error, in_doubt=stored is None)
+                    fail(jobs, error, in_doubt=stored is None)
                     self._fail_overdue(error)
                     return True  # repeating them one by one would change nothing
             else:
@@ -372,19 +328,19 @@ class GroupWriter:
         A database that is silent takes seconds for each try: were each group of them tried once,
         they would wait for minutes.
         """
-        overdue: list[_Job] = []
+        overdue: list[Job] = []
         while self._waiting and self._waiting[0].handed_in_at + PATIENCE_SECONDS <= _now():
             overdue.append(self._waiting.popleft())
-        _fail(overdue, error, in_doubt=False)
-        _deliver(overdue)
+        fail(overdue, error, in_doubt=False)
+        deliver(overdue)
 
-    async def _run_all(self, jobs: list[_Job]) -> _Transaction:
+    async def _run_all(self, jobs: list[Job]) -> _Transaction:
         """Begin a transaction and run `jobs` in it.
 
         Of a heavy group, the event loop gets to do other things between two portions.
         """
         about = [id_ for job in jobs for id_ in job.about] if self._lock is not None else ()
-        for portion in _portions(jobs):
+        for portion in portions(jobs):
             if not portion.is_first:
                 await asyncio.sleep(0)
             became = await self._link.run(partial(self._run_portion, portion, about))
@@ -393,7 +349,7 @@ class GroupWriter:
         return _Transaction.OPEN
 
     def _run_portion(
-        self, portion: _Portion, about: Sequence[str], connection: Connection
+        self, portion: Portion, about: Sequence[str], connection: Connection
     ) -> _Transaction:
         if portion.is_first:
             connection.execute(self._link.begin)
@@ -410,7 +366,7 @@ class GroupWriter:
             raise ConnectionError("it was lost between two portions of a transaction")
         for some in portion.jobs:
             try:
-                _run_some(some, connection)
+                run_some(some, connection)
             except Exception as error:  # whatever a piece of work raises is for who asked for it
                 self._take_back(connection, error, some)
                 return _Transaction.TAKEN_BACK
@@ -426,7 +382,7 @@ class GroupWriter:
     def _put_number(self, connection: Connection) -> None:
         _NUMBERED.run(connection, {"writer": self._name, "number": self._number})
 
-    def _take_back(self, connection: Connection, error: Exception, jobs: Sequence[_Job]) -> None:
+    def _take_back(self, connection: Connection, error: Exception, jobs: Sequence[Job]) -> None:
         """Roll the transaction back, and hand what befell them to whoever asked for these jobs.
 
         The others are repeated without them.
@@ -444,7 +400,7 @@ class GroupWriter:
         for job in jobs:
             job.error = self._as_unavailable(error)
 
-    def _is_new_collision(self, error: Exception, jobs: Sequence[_Job]) -> bool:
+    def _is_new_collision(self, error: Exception, jobs: Sequence[Job]) -> bool:
         """Whether what was decided may be another now, because another process was quicker.
 
         A key that it was to write was not there when it looked; done again, it finds it. What
@@ -491,58 +447,3 @@ def number_stored(connection: Connection, *, writer: str) -> int | None:
 def _now() -> float:
     """Seconds on the clock that the loop's own timers go by."""
     return asyncio.get_running_loop().time()
-
-
-def _no_work(_connection: Connection) -> None:
-    raise AssertionError("a job of a bulk is run by it")
-
-
-def _batched(jobs: Sequence[_Job]) -> Sequence[Sequence[_Job]]:
-    """The jobs of each bulk together, then the others one by one."""
-    bulks: dict[Bulk[Any, Any], list[_Job]] = {}
-    single: list[_Job] = []
-    for job in jobs:
-        (single if job.bulk is None else bulks.setdefault(job.bulk, [])).append(job)
-    return (*bulks.values(), *([job] for job in single))
-
-
-def _portions(jobs: Sequence[_Job]) -> list[_Portion]:
-    """What of a group is run in one go; nearly always all of it."""
-    if sum(job.weight for job in jobs) <= LARGEST_GROUP:
-        return [_Portion(_batched(jobs), is_first=True, is_last=True)]
-    portions: list[list[Sequence[_Job]]] = [[]]
-    weight = 0
-    for some in _batched(jobs):
-        if weight >= LARGEST_GROUP:
-            portions.append([])
-            weight = 0
-        portions[-1].append(some)
-        weight += sum(job.weight for job in some)
-    last = len(portions) - 1
-    return [_Portion(each, at == 0, at == last) for at, each in enumerate(portions)]
-
-
-def _run_some(jobs: Sequence[_Job], connection: Connection) -> None:
-    bulk = jobs[0].bulk
-    if bulk is None:
-        results: Sequence[Any] = [jobs[0].work(connection)]
-    else:
-        results = bulk(connection, [job.item for job in jobs])
-    for job, result in zip(jobs, results, strict=True):
-        job.result, job.error = result, None
-
-
-def _fail(jobs: Iterable[_Job], error: Exception, *, in_doubt: bool) -> None:
-    for job in jobs:
-        job.error = StoreUnavailable(f"the database cannot be written: {error}", in_doubt=in_doubt)
-        job.error.__cause__ = error
-
-
-def _deliver(jobs: Iterable[_Job]) -> None:
-    for job in jobs:
-        if job.future.done():
-            continue  # its caller was cancelled
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from tests.clock import FakeClock, idle
 from tests.examples import MAIN, OTHER, a_message
@@ -19,11 +19,13 @@ from alir.dispatch.calls import DispatchPolicy
 from alir.dispatch.dispatcher import Dispatcher
 from alir.dispatch.gate import Gate, PairLimit, Turn
 from alir.dispatch.housekeeping import Housekeeper
+from alir.dispatch.in_force import InForce
 from alir.dispatch.lease import Lease
 from alir.dispatch.pacing import Pace
 from alir.dispatch.pause import Pause
 from alir.dispatch.pauses import Pauses
-from alir.dispatch.ports import Begun, Due, Judge, Sent, Served
+from alir.dispatch.ports import Begun, Due, Judge, Provider, Sent, Served
+from alir.dispatch.shared_pauses import SharedPauses
 from alir.dispatch.slots import NOBODY, StoodBack, next_slot
 from alir.errors import LeaseLost, NotFound, PauseScope, StoreUnavailable
 from alir.ids import Fence, MessageId, ProviderId, SenderName
@@ -344,29 +346,51 @@ def held(senders: Iterable[SenderName]) -> dict[SenderName, Lease]:
     return leases
 
 
+class ProcessPauses(NamedTuple):
+    """The pauses of one process, and its gates."""
+
+    pauses: Pauses
+    shared: SharedPauses
+    gates: Mapping[SenderName, Gate]
+
+
+def make_pauses(
+    gates: Mapping[SenderName, Gate],
+    provider: Provider,
+    accounts: Mapping[SenderName, str],
+    store: MemoryPauses,
+    clock: FakeClock,
+    *,
+    leases: Mapping[SenderName, Lease],
+    changed: Callable[[SenderName], None] = lambda _: None,
+) -> ProcessPauses:
+    """The pauses of these gates' senders, which have one provider."""
+    in_force = InForce(gates, accounts, store, clock, changed=changed)
+    pauses = Pauses(in_force, gates, dict.fromkeys(gates, provider), store, clock)
+    return ProcessPauses(pauses, SharedPauses(in_force, pauses, store, clock, leases=leases), gates)
+
+
 def pauses_of(
     clock: FakeClock,
     store: MemoryPauses,
     accounts: tuple[str, str] = ("a", "b"),
     *,
     dispatches: bool = True,
-) -> tuple[Pauses, dict[SenderName, Gate]]:
+) -> ProcessPauses:
     """The pauses of MAIN and OTHER, and their gates, with nothing else of a dispatcher.
 
     Args:
         dispatches: whether both are this process's; else they are nobody's.
     """
     gates = {name: Gate(PairLimit(0)) for name in (MAIN, OTHER)}
-    pauses = Pauses(
+    return make_pauses(
         gates,
-        dict.fromkeys(gates, ScriptedProvider(clock)),
+        ScriptedProvider(clock),
         dict(zip(gates, accounts, strict=True)),
         store,
         clock,
-        changed=lambda _: None,
         leases=held(gates) if dispatches else {name: Lease() for name in gates},
     )
-    return pauses, gates
 
 
 class KeptCallbacks:
@@ -432,14 +456,14 @@ class World:
         self.gate = self.gates[MAIN]
         self.leases = held(senders)
         self.pause_store = MemoryPauses()
-        self.pauses = Pauses(
+        self.pauses, self.shared_pauses, _ = make_pauses(
             self.gates,
-            dict.fromkeys(senders, self.provider),
+            self.provider,
             dict.fromkeys(senders, "main"),
             self.pause_store,
             self.clock,
-            changed=lambda _: self.dispatcher.wake(),
             leases=self.leases,
+            changed=lambda _: self.dispatcher.wake(),
         )
         self.dispatcher = Dispatcher(
             MAIN,

@@ -27,11 +27,11 @@ async def test_it_ends_by_itself_at_the_moment_that_was_named() -> None:
         await world.pauses.pause(MAIN, title="lunch", until=until)
         message = await world.queue()
         await world.advance(299)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         assert world.stands(message).status is Status.QUEUED
 
         await world.advance(1)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         await world.advance(0)
 
         assert world.pauses.of(MAIN) == []
@@ -45,13 +45,13 @@ async def test_what_another_process_stored_holds_and_ends_likewise() -> None:
     async with World() as world:
         pause = Pause(sender=MAIN, scope=OPERATOR, title="moving", since=START)
         await world.pause_store.put(pause, is_new=True)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         message = await world.queue()
         assert world.stands(message).status is Status.QUEUED
         assert world.provider.sent == []
 
         await world.pause_store.remove(pause)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         await world.advance(0)
 
         assert world.stands(message).status is Status.ACCEPTED
@@ -84,7 +84,7 @@ async def test_it_holds_what_is_just_being_begun_to_see_whether_another_pause_is
         assert len(world.provider.sent) == 1
         assert world.stands(message).status is Status.QUEUED
 
-        await world.pauses.resume(MAIN)
+        await world.shared_pauses.resume(MAIN)
         await world.advance(0)
         assert world.stands(message).status is Status.ACCEPTED
 
@@ -92,12 +92,12 @@ async def test_it_holds_what_is_just_being_begun_to_see_whether_another_pause_is
 @in_a_loop
 async def test_a_pause_of_a_moment_ago_is_resumed_through_another_process_too() -> None:
     clock, store = FakeClock(), MemoryPauses()
-    (here, _), (there, _) = pauses_of(clock, store), pauses_of(clock, store)
-    await here.pause(MAIN, title="lunch")
+    here, there = pauses_of(clock, store), pauses_of(clock, store)
+    await here.pauses.pause(MAIN, title="lunch")
 
-    [ended] = await there.resume(MAIN)
+    [ended] = await there.shared.resume(MAIN)
 
     assert ended.scope is OPERATOR
     assert store.stored == {}
-    await here.sync()
-    assert here.of(MAIN) == []
+    await here.shared.sync()
+    assert here.pauses.of(MAIN) == []

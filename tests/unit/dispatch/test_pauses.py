@@ -17,8 +17,8 @@ from alir.dispatch.aftermath import Aftermath
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.gate import PairLimit
 from alir.dispatch.pause import Pause
-from alir.dispatch.pauses import SYNC_SECONDS
 from alir.dispatch.ports import Sent
+from alir.dispatch.shared_pauses import SYNC_SECONDS
 from alir.errors import OutcomeUnknown, PauseAsked, PauseScope, ProviderBusy, ProviderRefused
 from alir.messages import life
 from alir.messages.model import Message, Receipt, ReceiptStatus, Status
@@ -133,7 +133,7 @@ async def test_a_refused_token_pauses_the_account_until_its_file_changes() -> No
         assert len(world.provider.sent) == 1
 
         world.provider.token = b"second"
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         await idle()
         assert statuses(world, messages) == [Status.ACCEPTED] * 3
 
@@ -273,7 +273,7 @@ async def test_a_stopped_flow_waits_for_an_operator_and_other_flows_go_on() -> N
             Status.ACCEPTED,
         ]
 
-        await world.pauses.resume(MAIN)
+        await world.shared_pauses.resume(MAIN)
         await idle()
         assert statuses(world, [stopped, same]) == [Status.ACCEPTED] * 2
 
@@ -317,7 +317,7 @@ async def test_an_operator_stops_a_sender_and_lets_it_go_on() -> None:
         message = await world.queue()
         await world.advance(3600)
         assert world.provider.sent == []
-        await world.pauses.resume(MAIN)
+        await world.shared_pauses.resume(MAIN)
         await idle()
 
         assert world.stands(message).status is Status.ACCEPTED
@@ -333,7 +333,7 @@ async def test_race_of_the_end_of_a_pause_and_an_operator_who_makes_it_longer() 
         # As `alir sender pause` does, of which nobody tells this process.
         await world.pause_store.put(replace(stored, until=None), is_new=False)
         await world.advance(1)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
 
         message = await world.queue()
         await world.advance(1)
@@ -347,7 +347,7 @@ async def test_what_was_read_before_a_pause_began_does_not_end_it() -> None:
         world.provider.answers.append(TOO_FAST)
         world.pause_store.broken = True
         await world.queue()
-        await world.pauses.sync()  # it is not on disk yet
+        await world.shared_pauses.sync()  # it is not on disk yet
         assert [pause.scope for pause in world.pauses.of(MAIN)] == [PauseScope.SENDER]
 
         world.pause_store.broken = False
@@ -363,26 +363,26 @@ async def test_pauses_outlive_the_process_and_an_account_is_tried_at_the_start()
         until = clock.now() + timedelta(minutes=10)
         pause = Pause(sender=name, scope=scope, title="t", since=clock.now(), until=until)
         store.stored[name, scope, ""] = pause
-    pauses, gates = pauses_of(clock, store)
-    for name in gates:
-        await pauses.take_over(name)
+    process = pauses_of(clock, store)
+    for name in process.gates:
+        await process.shared.take_over(name)
 
-    assert gates[MAIN].room(clock.elapsed()) == 0
-    assert gates[OTHER].room(clock.elapsed()) == 1
+    assert process.gates[MAIN].room(clock.elapsed()) == 0
+    assert process.gates[OTHER].room(clock.elapsed()) == 1
 
 
 @in_a_loop
 async def test_senders_of_one_account_stand_still_together() -> None:
     clock, store = FakeClock(), MemoryPauses()
-    pauses, gates = pauses_of(clock, store, ("shop", "shop"))
-    pauses.strike(a_message(), BAD_TOKEN, begun_at=clock.now())
+    process = pauses_of(clock, store, ("shop", "shop"))
+    process.pauses.strike(a_message(), BAD_TOKEN, begun_at=clock.now())
     await idle()
-    assert [gate.is_open for gate in gates.values()] == [False, False]
+    assert [gate.is_open for gate in process.gates.values()] == [False, False]
 
     clock.leap(60)
-    pauses.passed(a_message(sender=OTHER), begun_at=clock.now())
+    process.pauses.passed(a_message(sender=OTHER), begun_at=clock.now())
     await idle()
-    assert [gate.is_open for gate in gates.values()] == [True, True]
+    assert [gate.is_open for gate in process.gates.values()] == [True, True]
     assert store.stored == {}
 
 

@@ -20,7 +20,7 @@ from tests.unit.dispatch.test_pauses import (
 )
 
 from alir.dispatch.pause import Pause
-from alir.dispatch.pauses import SYNC_SECONDS
+from alir.dispatch.shared_pauses import SYNC_SECONDS
 from alir.errors import PauseScope, StoreUnavailable
 from alir.messages.model import Status
 
@@ -35,14 +35,14 @@ async def test_an_account_that_is_tried_at_the_start_is_not_shut_again_by_lookin
     until = clock.now() + timedelta(minutes=10)
     pause = Pause(sender=MAIN, scope=PauseScope.ACCOUNT, title="t", since=clock.now(), until=until)
     store.stored[MAIN, PauseScope.ACCOUNT, ""] = pause
-    pauses, gates = pauses_of(clock, store)
-    await pauses.take_over(MAIN)
-    await pauses.sync()
-    assert gates[MAIN].room(clock.elapsed()) == 1
+    process = pauses_of(clock, store)
+    await process.shared.take_over(MAIN)
+    await process.shared.sync()
+    assert process.gates[MAIN].room(clock.elapsed()) == 1
 
     await idle()
-    await pauses.sync()
-    assert gates[MAIN].room(clock.elapsed()) == 1
+    await process.shared.sync()
+    assert process.gates[MAIN].room(clock.elapsed()) == 1
     assert store.stored[MAIN, PauseScope.ACCOUNT, ""].until == clock.now()
 
 
@@ -67,14 +67,14 @@ async def test_what_is_being_stored_when_it_is_resumed_does_not_come_back() -> N
         world.pause_store.broken = False
         world.pause_store.held.add(PauseScope.SENDER)
         await world.clock.advance(0.4)  # it is being stored
-        resuming = asyncio.create_task(world.pauses.resume(MAIN))
+        resuming = asyncio.create_task(world.shared_pauses.resume(MAIN))
         await idle()
         assert not resuming.done()
         world.pause_store.open.set()
         await resuming
 
         assert world.pause_store.stored == {}
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         await world.advance(1)
         assert world.pauses.of(MAIN) == []
         assert statuses(world, [message]) == [Status.ACCEPTED]
@@ -87,7 +87,7 @@ async def test_what_cannot_be_resumed_on_disk_stays_paused() -> None:
         world.pause_store.broken = True
 
         with pytest.raises(StoreUnavailable):
-            await world.pauses.resume(MAIN)
+            await world.shared_pauses.resume(MAIN)
         assert [pause.title for pause in world.pauses.of(MAIN)] == ["Holiday"]
         assert not world.gate.is_open
 
@@ -98,7 +98,7 @@ async def test_somebody_who_resumes_is_told_at_once_that_the_disk_is_full() -> N
         world.pause_store.broken = True
         world.provider.answers.append(TOO_FAST)
         await world.queue()
-        resuming = asyncio.create_task(world.pauses.resume(MAIN))
+        resuming = asyncio.create_task(world.shared_pauses.resume(MAIN))
         await world.clock.advance(0.5)
 
         with pytest.raises(StoreUnavailable):
@@ -118,7 +118,7 @@ async def test_many_recipients_that_are_being_stored_hold_up_nobody_who_pauses_t
 
         key = (MAIN, PauseScope.OPERATOR, "")
         del world.pause_store.stored[key]  # another process resumes it
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         assert {pause.scope for pause in world.pauses.of(MAIN)} == {PauseScope.RECIPIENT}
         world.pause_store.open.set()
         await world.pauses.finish()
@@ -135,7 +135,7 @@ async def test_recipients_are_not_looked_for_on_disk_again() -> None:
         assert await world.pause_store.all() == [pause]
 
         await world.pause_store.put(replace(pause, key="+15551249999"), is_new=False)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         assert world.pauses.of(MAIN) == [pause]
 
 
@@ -165,14 +165,14 @@ async def test_a_fault_in_looking_at_the_disk_does_not_end_the_looking() -> None
             return await super().all(but_recipients=but_recipients)
 
     clock, store = FakeClock(), Broken()
-    pauses, gates = pauses_of(clock, store)
-    running = asyncio.create_task(pauses.run())
+    process = pauses_of(clock, store)
+    running = asyncio.create_task(process.shared.run())
     await clock.advance(SYNC_SECONDS)
     held = Pause(sender=MAIN, scope=PauseScope.OPERATOR, title="t", since=clock.now())
     store.stored[MAIN, PauseScope.OPERATOR, ""] = held
     await clock.advance(SYNC_SECONDS)
 
-    assert not gates[MAIN].is_open
+    assert not process.gates[MAIN].is_open
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -180,21 +180,24 @@ async def test_a_fault_in_looking_at_the_disk_does_not_end_the_looking() -> None
 @in_a_loop
 async def test_what_another_process_paused_is_looked_at_when_woken_recipients_where_asked() -> None:
     clock, store = FakeClock(), MemoryPauses()
-    pauses, _ = pauses_of(clock, store)
-    running = asyncio.create_task(pauses.run())
+    process = pauses_of(clock, store)
+    running = asyncio.create_task(process.shared.run())
     for scope, key in ((PauseScope.SENDER, ""), (PauseScope.RECIPIENT, "+12125550100")):
         pause = Pause(sender=MAIN, scope=scope, key=key, title="t", since=clock.now())
         store.stored[MAIN, scope, key] = pause
 
     await idle()
-    assert pauses.of(MAIN) == []
-    pauses.wake(recipients=False)
+    assert process.pauses.of(MAIN) == []
+    process.shared.wake(recipients=False)
     await idle()
-    assert [pause.scope for pause in pauses.of(MAIN)] == [PauseScope.SENDER]
-    pauses.wake(recipients=True)
-    pauses.wake(recipients=False)
+    assert [pause.scope for pause in process.pauses.of(MAIN)] == [PauseScope.SENDER]
+    process.shared.wake(recipients=True)
+    process.shared.wake(recipients=False)
     await idle()
-    assert {pause.scope for pause in pauses.of(MAIN)} == {PauseScope.SENDER, PauseScope.RECIPIENT}
+    assert {pause.scope for pause in process.pauses.of(MAIN)} == {
+        PauseScope.SENDER,
+        PauseScope.RECIPIENT,
+    }
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -215,7 +218,7 @@ async def test_a_secret_that_is_refused_again_is_not_tried_again_before_its_time
     async with World() as world:
         now, used = world.clock.now(), world.provider.credentials()
         world.pauses.strike(a_message(), BAD_TOKEN, begun_at=now, used=used)
-        await world.pauses.sync()
+        await world.shared_pauses.sync()
         assert world.gate.room(world.clock.elapsed()) == 0
 
 

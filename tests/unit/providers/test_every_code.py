@@ -248,7 +248,7 @@ async def assert_waits_for_an_operator(world: World, message: Message) -> None:
     await world.advance(DAYS)
     assert world.stands(message).status is Status.QUEUED
     assert calls(world, message) == 1
-    await world.pauses.resume(MAIN)
+    await world.shared_pauses.resume(MAIN)
     await world.advance(300)
     assert world.stands(message).status is Status.ACCEPTED
 

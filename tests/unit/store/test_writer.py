@@ -17,9 +17,10 @@ from tests.unit.store.faulty import Faults, always, nothing, times
 
 from alir.errors import StoreUnavailable
 from alir.store import writer
+from alir.store.group import LARGEST_GROUP, Work
 from alir.store.sql import Connection
 from alir.store.sqlite import SQLiteLink, connect
-from alir.store.writer import LARGEST_GROUP, GroupWriter, Work
+from alir.store.writer import GroupWriter
 
 #: Short enough for a test, long enough for several tries.
 PATIENCE = 0.15
