@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(RUNS))
         return 0
+    # All calls pass through this process. A look through all of its objects takes 100 ms and more,
+    # in which they would pile up, and then come to the provider faster than alir sent them.
+    gc.disable()
     try:
         return asyncio.run(_run(options))
     except asyncio.CancelledError:

@@ -316,7 +316,9 @@ class Gate:
         pair = self._pairs.get(recipient)
         if pair is None:
             pair = self._pairs[recipient] = _Pair(now)
-        elif self._is_in_burst(pair, now):
+        elif now < self._paid_at(pair) - SLACK_SECONDS / 2:
+            # It went on credit. The burst may be over by now: it was let go a moment ago, or by
+            # another process, whose moments are not these to the millisecond.
             pair.sent += 1
         else:
             pair.begun_at, pair.sent, pair.may_burst = now, 1, True

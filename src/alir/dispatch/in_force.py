@@ -23,9 +23,10 @@ _log = get_logger("pauses")
 
 
 class InForce:
-    """The pauses that this process knows of each sender; begins and ends them, on its own behalf.
+    """The pauses that this process knows, of each sender.
 
-    What it begins or ends holds at once; it comes to disk a moment later, in the same order.
+    What is begun or ended here holds at once, and comes to disk a moment later, in the same order.
+    What only holds or is let go of here is on disk already, or another process's to write.
 
     Args:
         accounts: the account of each sender; those of one account stand still together.
@@ -114,7 +115,7 @@ class InForce:
         await self._writes.finish(grace)
 
     def hold(self, pause: Pause) -> None:
-        """Let it hold here; the disk is somebody else's to see to."""
+        """Shut the gate for it, and nothing else."""
         self.touched.add(at(pause))
         self._pauses[pause.sender][pause.place] = pause
         opens_at = math.inf
@@ -126,7 +127,7 @@ class InForce:
         self._changed(pause.sender)
 
     def let_go(self, pause: Pause) -> None:
-        """Let it hold here no more; the disk is somebody else's to see to."""
+        """Open the gate again, and nothing else."""
         self.touched.add(at(pause))
         self._pauses[pause.sender].pop(pause.place, None)
         self._gates[pause.sender].reopen(pause.scope, pause.key)

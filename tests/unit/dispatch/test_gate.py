@@ -67,6 +67,35 @@ def test_one_message_is_paid_back_in_one_interval() -> None:
     assert send(gate, 2 * INTERVAL + SLACK_SECONDS)
 
 
+def test_race_of_the_end_of_a_burst_and_a_message_that_was_let_go_just_before_it() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    assert gate.blocked(places(), BURST_SECONDS - 0.001) is None
+    gate.take(places(), BURST_SECONDS + 0.001)
+
+    assert not send(gate, BURST_SECONDS + 1), "two are owed"
+    assert not send(gate, 2 * INTERVAL)
+    assert send(gate, 2 * INTERVAL + SLACK_SECONDS)
+
+
+def test_the_last_of_a_burst_counts_in_it_by_another_process_moments_too() -> None:
+    gate = Gate(META)
+    gate.recall(RECIPIENT, 0)
+    gate.recall(RECIPIENT, BURST_SECONDS)  # 4.9996 where it was let go
+
+    assert not send(gate, BURST_SECONDS + 1), "two are owed"
+    assert not send(gate, 2 * INTERVAL)
+    assert send(gate, 2 * INTERVAL + SLACK_SECONDS)
+
+
+def test_who_had_paid_owes_one_by_another_process_moments_too() -> None:
+    gate = Gate(META)
+    gate.recall(RECIPIENT, 0)
+    gate.recall(RECIPIENT, INTERVAL + SLACK_SECONDS - 0.001)
+
+    assert send(gate, INTERVAL + 1), "a new burst"
+
+
 def test_nobody_waits_for_somebody_else() -> None:
     gate = Gate(META)
     for i in range(45):
