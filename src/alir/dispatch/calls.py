@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from alir.clock import Clock
 from alir.dispatch.attempt import BusyPolicy, never_handed_over, settlement_of
-from alir.dispatch.gate import Gate
+from alir.dispatch.gate import LATE_SECONDS, Gate
 from alir.dispatch.lease import Lease
 from alir.dispatch.pauses import Pauses
+from alir.dispatch.places import places_of
 from alir.dispatch.ports import Measure, Outbox, Provider
 from alir.errors import (
     NotFound,
@@ -71,10 +72,16 @@ class Calls:
         random: Callable[[], float],
         measure: Measure,
         wake: Callable[[], None],
+        late: Callable[[], None],
         is_full: Callable[[], bool],
         lease: Lease,
     ) -> None:
-        """`wake` is called when something ended that others wait for, such as when it is full."""
+        """Nothing is under way.
+
+        Args:
+            wake: called when something ended that others wait for, such as when it is full.
+            late: called when a message leaves that had to wait for the provider to get ready.
+        """
         self._sender = sender
         self._provider = provider
         self._outbox = outbox
@@ -85,11 +92,21 @@ class Calls:
         self._random = random
         self._measure = measure
         self._wake = wake
+        self._late = late
         self._is_full = is_full
         self._lease = lease
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
         self._unknown_in_row = 0
+        self._getting_ready = 0
+
+    @property
+    def is_getting_ready(self) -> bool:
+        """Whether messages wait for the provider to get ready, such as to log in.
+
+        All of them leave at once when it is.
+        """
+        return self._getting_ready > 0
 
     def __len__(self) -> int:
         """How many are under way."""
@@ -150,12 +167,17 @@ class Calls:
         number = len(message.attempts)
         started = self._clock.elapsed()
         title, was_called = None, False
-        settlement = None if self._provider.is_ready() else await self._not_ready(message)
+        settlement, had_to_wait = None, not self._provider.is_ready()
+        if had_to_wait:
+            settlement = await self._not_ready(message)
         if settlement is None:
             title = self._too_late(message, self._clock.elapsed() - begun_at)
             if title is not None:
                 settlement = never_handed_over(title, now=self._clock.now())
             else:
+                if had_to_wait:
+                    self._late()
+                self._count_if_late(message, begun_at)
                 was_called = True
                 settlement = await self._call(message, number)
         is_probe = self._gate.probe == message.id
@@ -177,6 +199,7 @@ class Calls:
         used = self._provider.credentials()
         ready = asyncio.ensure_future(self._provider.get_ready())
         stopped = asyncio.ensure_future(self._stopped.wait())
+        self._getting_ready += 1
         try:
             await asyncio.wait((ready, stopped), return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
@@ -190,6 +213,8 @@ class Calls:
         finally:
             ready.cancel()
             stopped.cancel()
+            self._getting_ready -= 1
+            self._wake()
         return None
 
     def _notice_silence(self, message: Message, outcome: Outcome, *, is_probe: bool) -> None:
@@ -220,6 +245,12 @@ class Calls:
         if message.expires_at is not None and message.expires_at <= self._clock.now():
             return "Expired meanwhile"
         return None
+
+    def _count_if_late(self, message: Message, begun_at: float) -> None:
+        """What leaves late, as its storing or a log-in took a while, is counted from now."""
+        now = self._clock.elapsed()
+        if now > begun_at + LATE_SECONDS:
+            self._gate.left(places_of(message).recipient, now, let_go_at=begun_at)
 
     async def _call(self, message: Message, number: int) -> Settlement:
         begun_at = message.attempts[-1].begun_at

@@ -87,6 +87,7 @@ class Dispatcher:
             random=random,
             measure=measure,
             wake=self._woken.set,
+            late=self._use_a_slot,
             is_full=lambda: self.calls >= policy.max_calls,
             lease=lease,
         )
@@ -176,13 +177,13 @@ class Dispatcher:
             self._pauses.begun(message)
         self._calls.hand_over(message, admitted_at)
 
-    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+    def dismiss(self, message: Message, admitted_at: float, *, in_doubt: bool) -> None:
         """Give a place back: the message was not stored, or (`in_doubt`) nobody can say."""
         self._leave()
         if in_doubt:
             self._calls.give_back(message, "Its storing was in doubt")
         else:
-            self._turns.give_back(message)
+            self._turns.give_back(message, admitted_at)
 
     @property
     def calls(self) -> int:
@@ -256,6 +257,10 @@ class Dispatcher:
     def _something_waits(self) -> bool:
         return self._heard > 0 or not self._caught_up
 
+    def _use_a_slot(self) -> None:
+        """A message leaves whose own slot is over."""
+        self.pace.take(1, self._clock.elapsed())
+
     def _leave(self) -> None:
         """Give up the place of a message that was admitted."""
         self._admitted -= 1
@@ -265,7 +270,7 @@ class Dispatcher:
     def _room(self, now: float | None = None) -> int:
         """How many attempts may begin now."""
         now = self._clock.elapsed() if now is None else now
-        if not self._lease.is_good(now):
+        if not self._lease.is_good(now) or self._calls.is_getting_ready:
             return 0
         free = self._policy.max_calls - self.calls
         slots = self.pace.slots(now)
@@ -289,9 +294,9 @@ class Dispatcher:
             if self._gate.opens_at > now:
                 return self._gate.opens_at - now
         wait = self.pace.wait(now)
-        if self.calls >= self._policy.max_calls or not wait:
+        if self.calls >= self._policy.max_calls or self._calls.is_getting_ready or not wait:
             self._caught_up = False  # what is due by then is only looked for then
-            return math.inf  # the end of a call, or of an admission, wakes
+            return math.inf  # the end of a call, a log-in or an admission wakes
         return wait
 
     async def _begin(self) -> Begun | None:

@@ -63,6 +63,6 @@ class Dispatchers:
         """See `Dispatcher.hand_over`."""
         self._by_sender[message.sender].hand_over(message, admitted_at)
 
-    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+    def dismiss(self, message: Message, admitted_at: float, *, in_doubt: bool) -> None:
         """See `Dispatcher.dismiss`."""
-        self._by_sender[message.sender].dismiss(message, in_doubt=in_doubt)
+        self._by_sender[message.sender].dismiss(message, admitted_at, in_doubt=in_doubt)

@@ -20,6 +20,8 @@ from alir.ids import MessageId
 BURST_SECONDS: Final = 5.0
 #: How much later than need be a recipient's next message goes, for the same reason; alir's own.
 SLACK_SECONDS: Final = 0.25
+#: What leaves later than so after it was let go is counted from when it leaves; less is covered.
+LATE_SECONDS: Final = SLACK_SECONDS / 2
 #: How many messages of a place that stands open again go at once; more in the next round.
 _AT_ONCE: Final = 50
 #: How many messages are remembered that a whole pause refused; a begin looks at more than these.
@@ -71,12 +73,16 @@ class Turn(NamedTuple):
 class _Pair:
     """What one recipient was sent lately."""
 
-    __slots__ = ("begun_at", "may_burst", "sent")
+    __slots__ = ("begun_at", "burst_ends_at", "sent")
 
     def __init__(self, begun_at: float) -> None:
-        self.begun_at = begun_at  # of the burst
+        self.begin(begun_at)
+
+    def begin(self, begun_at: float) -> None:
+        """One is sent that opens a burst. What it owes may count from later than that."""
+        self.begun_at = begun_at
+        self.burst_ends_at = begun_at + BURST_SECONDS
         self.sent = 1
-        self.may_burst = True
 
 
 class Gate:
@@ -229,11 +235,27 @@ class Gate:
         """Count a message that an earlier process sent then."""
         self._count(recipient, at)
 
-    def give_back(self, places: Places) -> None:
-        """Count one message less: it was not sent after all."""
+    def left(self, recipient: str, now: float, *, let_go_at: float) -> None:
+        """A message leaves only now that was let go at `let_go_at`.
+
+        The provider counts it from now: were what its recipient owes counted from then, the next
+        one would come too early.
+        """
+        pair = self._pairs.get(recipient)
+        if pair is not None and pair.begun_at >= let_go_at:
+            self._count_from(recipient, pair, now)
+
+    def give_back(self, places: Places, now: float, *, let_go_at: float) -> None:
+        """Count one message less, let go at `let_go_at`: it was not sent after all."""
         pair = self._pairs.get(places.recipient)
-        if pair is not None and pair.sent > 0:
-            pair.sent -= 1
+        if pair is None:
+            return
+        pair.sent -= 1
+        if pair.sent <= 0:
+            del self._pairs[places.recipient]
+        elif pair.begun_at == let_go_at:
+            # The provider counts from another one, which went by now.
+            self._count_from(places.recipient, pair, now)
 
     # Those that wait
 
@@ -316,22 +338,24 @@ class Gate:
         pair = self._pairs.get(recipient)
         if pair is None:
             pair = self._pairs[recipient] = _Pair(now)
-        elif now < self._paid_at(pair) - SLACK_SECONDS / 2:
+        elif now < self._paid_at(pair) - LATE_SECONDS:
             # It went on credit. The burst may be over by now: it was let go a moment ago, or by
             # another process, whose moments are not these to the millisecond.
             pair.sent += 1
         else:
-            pair.begun_at, pair.sent, pair.may_burst = now, 1, True
+            pair.begin(now)
         # Whom somebody waits for is written to evenly.
         if recipient in self._waiting or recipient in self._shut:
-            pair.may_burst = False
+            pair.burst_ends_at = -math.inf
         heapq.heappush(self._ends, (self._paid_at(pair), recipient))
         self._forget(now)
 
+    def _count_from(self, recipient: str, pair: _Pair, moment: float) -> None:
+        pair.begun_at = moment
+        heapq.heappush(self._ends, (self._paid_at(pair), recipient))
+
     def _is_in_burst(self, pair: _Pair, now: float) -> bool:
-        return (
-            pair.may_burst and pair.sent < self._limit.burst and now < pair.begun_at + BURST_SECONDS
-        )
+        return pair.sent < self._limit.burst and now < pair.burst_ends_at
 
     def _paid_at(self, pair: _Pair) -> float:
         return pair.begun_at + pair.sent * self._interval + SLACK_SECONDS

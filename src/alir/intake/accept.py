@@ -238,7 +238,7 @@ class Intake:
             )
         except StoreUnavailable as error:
             if admitted_at is not None:
-                self._dispatch.dismiss(message, in_doubt=error.in_doubt)
+                self._dispatch.dismiss(message, admitted_at, in_doubt=error.in_doubt)
             if error.in_doubt:
                 raise StoreUnavailable(str(error), in_doubt=True, message_id=message.id) from error
             raise
@@ -246,18 +246,18 @@ class Intake:
             if admitted_at is not None:
                 # Of a caller that was cancelled, the write goes on all the same.
                 in_doubt = not isinstance(error, AlirError)
-                self._dispatch.dismiss(message, in_doubt=in_doubt)
+                self._dispatch.dismiss(message, admitted_at, in_doubt=in_doubt)
             raise
         if stored.doubt is not None:
             if admitted_at is not None:
                 was_to_be_begun = stored.message.status is Status.SENDING
-                self._dispatch.dismiss(stored.message, in_doubt=was_to_be_begun)
+                self._dispatch.dismiss(stored.message, admitted_at, in_doubt=was_to_be_begun)
             raise StoreUnavailable(
                 str(stored.doubt), in_doubt=True, message_id=message.id
             ) from stored.doubt
         if admitted_at is not None:
             if stored.replayed or stored.message.status is not Status.SENDING:
-                self._dispatch.dismiss(message, in_doubt=False)
+                self._dispatch.dismiss(message, admitted_at, in_doubt=False)
             else:
                 self._dispatch.hand_over(stored.message, admitted_at)
         return stored

@@ -202,6 +202,6 @@ class Dispatch(Protocol):
         """Send a message that was admitted and is on disk as begun."""
         ...
 
-    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+    def dismiss(self, message: Message, admitted_at: float, *, in_doubt: bool) -> None:
         """Give the place back: the message was not stored, or (`in_doubt`) nobody can say."""
         ...

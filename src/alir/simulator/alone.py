@@ -18,8 +18,9 @@ from alir.simulator.peers import THIS_MACHINE
 from alir.simulator.simulator import Simulator
 
 #: What the simulator remembers only grows and has few cycles; Python's own thresholds look
-#: through all of it so often that they cost a fifth of the speed.
-GC_THRESHOLDS = (50_000, 20, 100)
+#: through all of it so often that they cost a fifth of the speed. With these, few objects are
+#: looked at in one go, some 10 ms long: what arrives meanwhile would count as come at once.
+GC_THRESHOLDS = (10_000, 10, 1_000)
 
 
 async def serve_alone(

@@ -17,6 +17,7 @@ from tests.unit.dispatch.doubles import World
 from alir.dispatch.attempt import BusyPolicy
 from alir.dispatch.calls import STORE_PAUSE_SECONDS
 from alir.dispatch.dispatcher import REFRESH_AFTER_SECONDS, REFRESH_SECONDS
+from alir.dispatch.gate import SLACK_SECONDS, PairLimit
 from alir.dispatch.places import place
 from alir.errors import OutcomeUnknown, PauseScope, ProviderBusy, ProviderRefused
 from alir.messages import life
@@ -504,7 +505,7 @@ async def test_nothing_is_admitted_before_what_waits() -> None:
         assert admit(world) is not None  # takes the only place
         assert admit(world) is None
         world.outbox.put(a_message())
-        world.dispatcher.dismiss(a_message(), in_doubt=False)
+        world.dispatcher.dismiss(a_message(), world.clock.elapsed(), in_doubt=False)
 
         assert admit(world) is None
         await idle()
@@ -562,7 +563,7 @@ async def test_nothing_is_admitted_before_it_runs_or_after_a_stop() -> None:
     async with world:
         await world.queue()
         assert admit(world) is not None
-        world.dispatcher.dismiss(a_message(), in_doubt=False)
+        world.dispatcher.dismiss(a_message(), world.clock.elapsed(), in_doubt=False)
         world.dispatcher.stop()
         assert admit(world) is None
 
@@ -573,7 +574,7 @@ async def test_a_place_that_is_given_back_lets_what_waits_go_on() -> None:
         assert admit(world) is not None
         message = await world.queue()
         assert world.provider.sent == []
-        world.dispatcher.dismiss(a_message(), in_doubt=False)
+        world.dispatcher.dismiss(a_message(), world.clock.elapsed(), in_doubt=False)
         await idle()
 
         assert world.stands(message).status is Status.ACCEPTED
@@ -588,7 +589,7 @@ async def test_what_becomes_due_while_the_only_place_is_taken_goes_once_it_is_gi
         world.dispatcher.wake()
         await idle()  # it finds no room, and has nothing to look for yet
         await world.clock.advance(5)
-        world.dispatcher.dismiss(a_message(), in_doubt=False)
+        world.dispatcher.dismiss(a_message(), world.clock.elapsed(), in_doubt=False)
         await idle()
 
         assert world.stands(later).status is Status.ACCEPTED
@@ -600,10 +601,10 @@ async def test_a_message_whose_storing_is_in_doubt_is_not_sent_until_it_is_begun
     stored: bool,
 ) -> None:
     async with World() as world:
-        message, _ = admitted(world)
+        message, moment = admitted(world)
         if stored:
             world.outbox.put(message)
-        world.dispatcher.dismiss(message, in_doubt=True)
+        world.dispatcher.dismiss(message, moment, in_doubt=True)
         await idle()
 
         assert [number for _, _, number in world.provider.sent] == ([2] if stored else [])
@@ -664,6 +665,42 @@ async def test_a_log_in_comes_before_the_five_seconds_are_looked_at() -> None:
         first, second = world.stands(message).attempts
         assert (first.outcome, second.outcome) == (Outcome.BUSY, Outcome.ACCEPTED)
         assert len(world.provider.sent) == 1
+
+
+@in_a_loop
+async def test_what_waited_for_a_log_in_leaves_no_faster_than_the_limit() -> None:
+    async with World(per_second=80) as world:
+        world.provider.ready = asyncio.Event()
+        for _ in range(300):
+            await world.queue()
+        await world.run_for(2, step=0.01)
+        assert world.provider.sent == []
+
+        world.provider.ready.set()
+        world.provider.ready = None
+        await world.run_for(2, step=0.01)
+
+        times = [at for at, _, _ in world.provider.sent]
+        assert len(times) > 100
+        assert most_in_any_second(times) <= 80
+
+
+@in_a_loop
+async def test_whoever_leaves_late_after_a_log_in_owes_from_then() -> None:
+    async with World(pair=PairLimit(6)) as world:
+        world.provider.ready = asyncio.Event()
+        first = await world.queue()
+        await world.advance(4)
+        world.provider.ready.set()
+        world.provider.ready = None
+        await world.advance(0)
+        assert world.stands(first).status is Status.ACCEPTED
+
+        second = await world.queue(due_at=world.clock.now() + timedelta(seconds=5.5))
+        await world.advance(5.9)
+        assert world.stands(second).status is Status.QUEUED
+        await world.advance(SLACK_SECONDS + 0.2)
+        assert world.stands(second).status is Status.ACCEPTED
 
 
 @in_a_loop

@@ -96,6 +96,29 @@ def test_who_had_paid_owes_one_by_another_process_moments_too() -> None:
     assert send(gate, INTERVAL + 1), "a new burst"
 
 
+def test_what_leaves_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    gate.left(RECIPIENT, 4, let_go_at=0)
+
+    assert not send(gate, 4 + INTERVAL)
+    gate.take(places(OTHER_PERSON), 4 + INTERVAL + SLACK_SECONDS)
+    gate.take(places(OTHER_PERSON), 1000)
+    gate.take(places(OTHER_PERSON), 2000)
+    assert gate.blocked(places(), 2000) is None
+    assert RECIPIENT not in gate._pairs
+
+
+def test_the_second_of_a_burst_that_leaves_late_makes_nothing_later() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    assert send(gate, 1)
+    gate.left(RECIPIENT, 2, let_go_at=1)
+
+    assert send(gate, BURST_SECONDS - 0.01)
+    assert send(gate, 3 * INTERVAL + SLACK_SECONDS)
+
+
 def test_nobody_waits_for_somebody_else() -> None:
     gate = Gate(META)
     for i in range(45):
@@ -158,9 +181,20 @@ def test_the_head_of_a_place_may_go_where_others_still_wait_behind_it() -> None:
 def test_a_message_that_was_not_sent_is_not_paid_for() -> None:
     gate = Gate(META)
     assert send(gate, 0)
-    gate.give_back(places())
+    gate.give_back(places(), 0.1, let_go_at=0)
 
     assert send(gate, 6)
+
+
+def test_where_the_first_of_a_burst_was_not_sent_it_is_owed_from_the_next() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    assert send(gate, 3)
+    gate.give_back(places(), 3.1, let_go_at=0)
+
+    assert send(gate, BURST_SECONDS - 0.01)
+    assert not send(gate, 3 + 2 * INTERVAL)
+    assert send(gate, 3.1 + 2 * INTERVAL + SLACK_SECONDS)
 
 
 def test_without_a_limit_everything_goes() -> None:
@@ -173,23 +207,31 @@ def test_without_a_limit_everything_goes() -> None:
 @given(
     waits=st.lists(st.sampled_from([0.0, 0.001, 0.5, 3.0, 6.0, 6.5, 40.0]), min_size=50),
     lateness=st.lists(st.floats(0, 0.24), min_size=50, max_size=50),
+    sent_at_all=st.lists(st.booleans(), min_size=50, max_size=50),
     parks=st.booleans(),
+    burst=st.sampled_from([2, 3, 45]),
 )
 def test_no_order_of_messages_goes_beyond_what_whatsapp_allows(
-    waits: list[float], lateness: list[float], parks: bool
+    waits: list[float], lateness: list[float], sent_at_all: list[bool], parks: bool, burst: int
 ) -> None:
-    gate, whatsapp, now = Gate(META), Pairs(), 0.0
+    gate, whatsapp, now = Gate(PairLimit(6.0, burst=burst, share=0.97)), Pairs(), 0.0
     arrivals = []
+    not_sent: float | None = None
     for i, wait in enumerate(waits):
         now += wait
+        if not_sent is not None:  # as where it was a repeat, or could not be stored
+            gate.give_back(places(), now, let_go_at=not_sent)
+            not_sent = None
         sent = send(gate, now)
-        if not sent and parks:
+        if sent and not sent_at_all[i % len(sent_at_all)]:
+            sent, not_sent = False, now
+        elif not sent and parks:
             gate.park(RECIPIENT)
         sent = sent or RECIPIENT in go_on(gate, now)
         if sent:
             arrivals.append(now + lateness[i % len(lateness)])
     for moment in sorted(arrivals):  # calls take unequally long to get there
-        assert not whatsapp.is_full("pair", moment, seconds=6, burst=45)
+        assert not whatsapp.is_full("pair", moment, seconds=6, burst=burst)
         whatsapp.add("pair", moment, seconds=6)
 
 

@@ -165,7 +165,8 @@ class Places:
         self.places += 1
         self.handed_over.append(message.id)
 
-    def dismiss(self, message: Message, *, in_doubt: bool) -> None:
+    def dismiss(self, message: Message, admitted_at: float, *, in_doubt: bool) -> None:
+        assert admitted_at == 7.0
         self.places += 1
         self.dismissed.append((message.id, in_doubt))
 
