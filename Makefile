@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `coverage[toml]` as soon as one newer than the locked one is out, and then miss its hash.
 LOCKED := --require-hashes --no-deps
 
-.PHONY: help setup run test check format docs bench simulate faults lock clean
+.PHONY: help setup run test coverage check format docs bench simulate faults lock clean
 
 help:                ## list the commands
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +30,10 @@ run: $(VENV)/.run    ## set up, then run the gateway with its simulator
 
 test: $(VENV)/.dev   ## set up, then run every test, the browser's too
 	@$(BIN)/python -m tests.browser_setup
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=25 $(ARGS)
+	$(BIN)/python -m pytest --durations=25 $(ARGS)
+
+coverage:            ## run every test, which takes longer, and list what none of them runs
+	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered $(ARGS)"
 
 check: $(VENV)/.dev  ## lint, types, import rules, docs
 	$(BIN)/ruff check .

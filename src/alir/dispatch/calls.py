@@ -72,7 +72,7 @@ class Calls:
         random: Callable[[], float],
         measure: Measure,
         wake: Callable[[], None],
-        late: Callable[[], None],
+        use_a_slot: Callable[[], None],
         is_full: Callable[[], bool],
         lease: Lease,
     ) -> None:
@@ -80,7 +80,7 @@ class Calls:
 
         Args:
             wake: called when something ended that others wait for, such as when it is full.
-            late: called when a message leaves that had to wait for the provider to get ready.
+            use_a_slot: called when a message leaves that had to wait for the provider to get ready.
         """
         self._sender = sender
         self._provider = provider
@@ -92,7 +92,7 @@ class Calls:
         self._random = random
         self._measure = measure
         self._wake = wake
-        self._late = late
+        self._use_a_slot = use_a_slot
         self._is_full = is_full
         self._lease = lease
         self._under_way: set[asyncio.Task[None]] = set()
@@ -112,9 +112,9 @@ class Calls:
         """How many are under way."""
         return len(self._under_way)
 
-    def hand_over(self, message: Message, begun_at: float) -> None:
-        """Send a message that is on disk as begun since `begun_at`, and settle what it came to."""
-        self._start(self._hand_over(message, begun_at))
+    def hand_over(self, message: Message, let_go_at: float) -> None:
+        """Send a message that was let go then and is on disk as begun; settle what it came to."""
+        self._start(self._hand_over(message, let_go_at))
 
     def give_back(self, message: Message, title: str) -> None:
         """Settle an attempt that was never handed over, if it is there at all.
@@ -163,7 +163,7 @@ class Calls:
         if not call.cancelled() and (error := call.exception()) is not None:
             _log.error("hand_over_broke", sender=self._sender, exc_info=error)
 
-    async def _hand_over(self, message: Message, begun_at: float) -> None:
+    async def _hand_over(self, message: Message, let_go_at: float) -> None:
         number = len(message.attempts)
         started = self._clock.elapsed()
         title, was_called = None, False
@@ -171,13 +171,12 @@ class Calls:
         if had_to_wait:
             settlement = await self._not_ready(message)
         if settlement is None:
-            title = self._too_late(message, self._clock.elapsed() - begun_at)
+            title = self._too_late(message, let_go_at) or self._turn_over(message, let_go_at)
             if title is not None:
                 settlement = never_handed_over(title, now=self._clock.now())
             else:
                 if had_to_wait:
-                    self._late()
-                self._count_if_late(message, begun_at)
+                    self._use_a_slot()
                 was_called = True
                 settlement = await self._call(message, number)
         is_probe = self._gate.probe == message.id
@@ -194,14 +193,21 @@ class Calls:
     async def _not_ready(self, message: Message) -> Settlement | None:
         """Have the provider get ready, such as log in; what that came to where it failed.
 
-        Not one byte of the message has left, and none does where a stop comes first.
+        Not one byte of the message has left, and none does where a stop comes first, or the moment
+        from which it may not leave any more: then the next one tries anew.
         """
         used = self._provider.credentials()
         ready = asyncio.ensure_future(self._provider.get_ready())
         stopped = asyncio.ensure_future(self._stopped.wait())
         self._getting_ready += 1
         try:
-            await asyncio.wait((ready, stopped), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (ready, stopped),
+                return_when=asyncio.FIRST_COMPLETED,
+                timeout=self._policy.begun_valid.total_seconds(),
+            )
+            if not (ready.done() or stopped.done()):
+                return never_handed_over("The provider was not ready", now=self._clock.now())
             if ready.done():
                 ready.result()
         except SendFailure as failure:
@@ -231,13 +237,13 @@ class Calls:
             begun_at = message.attempts[-1].begun_at
             self._pauses.strike(message, _SILENT, begun_at=begun_at)
 
-    def _too_late(self, message: Message, seconds: float) -> str | None:
-        """Why a message that was begun `seconds` ago must not leave any more, if it must not."""
+    def _too_late(self, message: Message, let_go_at: float) -> str | None:
+        """Why a message that was let go then must not leave any more, if it must not."""
         if self._stopped.is_set():
             return "Stopping"
-        if seconds > self._policy.begun_valid.total_seconds():
-            return "Begun too long ago"
         now = self._clock.elapsed()
+        if now - let_go_at > self._policy.begun_valid.total_seconds():
+            return "Begun too long ago"
         if not self._lease.is_good(now):
             return "The sender is another process's by now"
         if self._gate.holds(message.id, now):
@@ -246,11 +252,14 @@ class Calls:
             return "Expired meanwhile"
         return None
 
-    def _count_if_late(self, message: Message, begun_at: float) -> None:
-        """What leaves late, as its storing or a log-in took a while, is counted from now."""
+    def _turn_over(self, message: Message, let_go_at: float) -> str | None:
+        """Why its recipient must not get it now, if it must not; else it is counted from now."""
         now = self._clock.elapsed()
-        if now > begun_at + LATE_SECONDS:
-            self._gate.left(places_of(message).recipient, now, let_go_at=begun_at)
+        if now <= let_go_at + LATE_SECONDS:
+            return None
+        recipient = places_of(message).recipient
+        may_leave = self._gate.leaves_late(recipient, now, let_go_at=let_go_at)
+        return None if may_leave else "Its recipient's turn is over"
 
     async def _call(self, message: Message, number: int) -> Settlement:
         begun_at = message.attempts[-1].begun_at

@@ -87,7 +87,7 @@ class Dispatcher:
             random=random,
             measure=measure,
             wake=self._woken.set,
-            late=self._use_a_slot,
+            use_a_slot=self._use_a_slot,
             is_full=lambda: self.calls >= policy.max_calls,
             lease=lease,
         )
@@ -258,7 +258,7 @@ class Dispatcher:
         return self._heard > 0 or not self._caught_up
 
     def _use_a_slot(self) -> None:
-        """A message leaves whose own slot is over."""
+        """A message leaves that waited for a log-in: its own slot may be over."""
         self.pace.take(1, self._clock.elapsed())
 
     def _leave(self) -> None:

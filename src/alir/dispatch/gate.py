@@ -22,6 +22,8 @@ BURST_SECONDS: Final = 5.0
 SLACK_SECONDS: Final = 0.25
 #: What leaves later than so after it was let go is counted from when it leaves; less is covered.
 LATE_SECONDS: Final = SLACK_SECONDS / 2
+#: By how much two processes' clocks may differ, and two looks at one, in what a recipient has paid.
+_TOLERANCE_SECONDS: Final = SLACK_SECONDS / 2
 #: How many messages of a place that stands open again go at once; more in the next round.
 _AT_ONCE: Final = 50
 #: How many messages are remembered that a whole pause refused; a begin looks at more than these.
@@ -71,18 +73,18 @@ class Turn(NamedTuple):
 
 
 class _Pair:
-    """What one recipient was sent lately."""
+    """What one recipient was sent lately, and owes."""
 
-    __slots__ = ("begun_at", "burst_ends_at", "sent")
+    __slots__ = ("counts_from", "may_burst", "opened_at", "sent")
 
-    def __init__(self, begun_at: float) -> None:
-        self.begin(begun_at)
+    def __init__(self, opened_at: float) -> None:
+        self.open(opened_at)
 
-    def begin(self, begun_at: float) -> None:
-        """One is sent that opens a burst. What it owes may count from later than that."""
-        self.begun_at = begun_at
-        self.burst_ends_at = begun_at + BURST_SECONDS
+    def open(self, moment: float) -> None:
+        """One is sent that owes nothing for what was before, and opens a burst."""
+        self.opened_at = self.counts_from = moment
         self.sent = 1
+        self.may_burst = True
 
 
 class Gate:
@@ -235,25 +237,33 @@ class Gate:
         """Count a message that an earlier process sent then."""
         self._count(recipient, at)
 
-    def left(self, recipient: str, now: float, *, let_go_at: float) -> None:
-        """A message leaves only now that was let go at `let_go_at`.
+    def leaves_late(self, recipient: str, now: float, *, let_go_at: float) -> bool:
+        """Whether a message may still leave that was let go at `let_go_at`.
 
-        The provider counts it from now: were what its recipient owes counted from then, the next
-        one would come too early.
+        If so, the provider counts it from now: were what its recipient owes counted from then, the
+        next one would come too early. It may not where the burst is over by now that it went in.
         """
+        if not self._interval:
+            return True
         pair = self._pairs.get(recipient)
-        if pair is not None and pair.begun_at >= let_go_at:
+        if pair is None or now >= let_go_at + BURST_SECONDS:
+            return False
+        if pair.opened_at < let_go_at and now >= pair.opened_at + BURST_SECONDS:
+            pair.sent -= 1
+            return False
+        if pair.counts_from >= let_go_at:
             self._count_from(recipient, pair, now)
+        return True
 
     def give_back(self, places: Places, now: float, *, let_go_at: float) -> None:
         """Count one message less, let go at `let_go_at`: it was not sent after all."""
         pair = self._pairs.get(places.recipient)
-        if pair is None:
-            return
+        if pair is None or pair.opened_at > let_go_at:
+            return  # what it counted for is paid
         pair.sent -= 1
         if pair.sent <= 0:
             del self._pairs[places.recipient]
-        elif pair.begun_at == let_go_at:
+        elif pair.counts_from >= let_go_at:
             # The provider counts from another one, which went by now.
             self._count_from(places.recipient, pair, now)
 
@@ -338,27 +348,31 @@ class Gate:
         pair = self._pairs.get(recipient)
         if pair is None:
             pair = self._pairs[recipient] = _Pair(now)
-        elif now < self._paid_at(pair) - LATE_SECONDS:
+        elif now < self._paid_at(pair) - _TOLERANCE_SECONDS:
             # It went on credit. The burst may be over by now: it was let go a moment ago, or by
             # another process, whose moments are not these to the millisecond.
             pair.sent += 1
         else:
-            pair.begin(now)
+            pair.open(now)
         # Whom somebody waits for is written to evenly.
         if recipient in self._waiting or recipient in self._shut:
-            pair.burst_ends_at = -math.inf
+            pair.may_burst = False
         heapq.heappush(self._ends, (self._paid_at(pair), recipient))
         self._forget(now)
 
     def _count_from(self, recipient: str, pair: _Pair, moment: float) -> None:
-        pair.begun_at = moment
+        pair.counts_from = moment
         heapq.heappush(self._ends, (self._paid_at(pair), recipient))
 
     def _is_in_burst(self, pair: _Pair, now: float) -> bool:
-        return pair.sent < self._limit.burst and now < pair.burst_ends_at
+        return (
+            pair.may_burst
+            and pair.sent < self._limit.burst
+            and now < pair.opened_at + BURST_SECONDS
+        )
 
     def _paid_at(self, pair: _Pair) -> float:
-        return pair.begun_at + pair.sent * self._interval + SLACK_SECONDS
+        return pair.counts_from + pair.sent * self._interval + SLACK_SECONDS
 
     def _forget(self, now: float) -> None:
         # Two at a time: as many come as go, and none has to wait for a long clean-up.

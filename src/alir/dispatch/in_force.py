@@ -34,7 +34,6 @@ class InForce:
 
     Attributes:
         senders: all that there are, in the order of the settings.
-        touched: where something was changed here since this was cleared.
     """
 
     def __init__(
@@ -54,12 +53,21 @@ class InForce:
         self._changed = changed
         self._pauses: dict[SenderName, dict[tuple[PauseScope, str], Pause]] = {s: {} for s in gates}
         self._writes = Ordered(clock)
-        self.touched: set[Hashable] = set()
+        self._touched: set[Hashable] = set()
+
+    def knows(self, sender: SenderName) -> bool:
+        """Whether the settings have this sender."""
+        return sender in self._pauses
+
+    def watch(self) -> set[Hashable]:
+        """Where the disk does not say yet what is known here; from now on `newer` tells more."""
+        self._touched.clear()
+        return self._writes.places
 
     @property
-    def unwritten(self) -> set[Hashable]:
-        """Where the disk does not say yet what is known here."""
-        return self._writes.places
+    def newer(self) -> set[Hashable]:
+        """Where something was changed here since `watch`, or is not on disk yet."""
+        return self._touched | self._writes.places
 
     def __iter__(self) -> Iterator[Pause]:
         """All that stands still now; it may change meanwhile."""
@@ -116,7 +124,7 @@ class InForce:
 
     def hold(self, pause: Pause) -> None:
         """Shut the gate for it, and nothing else."""
-        self.touched.add(at(pause))
+        self._touched.add(at(pause))
         self._pauses[pause.sender][pause.place] = pause
         opens_at = math.inf
         if pause.until is not None:
@@ -128,7 +136,7 @@ class InForce:
 
     def let_go(self, pause: Pause) -> None:
         """Open the gate again, and nothing else."""
-        self.touched.add(at(pause))
+        self._touched.add(at(pause))
         self._pauses[pause.sender].pop(pause.place, None)
         self._gates[pause.sender].reopen(pause.scope, pause.key)
         if pause.scope is not PauseScope.RECIPIENT:

@@ -57,8 +57,8 @@ class Pauses:
         self._providers = providers
         self._store = store
         self._clock = clock
-        # A fingerprint of the secrets that were refused, and since when their account stands still.
-        self._refused_with: dict[SenderName, tuple[datetime, bytes]] = {}
+        # A fingerprint of the secrets that were refused.
+        self._refused_with: dict[SenderName, bytes] = {}
 
     def of(self, sender: SenderName) -> list[Pause]:
         """What stands still of this sender, longest first."""
@@ -108,6 +108,8 @@ class Pauses:
             pause = struck(before, strike, sender=sender, key=key, now=self._clock.now())
             if sender == message.sender:
                 until = pause.until
+            if asked.scope is PauseScope.ACCOUNT and before is None:
+                self._refused_with.pop(sender, None)  # of an earlier one
             if pause is not before:
                 self._in_force.begin(pause, is_new=before is None)
         if asked.scope is PauseScope.ACCOUNT:
@@ -167,18 +169,15 @@ class Pauses:
         Args:
             used: what was refused; none: what the provider would use now.
         """
-        refused = self._in_force.at(sender, _ACCOUNT)
-        if refused is None:
+        if self._in_force.at(sender, _ACCOUNT) is None:
             return
         provider = self._providers[sender]
-        since, refused_with = self._refused_with.get(sender, (None, b""))
-        if since != refused.since:
-            refused_with = provider.credentials() if used is None else used
+        if sender not in self._refused_with:
+            self._refused_with[sender] = provider.credentials() if used is None else used
             provider.refresh_credentials()
-        fresh = provider.credentials()
-        self._refused_with[sender] = (refused.since, fresh)
-        if fresh == refused_with:
+        if provider.credentials() == self._refused_with[sender]:
             return
+        self._refused_with[sender] = provider.credentials()
         now = self._clock.now()
         for name in self._in_force.reach(sender, PauseScope.ACCOUNT):
             pause = self._in_force.at(name, _ACCOUNT)

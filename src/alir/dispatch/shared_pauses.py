@@ -107,7 +107,7 @@ class SharedPauses:
     async def load(self) -> None:
         """Take over what holds whole senders or their Flows."""
         for pause in await self._store.all(but_recipients=True):
-            if pause.sender in self._in_force.senders:
+            if self._in_force.knows(pause.sender):
                 self._in_force.hold(pause)
 
     async def take_over(self, sender: SenderName) -> None:
@@ -150,14 +150,13 @@ class SharedPauses:
             if self._leases[sender].is_held:
                 self._pauses.try_fresh_secrets(sender)
         async with self._syncing:
-            self._in_force.touched.clear()
-            newer = self._in_force.unwritten
+            newer = self._in_force.watch()
             recipients = recipients or await self._were_recipients_resumed(newer)
             read = await self._store.all(but_recipients=not recipients)
             if recipients:
                 read = [pause for pause in read if self._concerns(pause)]
             # Of these what was read may be older than what is known here.
-            newer |= self._in_force.touched | self._in_force.unwritten
+            newer |= self._in_force.newer
             self._take_over(
                 {at(pause): pause for pause in read}, newer, but_recipients=not recipients
             )
@@ -207,7 +206,7 @@ class SharedPauses:
 
     def _concerns(self, pause: Pause) -> bool:
         """Whether a pause on disk is this process's to see to, or known here by a receipt."""
-        if pause.sender not in self._in_force.senders:
+        if not self._in_force.knows(pause.sender):
             return False
         if pause.scope is not PauseScope.RECIPIENT or self._leases[pause.sender].is_held:
             return True
@@ -231,7 +230,7 @@ class SharedPauses:
         for pause in ended:
             self._in_force.let_go(pause)
         for place, pause in stored.items():
-            if pause.sender not in self._in_force.senders or place in newer:
+            if not self._in_force.knows(pause.sender) or place in newer:
                 continue
             known = self._in_force.at(pause.sender, pause.place)
             if known is None:

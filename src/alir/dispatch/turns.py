@@ -55,9 +55,9 @@ class Turns:
             self._gate.take(places_of(message), now)
         return now
 
-    def give_back(self, message: Message, taken_at: float) -> None:
-        """Count one message less: it was not sent after all."""
-        self._gate.give_back(places_of(message), self._clock.elapsed(), let_go_at=taken_at)
+    def give_back(self, message: Message, let_go_at: float) -> None:
+        """Count one message less, let go then: it was not sent after all."""
+        self._gate.give_back(places_of(message), self._clock.elapsed(), let_go_at=let_go_at)
 
     def judge(self) -> Judge:
         """What becomes of each message that is due; of one version of it always the same."""

@@ -704,6 +704,24 @@ async def test_whoever_leaves_late_after_a_log_in_owes_from_then() -> None:
 
 
 @in_a_loop
+async def test_who_opened_no_burst_goes_back_where_its_log_in_outlasts_that() -> None:
+    async with World(pair=PairLimit(6)) as world:
+        await world.queue()
+        world.provider.ready = asyncio.Event()
+        await world.advance(3)
+        late = await world.queue()
+        await world.advance(3)
+        world.provider.ready.set()
+        world.provider.ready = None
+        await world.advance(0)
+        assert outcomes(world.stands(late)) == [Outcome.BUSY]
+        assert len(world.provider.sent) == 1
+
+        await world.run_for(2, step=0.5)
+        assert outcomes(world.stands(late)) == [Outcome.BUSY, Outcome.ACCEPTED]
+
+
+@in_a_loop
 async def test_what_waits_for_a_log_in_goes_back_into_the_queue_when_it_stops() -> None:
     async with World() as world:
         world.provider.ready = asyncio.Event()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alir.dispatch.gate import (
     BURST_SECONDS,
+    LATE_SECONDS,
     SLACK_SECONDS,
     Gate,
     PairLimit,
@@ -99,10 +100,10 @@ def test_who_had_paid_owes_one_by_another_process_moments_too() -> None:
 def test_what_leaves_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
     gate = Gate(META)
     assert send(gate, 0)
-    gate.left(RECIPIENT, 4, let_go_at=0)
+    assert gate.leaves_late(RECIPIENT, 4, let_go_at=0)
 
     assert not send(gate, 4 + INTERVAL)
-    gate.take(places(OTHER_PERSON), 4 + INTERVAL + SLACK_SECONDS)
+    gate.take(places(OTHER_PERSON), 4 + INTERVAL)
     gate.take(places(OTHER_PERSON), 1000)
     gate.take(places(OTHER_PERSON), 2000)
     assert gate.blocked(places(), 2000) is None
@@ -113,10 +114,27 @@ def test_the_second_of_a_burst_that_leaves_late_makes_nothing_later() -> None:
     gate = Gate(META)
     assert send(gate, 0)
     assert send(gate, 1)
-    gate.left(RECIPIENT, 2, let_go_at=1)
+    assert gate.leaves_late(RECIPIENT, 2, let_go_at=1)
 
     assert send(gate, BURST_SECONDS - 0.01)
     assert send(gate, 3 * INTERVAL + SLACK_SECONDS)
+
+
+def test_one_may_not_leave_once_the_burst_is_over_that_it_was_let_go_in() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    assert send(gate, 3)
+    assert not gate.leaves_late(RECIPIENT, BURST_SECONDS, let_go_at=3)
+
+    assert not send(gate, INTERVAL)
+    assert send(gate, INTERVAL + SLACK_SECONDS), "and is not counted"
+
+
+def test_one_that_opened_a_burst_leaves_within_its_time() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    assert gate.leaves_late(RECIPIENT, BURST_SECONDS - 0.01, let_go_at=0)
+    assert not gate.leaves_late(RECIPIENT, BURST_SECONDS, let_go_at=0)
 
 
 def test_nobody_waits_for_somebody_else() -> None:
@@ -203,33 +221,46 @@ def test_without_a_limit_everything_goes() -> None:
     assert all(send(gate, 0) for _ in range(1000))
 
 
-@settings(max_examples=60, deadline=None)
+#: After how long a message leaves, or (negative) turns out not to be sent, as where it is a repeat.
+FATES = [0.0, 0.0, 0.12, 0.3, 3.0, 4.9, -0.001, -0.5, -4.0]
+
+
+@settings(max_examples=150, deadline=None)
 @given(
     waits=st.lists(st.sampled_from([0.0, 0.001, 0.5, 3.0, 6.0, 6.5, 40.0]), min_size=50),
+    fates=st.lists(st.sampled_from(FATES), min_size=50, max_size=50),
     lateness=st.lists(st.floats(0, 0.24), min_size=50, max_size=50),
-    sent_at_all=st.lists(st.booleans(), min_size=50, max_size=50),
     parks=st.booleans(),
     burst=st.sampled_from([2, 3, 45]),
 )
 def test_no_order_of_messages_goes_beyond_what_whatsapp_allows(
-    waits: list[float], lateness: list[float], sent_at_all: list[bool], parks: bool, burst: int
+    waits: list[float], fates: list[float], lateness: list[float], parks: bool, burst: int
 ) -> None:
     gate, whatsapp, now = Gate(PairLimit(6.0, burst=burst, share=0.97)), Pairs(), 0.0
-    arrivals = []
-    not_sent: float | None = None
+    arrivals: list[float] = []
+    under_way: list[tuple[float, float, float]] = []  # until when, since when, its fate
+
+    def go_on_until(moment: float) -> None:
+        for at, since, fate in sorted(one for one in under_way if one[0] <= moment):
+            under_way.remove((at, since, fate))
+            if fate < 0:
+                gate.give_back(places(), at, let_go_at=since)
+                continue
+            is_late = fate > LATE_SECONDS
+            if is_late and not gate.leaves_late(RECIPIENT, at, let_go_at=since):
+                continue
+            arrivals.append(at + lateness[len(arrivals) % len(lateness)])
+
     for i, wait in enumerate(waits):
         now += wait
-        if not_sent is not None:  # as where it was a repeat, or could not be stored
-            gate.give_back(places(), now, let_go_at=not_sent)
-            not_sent = None
+        go_on_until(now)
         sent = send(gate, now)
-        if sent and not sent_at_all[i % len(sent_at_all)]:
-            sent, not_sent = False, now
-        elif not sent and parks:
+        if not sent and parks:
             gate.park(RECIPIENT)
-        sent = sent or RECIPIENT in go_on(gate, now)
-        if sent:
-            arrivals.append(now + lateness[i % len(lateness)])
+        if sent or RECIPIENT in go_on(gate, now):
+            fate = fates[i % len(fates)]
+            under_way.append((now + abs(fate), now, fate))
+    go_on_until(math.inf)
     for moment in sorted(arrivals):  # calls take unequally long to get there
         assert not whatsapp.is_full("pair", moment, seconds=6, burst=burst)
         whatsapp.add("pair", moment, seconds=6)

@@ -214,6 +214,22 @@ async def test_a_secret_that_changed_while_a_call_with_the_old_one_was_under_way
 
 
 @in_a_loop
+async def test_a_secret_is_tried_that_changed_though_another_process_wrote_the_pause_anew() -> None:
+    async with World() as world:
+        world.provider.answers.append(BAD_TOKEN)
+        await world.queue()
+        await world.pauses.finish()
+        [pause] = world.pauses.of(MAIN)
+        earlier = replace(pause, since=pause.since - timedelta(seconds=1))
+        await world.pause_store.put(earlier, is_new=False)
+        await world.shared_pauses.sync()  # takes the other's over
+        world.provider.token = b"second"
+        await world.shared_pauses.sync()
+
+        assert world.gate.room(world.clock.elapsed()) == 1
+
+
+@in_a_loop
 async def test_a_secret_that_is_refused_again_is_not_tried_again_before_its_time() -> None:
     async with World() as world:
         now, used = world.clock.now(), world.provider.credentials()
