@@ -288,11 +288,16 @@ class _Stage:
         return verdict
 
     async def _until_nothing_waits(self) -> None:
-        """Spare the looks that cannot find it at rest; of a long book each is busy work."""
+        """Spare the looks that cannot find it at rest; of a long book each is busy work.
+
+        In that, calls on the wire pile up. So twice nothing must be under way: a message may go
+        from one of its states into the other just as both are looked at.
+        """
         port, give_up_at = self._doors[0].port, time.monotonic() + self._run.calm_seconds
+        quiet_looks = 0
         while time.monotonic() < give_up_at:
-            waits = await reading.is_under_way(port)
-            if not waits and not (await reading.arrived(self._simulator.port)).waiting:
+            quiet_looks = 0 if await reading.is_under_way(port) else quiet_looks + 1
+            if quiet_looks > 1 and not (await reading.arrived(self._simulator.port)).waiting:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 

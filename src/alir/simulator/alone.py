@@ -19,9 +19,9 @@ from alir.simulator.simulator import Simulator
 
 #: What the simulator remembers only grows and has few cycles; Python's own thresholds look
 #: through all of it so often that they cost a fifth of the speed. With these, few objects are
-#: looked at in one go, in some 10 ms. Calls that arrive meanwhile wait, and then count as if they
+#: looked at in one go, in some 5 ms. Calls that arrive meanwhile wait, and then count as if they
 #: had come all at once.
-GC_THRESHOLDS = (10_000, 10, 1_000)
+GC_THRESHOLDS = (2_000, 5, 50_000)
 
 
 async def serve_alone(
