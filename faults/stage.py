@@ -35,7 +35,7 @@ from faults.plan import (
     Trouble,
 )
 from faults.programs import BenchFailed, Program
-from faults.proxy import Proxy, Trap
+from faults.proxy import DELAY_SECONDS, EVEN_DELAY_SECONDS, Proxy, Trap
 from faults.settings import (
     CALL_SECONDS,
     MAX_CALLS,
@@ -134,6 +134,7 @@ async def _set_up(
             chance=Random(chance.random()),
             weather=run.weather,
             late_seconds=CALL_SECONDS + 1.0,
+            delay_seconds=DELAY_SECONDS if run.limits is None else EVEN_DELAY_SECONDS,
         )
         await during.enter_async_context(proxy)
         (folder / "alir.toml").write_text(config(run, provider=proxy.port, database=store.url))
