@@ -32,8 +32,8 @@ test: $(VENV)/.dev   ## set up, then run every test, the browser's too
 	@$(BIN)/python -m tests.browser_setup
 	$(BIN)/python -m pytest --durations=25 $(ARGS)
 
-coverage:            ## run every test, which takes longer, and list what none of them runs
-	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered $(ARGS)"
+coverage: override ARGS := --cov --cov-report=term:skip-covered $(ARGS)
+coverage: test       ## run every test, which takes longer, and list what none of them runs
 
 check: $(VENV)/.dev  ## lint, types, import rules, docs
 	$(BIN)/ruff check .

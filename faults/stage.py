@@ -291,8 +291,8 @@ class _Stage:
     async def _until_nothing_waits(self) -> None:
         """Spare the looks that cannot find it at rest; of a long book each is busy work.
 
-        In that, calls on the wire pile up. So twice nothing must be under way: a message may go
-        from one of its states into the other just as both are looked at.
+        Calls on the wire pile up meanwhile, so there must be none. It is asked twice, as a message
+        may go from one state into another between the two questions that are asked each time.
         """
         port, give_up_at = self._doors[0].port, time.monotonic() + self._run.calm_seconds
         quiet_looks = 0

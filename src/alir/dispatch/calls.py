@@ -38,6 +38,12 @@ _SILENT = ProviderBusy(
     "Five calls in a row ended without an answer",
     pauses=PauseAsked(PauseScope.SENDER, timedelta(seconds=5), timedelta(minutes=1)),
 )
+#: How long a provider may take to get ready: longer than a call may by default.
+READY_SECONDS = 30.0
+_NOT_READY = ProviderBusy(
+    "The provider was not ready in time",
+    pauses=PauseAsked(PauseScope.SENDER, timedelta(seconds=1), timedelta(minutes=1)),
+)
 
 _log = get_logger("dispatch")
 
@@ -193,23 +199,19 @@ class Calls:
     async def _not_ready(self, message: Message) -> Settlement | None:
         """Have the provider get ready, such as log in; what that came to where it failed.
 
-        Not one byte of the message has left, and none does where a stop comes first, or the moment
-        from which it may not leave any more: then the next one tries anew.
+        Not one byte of the message has left, and none does where a stop comes first.
         """
         used = self._provider.credentials()
         ready = asyncio.ensure_future(self._provider.get_ready())
         stopped = asyncio.ensure_future(self._stopped.wait())
+        too_long = asyncio.ensure_future(self._clock.sleep(READY_SECONDS))
         self._getting_ready += 1
         try:
-            await asyncio.wait(
-                (ready, stopped),
-                return_when=asyncio.FIRST_COMPLETED,
-                timeout=self._policy.begun_valid.total_seconds(),
-            )
-            if not (ready.done() or stopped.done()):
-                return never_handed_over("The provider was not ready", now=self._clock.now())
+            await asyncio.wait((ready, stopped, too_long), return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
                 ready.result()
+            elif not stopped.done():
+                return self._not_confirmed(message, _NOT_READY, message.attempts[-1].begun_at, used)
         except SendFailure as failure:
             return self._not_confirmed(message, failure, message.attempts[-1].begun_at, used)
         except Exception as fault:
@@ -219,6 +221,7 @@ class Calls:
         finally:
             ready.cancel()
             stopped.cancel()
+            too_long.cancel()
             self._getting_ready -= 1
             self._wake()
         return None
@@ -253,12 +256,12 @@ class Calls:
         return None
 
     def _turn_over(self, message: Message, let_go_at: float) -> str | None:
-        """Why its recipient must not get it now, if it must not; else it is counted from now."""
+        """Why its recipient must not get it now, if so. What leaves late is counted from now."""
         now = self._clock.elapsed()
         if now <= let_go_at + LATE_SECONDS:
             return None
         recipient = places_of(message).recipient
-        may_leave = self._gate.leaves_late(recipient, now, let_go_at=let_go_at)
+        may_leave = self._gate.leave_late(recipient, now, let_go_at=let_go_at)
         return None if may_leave else "Its recipient's turn is over"
 
     async def _call(self, message: Message, number: int) -> Settlement:

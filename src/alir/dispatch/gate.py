@@ -237,19 +237,19 @@ class Gate:
         """Count a message that an earlier process sent then."""
         self._count(recipient, at)
 
-    def leaves_late(self, recipient: str, now: float, *, let_go_at: float) -> bool:
-        """Whether a message may still leave that was let go at `let_go_at`.
+    def leave_late(self, recipient: str, now: float, *, let_go_at: float) -> bool:
+        """Let a message leave only now that was let go at `let_go_at`; whether it still may.
 
-        If so, the provider counts it from now: were what its recipient owes counted from then, the
-        next one would come too early. It may not where the burst is over by now that it went in.
+        The provider counts it from now: were what its recipient owes counted from then, the next
+        one would come too early. It may not leave where the burst is over that it went in.
         """
-        if not self._interval:
-            return True
         pair = self._pairs.get(recipient)
-        if pair is None or now >= let_go_at + BURST_SECONDS:
-            return False
+        if pair is None or pair.opened_at > let_go_at + self._interval:
+            self._count(recipient, now)  # what it counted for is paid by now
+            return True
         if pair.opened_at < let_go_at and now >= pair.opened_at + BURST_SECONDS:
             pair.sent -= 1
+            self._look_again(recipient)
             return False
         if pair.counts_from >= let_go_at:
             self._count_from(recipient, pair, now)
@@ -266,6 +266,7 @@ class Gate:
         elif pair.counts_from >= let_go_at:
             # The provider counts from another one, which went by now.
             self._count_from(places.recipient, pair, now)
+        self._look_again(places.recipient)
 
     # Those that wait
 

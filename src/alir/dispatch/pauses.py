@@ -170,6 +170,7 @@ class Pauses:
             used: what was refused; none: what the provider would use now.
         """
         if self._in_force.at(sender, _ACCOUNT) is None:
+            self._refused_with.pop(sender, None)
             return
         provider = self._providers[sender]
         if sender not in self._refused_with:

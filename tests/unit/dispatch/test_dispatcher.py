@@ -15,7 +15,7 @@ from tests.running import in_a_loop
 from tests.unit.dispatch.doubles import World
 
 from alir.dispatch.attempt import BusyPolicy
-from alir.dispatch.calls import STORE_PAUSE_SECONDS
+from alir.dispatch.calls import READY_SECONDS, STORE_PAUSE_SECONDS
 from alir.dispatch.dispatcher import REFRESH_AFTER_SECONDS, REFRESH_SECONDS
 from alir.dispatch.gate import SLACK_SECONDS, PairLimit
 from alir.dispatch.places import place
@@ -701,6 +701,21 @@ async def test_whoever_leaves_late_after_a_log_in_owes_from_then() -> None:
         assert world.stands(second).status is Status.QUEUED
         await world.advance(SLACK_SECONDS + 0.2)
         assert world.stands(second).status is Status.ACCEPTED
+
+
+@in_a_loop
+async def test_a_log_in_that_hangs_pauses_the_sender_and_holds_nobody_for_ever() -> None:
+    async with World() as world:
+        world.provider.ready = asyncio.Event()
+        message = await world.queue()
+        await world.advance(READY_SECONDS)
+        assert outcomes(world.stands(message)) == [Outcome.BUSY]
+        assert [pause.scope for pause in world.pauses.of(MAIN)] == [PauseScope.SENDER]
+
+        world.provider.ready = None
+        await world.advance(2)
+        assert world.stands(message).status is Status.ACCEPTED
+        assert world.pauses.of(MAIN) == []
 
 
 @in_a_loop

@@ -97,10 +97,10 @@ def test_who_had_paid_owes_one_by_another_process_moments_too() -> None:
     assert send(gate, INTERVAL + 1), "a new burst"
 
 
-def test_what_leaves_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
+def test_what_leave_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
     gate = Gate(META)
     assert send(gate, 0)
-    assert gate.leaves_late(RECIPIENT, 4, let_go_at=0)
+    assert gate.leave_late(RECIPIENT, 4, let_go_at=0)
 
     assert not send(gate, 4 + INTERVAL)
     gate.take(places(OTHER_PERSON), 4 + INTERVAL)
@@ -110,11 +110,11 @@ def test_what_leaves_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
     assert RECIPIENT not in gate._pairs
 
 
-def test_the_second_of_a_burst_that_leaves_late_makes_nothing_later() -> None:
+def test_the_second_of_a_burst_that_leave_late_makes_nothing_later() -> None:
     gate = Gate(META)
     assert send(gate, 0)
     assert send(gate, 1)
-    assert gate.leaves_late(RECIPIENT, 2, let_go_at=1)
+    assert gate.leave_late(RECIPIENT, 2, let_go_at=1)
 
     assert send(gate, BURST_SECONDS - 0.01)
     assert send(gate, 3 * INTERVAL + SLACK_SECONDS)
@@ -124,17 +124,49 @@ def test_one_may_not_leave_once_the_burst_is_over_that_it_was_let_go_in() -> Non
     gate = Gate(META)
     assert send(gate, 0)
     assert send(gate, 3)
-    assert not gate.leaves_late(RECIPIENT, BURST_SECONDS, let_go_at=3)
+    assert not gate.leave_late(RECIPIENT, BURST_SECONDS, let_go_at=3)
 
     assert not send(gate, INTERVAL)
     assert send(gate, INTERVAL + SLACK_SECONDS), "and is not counted"
 
 
-def test_one_that_opened_a_burst_leaves_within_its_time() -> None:
+def test_one_that_leaves_when_all_is_paid_opens_a_burst_then() -> None:
+    gate = Gate(PairLimit(1))
+    assert send(gate, 0)
+    send(gate, 2, OTHER_PERSON)  # clears up
+    assert gate.leave_late(RECIPIENT, 3, let_go_at=0)
+
+    assert gate._pairs[RECIPIENT].opened_at == 3
+
+
+def test_one_that_leaves_when_another_opened_a_burst_since_is_one_more_in_it() -> None:
+    gate = Gate(PairLimit(1))
+    assert send(gate, 0)
+    assert send(gate, BURST_SECONDS)
+    assert gate.leave_late(RECIPIENT, BURST_SECONDS + 1, let_go_at=0)
+
+    assert gate._pairs[RECIPIENT].sent == 2
+
+
+def test_who_waits_behind_one_that_may_not_leave_goes_as_early_as_if_it_had_not_been() -> None:
     gate = Gate(META)
     assert send(gate, 0)
-    assert gate.leaves_late(RECIPIENT, BURST_SECONDS - 0.01, let_go_at=0)
-    assert not gate.leaves_late(RECIPIENT, BURST_SECONDS, let_go_at=0)
+    assert send(gate, 4.9)
+    gate.park(RECIPIENT)
+    assert not gate.leave_late(RECIPIENT, BURST_SECONDS + 0.3, let_go_at=4.9)
+    assert go_on(gate, BURST_SECONDS + 0.3) == []
+
+    assert gate.next_turn == pytest.approx(INTERVAL + SLACK_SECONDS)
+
+
+def test_one_that_was_not_sent_leaves_a_later_burst_alone() -> None:
+    gate = Gate(META)
+    assert send(gate, 0)
+    assert send(gate, 6.5)
+    assert send(gate, 6.6)
+    gate.give_back(places(), 7, let_go_at=0)
+
+    assert not send(gate, 6.5 + INTERVAL + SLACK_SECONDS + 0.1), "two are owed"
 
 
 def test_nobody_waits_for_somebody_else() -> None:
@@ -247,7 +279,7 @@ def test_no_order_of_messages_goes_beyond_what_whatsapp_allows(
                 gate.give_back(places(), at, let_go_at=since)
                 continue
             is_late = fate > LATE_SECONDS
-            if is_late and not gate.leaves_late(RECIPIENT, at, let_go_at=since):
+            if is_late and not gate.leave_late(RECIPIENT, at, let_go_at=since):
                 continue
             arrivals.append(at + lateness[len(arrivals) % len(lateness)])
 
