@@ -21,9 +21,9 @@ class Preference:
 
 
 #: One preference of the list, with its parameters; commas in quotes part nothing.
-_PART: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)++')
+_PART: Final = re.compile(r'(?:[^",]|"[^"\\]*+(?:\\.[^"\\]*+)*"?)+')
 #: A preference without its parameters.
-_PREFERENCE: Final = re.compile(r'(?:[^";]|"(?:[^"\\]|\\.)*+"?)*+')
+_PREFERENCE: Final = re.compile(r'(?:[^";]|"[^"\\]*+(?:\\.[^"\\]*+)*"?)*')
 
 
 @lru_cache(maxsize=256)

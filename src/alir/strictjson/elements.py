@@ -22,11 +22,12 @@ _SMALL: Final = 4 * 1024
 _STRIDE: Final = 16 * 1024
 
 _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
-_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# No group is possessive: before 3.11.5 Python goes on from within what matched of it in part.
+_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 _TEXTS: Final = re.compile(_TEXT, re.DOTALL)
 #: As far as no text is cut off.
-_WHOLE_TEXTS: Final = re.compile(rb'(?:[^"]++|%s)*+' % _TEXT, re.DOTALL)
-_TO_TEXTS_END: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_WHOLE_TEXTS: Final = re.compile(rb'(?:[^"]++|%s)*' % _TEXT, re.DOTALL)
+_TO_TEXTS_END: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.DOTALL)
 _TO_ELEMENTS_END: Final = re.compile(rb"[^],]*+")
 _BRACKETS: Final = re.compile(rb"%s|[][{}]" % _TEXT, re.DOTALL)
 _DEPTH: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}

@@ -80,7 +80,7 @@ _SPACE: Final = re.compile(r"[ \t\n\r]*+")
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*+')
 _ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u([0-9a-fA-F]{4}))')
 _LOW_HALF: Final = re.compile(r"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][+-]?[0-9]++)?+")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
 _LITERAL: Final = re.compile(r"true|false|null")
 
 

@@ -126,7 +126,7 @@ def decoded(body: bytes) -> str:
 
 
 #: A text that is never closed runs to the end, so that each character is looked at once.
-_BETWEEN_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^][{}"]+', re.DOTALL)
+_BETWEEN_BRACKETS: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)|[^][{}"]+', re.DOTALL)
 
 
 def _is_too_deep(text: str) -> bool:
