@@ -51,6 +51,13 @@ def go_on(gate: Gate, now: float) -> list[str]:
     return [turn.place for turn in turns]
 
 
+def assert_two_are_owed(gate: Gate) -> None:
+    """For what was sent since 0, in a burst that is over."""
+    assert not send(gate, BURST_SECONDS + 1)
+    assert not send(gate, 2 * INTERVAL)
+    assert send(gate, 2 * INTERVAL + SLACK_SECONDS)
+
+
 def test_a_burst_goes_at_once_and_is_paid_back() -> None:
     gate = Gate(META)
     assert [send(gate, 0.01 * i) for i in range(46)] == [True] * 45 + [False]
@@ -74,9 +81,7 @@ def test_race_of_the_end_of_a_burst_and_a_message_that_was_let_go_just_before_it
     assert gate.blocked(places(), BURST_SECONDS - 0.001) is None
     gate.take(places(), BURST_SECONDS + 0.001)
 
-    assert not send(gate, BURST_SECONDS + 1), "two are owed"
-    assert not send(gate, 2 * INTERVAL)
-    assert send(gate, 2 * INTERVAL + SLACK_SECONDS)
+    assert_two_are_owed(gate)
 
 
 def test_the_last_of_a_burst_counts_in_it_by_another_process_moments_too() -> None:
@@ -84,9 +89,7 @@ def test_the_last_of_a_burst_counts_in_it_by_another_process_moments_too() -> No
     gate.recall(RECIPIENT, 0)
     gate.recall(RECIPIENT, BURST_SECONDS)  # 4.9996 where it was let go
 
-    assert not send(gate, BURST_SECONDS + 1), "two are owed"
-    assert not send(gate, 2 * INTERVAL)
-    assert send(gate, 2 * INTERVAL + SLACK_SECONDS)
+    assert_two_are_owed(gate)
 
 
 def test_who_had_paid_owes_one_by_another_process_moments_too() -> None:
@@ -97,7 +100,7 @@ def test_who_had_paid_owes_one_by_another_process_moments_too() -> None:
     assert send(gate, INTERVAL + 1), "a new burst"
 
 
-def test_what_leave_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
+def test_what_leaves_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
     gate = Gate(META)
     assert send(gate, 0)
     assert gate.leave_late(RECIPIENT, 4, let_go_at=0)
@@ -110,7 +113,7 @@ def test_what_leave_late_is_owed_from_then_and_forgotten_in_the_end() -> None:
     assert RECIPIENT not in gate._pairs
 
 
-def test_the_second_of_a_burst_that_leave_late_makes_nothing_later() -> None:
+def test_the_second_of_a_burst_that_leaves_late_makes_nothing_later() -> None:
     gate = Gate(META)
     assert send(gate, 0)
     assert send(gate, 1)
